@@ -42,7 +42,7 @@ class Application:
     Args:
         settings: configuration of the service.
         clock: source of the current time; the system clock by default.
-        store: store of used documents, which replaces the one in the settings. All processes must share it.
+        store: store that records used documents. It replaces the store that the settings name. All processes must share it.
 
     Raises:
         ImdskitError: A file of the configuration is invalid, or the store cannot be opened.
@@ -79,7 +79,9 @@ class Application:
         return response.send(request.method, start_response)
 
     def _refuse_separate_processes(self, request: Request) -> None:
-        """Refuse every request if several processes serve without a common store. They could not know which documents another one accepted.
+        """Refuse every request if several processes serve requests without a common store or without a common nonce key file.
+
+        Without a common store, a process could not know which documents the other processes have accepted.
 
         Raises:
             Problem: Several processes serve without a common store (503).
@@ -112,10 +114,10 @@ class Application:
             return self._attest(body, key) if route == routes.ATTEST else self._audit(body, key)
 
     def _authenticate(self, route: Route, request: Request) -> Key | None:
-        """Return the caller's key, and count the request against its rate.
+        """Return the caller's key, and count the request against the rate limit of the key.
 
         Raises:
-            Problem: The key is missing or unknown (401), lacks the role (403), or exceeds its rate (429).
+            Problem: The key is missing or unknown (401), lacks the role (403), or exceeds its rate limit (429).
         """
         if not route.roles:
             return None

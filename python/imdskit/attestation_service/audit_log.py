@@ -1,4 +1,4 @@
-"""Audit log with one line of JSON for each decision. Only the audit log says why a document was refused.
+"""Audit log with one line of JSON for each decision. The response to a client does not contain the reason for a refusal; the log does.
 
 It contains the SHA-256 of the document, but neither the document nor the nonce. Long texts are shortened, and non-printable characters are
 replaced, so that control characters in a document cannot forge log lines or manipulate a terminal.
@@ -47,14 +47,14 @@ class Entry(NamedTuple):
 
 
 _NAMES = {"vm_id": "vmId", "subscription_id": "subscriptionId"}
-"""JSON members that have another name than their attribute."""
+"""Names of the JSON members that differ from the names of their attributes."""
 
 
 class AuditLog:
     """Audit log that appends lines to a file or to standard error.
 
     The object is safe to share between threads. Several processes may append to the same file. If the file is moved, as log rotation does,
-    it is recreated within a second.
+    the object creates a new file at the path within a second.
 
     Args:
         target: path of the file, or ``-`` for standard error.

@@ -4,9 +4,9 @@
 document does not use up its nonce. Otherwise, an attacker who learns a nonce could invalidate it by sending an arbitrary document. This is
 safe, because the service accepts only a genuine document that contains the nonce.
 
-The service records the content and the nonce one after the other, before it sends the response. If the process ends in between, or if the
-response is lost, the document is used up although no client received the decision. The client then requests another nonce. The service
-never accepts a document twice.
+The service records the content, then records the nonce, and then sends the response. If the process ends before it sends the response, or
+if the response is lost, the document is used up although no client received the decision. The client then requests another nonce. The
+service never accepts a document twice.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Decision(NamedTuple):
 
 
 def nonce_binding(key: Key, binding: str) -> bytes:
-    """Return the bytes that a nonce is bound to: the name of the key, a NUL and the caller's text. Names of keys contain no NUL."""
+    """Return the bytes that a nonce is bound to: the name of the key, a NUL and the caller's text. A key's name has no NUL."""
     return key.name.encode("ascii") + b"\x00" + binding.encode("utf-8")
 
 
 def attest(request: AttestationRequest, key: Key, issuer: NonceIssuer, verifier: Verifier, store: NonceStore) -> Decision:
-    """Verify a document that was requested with a nonce of this service. If it is accepted, mark both as used."""
+    """Verify a document that was requested with a nonce of this service. If it is accepted, mark document and nonce as used."""
     try:
         issuer.check(request.nonce, nonce_binding(key, request.binding))
         return Decision(verifier.verify_once(request.document, nonce=request.nonce, store=store), request.document)
@@ -81,7 +81,7 @@ def audit(request: Audited, now: int, verifier: Verifier) -> Decision:
 
 
 def accepted_members(attestation: Attestation) -> dict[str, Any]:
-    """Return the members of the response for an accepted document. Claims that its api-version does not have are null."""
+    """Return the members of the response for an accepted document. A claim that the document's api-version lacks is null."""
     claims = attestation.claims
     plan = None if claims.plan is None else dict(zip(("name", "product", "publisher"), claims.plan, strict=True))
     return {

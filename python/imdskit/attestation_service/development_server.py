@@ -40,7 +40,7 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection after reading what the client still sends. Otherwise, it might not see the response (RFC 9112 section 9.6)."""
+        """Read what the client still sends, then close the connection. Closing it first could lose the response (RFC 9112 section 9.6)."""
         with suppress(OSError):
             request.shutdown(socket.SHUT_WR)
             left = MAX_DISCARDED

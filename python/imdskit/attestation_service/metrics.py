@@ -1,7 +1,7 @@
 """Metrics in the text format of Prometheus, version 0.0.4.
 
 The values of each label come from a fixed set, so callers cannot create an unlimited number of time series. Each process counts separately.
-The label ``process`` distinguishes their series.
+The label ``process`` distinguishes the time series of the processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opening of the store of used documents that the configuration names."""
+"""Function that opens the store of used documents which the configuration names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imdskit.verify.stores.redis import RedisStore
 from imdskit.verify.stores.store import NonceStore
 
 _LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
-"""Client libraries by URL scheme. A library is needed only if the configuration has such a URL."""
+"""Client libraries by URL scheme. A library is needed only if the configuration has a URL with its scheme."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
@@ -58,7 +58,10 @@ def _library(name: str) -> Any:
 
 
 def _refuse_eviction(client: Any, errors: type[Exception]) -> None:
-    """Raise UsageError if the server discards keys when its memory is full. Without a document's key, the service would accept it twice."""
+    """Raise UsageError if the server discards keys when its memory is full.
+
+    If the server discarded the key of a used document, the service would accept that document again.
+    """
     try:
         memory = client.info("memory")
     except (OSError, errors) as error:

@@ -19,7 +19,7 @@ class Verifiers(NamedTuple):
     """Verifiers that trust the same certificates.
 
     Attributes:
-        online: verifier for documents that were just requested. It requires a nonce and a maximum age.
+        online: verifier for documents that were just requested. It checks the nonce and the maximum age of a document.
         audit: verifier for stored documents, which it verifies at the time of their receipt.
         trust: certificates that both verifiers trust.
     """

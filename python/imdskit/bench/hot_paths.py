@@ -20,7 +20,8 @@ def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dic
     """Measure operations per second.
 
     Returns:
-        Rates by name: ``index`` (index the newest instance document), ``leaf`` and ``whole`` (look up a node), ``take`` (take a token).
+        Rates by name: ``index`` (parse and index an instance document of the newest api-version), ``leaf`` (look up a leaf in it),
+        ``whole`` (look up the whole document), and ``take`` (take a token from the bucket of a rate limit).
     """
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)

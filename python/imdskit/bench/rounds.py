@@ -28,8 +28,8 @@ def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int,
     """Measure the rates of several operations.
 
     Args:
-        work: name -> function that runs the operation and returns how often it did.
-        rounds: number of rounds, after one that does not count.
+        work: functions by name. Each one runs its operation once or more, and returns how often it ran the operation.
+        rounds: number of measured rounds. Each function is called once before the first round, and this call does not count.
         seconds: approximate duration of a round.
     """
     once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # The first call is slower, so it does not count.
@@ -42,7 +42,7 @@ def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int,
 
 
 def _timed(do: Callable[[], int], clock: Clock, seconds: float) -> tuple[int, int]:
-    """Run the function at least once. Return the number of operations and the nanoseconds."""
+    """Run the function at least once. Return the number of operations and the elapsed nanoseconds."""
     start = clock.monotonic_ns()
     stop = start + int(seconds * SECOND)
     done = do()

@@ -1,4 +1,7 @@
-"""Benchmarks of verification: one document per call, many in one call, and with a cold cache; compared with CPython's ``pow``."""
+"""Benchmarks of document verification: one document per call, many documents in one call, and one document with a cold cache.
+
+CPython's ``pow`` is measured for comparison.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ EXPONENT = 65537
 
 
 class Corpus:
-    """Documents of one machine with different nonces, in base64, and the trust to verify them: RSA-2048, a chain of three certificates.
+    """Test documents of one machine, and the certificates to trust for their verification.
+
+    The documents are in base64 and have different nonces. The chain has three certificates, and all keys are RSA-2048.
 
     Args:
         documents: number of documents. About 150 per second are generated.
@@ -49,8 +54,9 @@ def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, round
     """Measure documents per second.
 
     Returns:
-        Rates by name: ``single`` (one document per call, cached signer), ``batch`` (many documents per call, on several threads),
-        ``cold`` (cold cache), and ``pow`` (CPython's ``pow`` with a modulus of 2048 bits; each document costs at least one such operation).
+        Rates by name: ``single`` (one document per call, with the signer's certificate chain in the cache), ``batch`` (many documents per
+        call, on several threads), ``cold`` (one document per call, with an empty cache), and ``pow`` (CPython's ``pow`` with a modulus of
+        2048 bits; each document costs at least one such operation).
     """
     checker = backend.checker(corpus.setup)
     documents, at = corpus.documents, corpus.at

@@ -34,8 +34,8 @@ class Emulator(Host):
 
     Args:
         scenario: name of a built-in scenario (:meth:`Scenario.names`), path of a file, or a Scenario.
-        seed: source of the machine's identifiers and of the keys. The same seed gives the same ones, and None gives random ones. Anyone who
-            knows the seed can sign as the emulator.
+        seed: source of the machine's identifiers and of the keys. The same seed gives the same identifiers and keys, and None gives random
+            ones. Anyone who knows the seed can sign as the emulator.
         port: TCP port of the service; 0 selects a free one.
         rate_limit: whether the rate limits of the service apply.
         clock: source of the current time for documents, certificates and limits; None is the system clock.
@@ -55,11 +55,13 @@ class Emulator(Host):
             client connected to; ``*`` allows any.
         public_url: base address at which clients reach the emulator. It appears in documents, in tokens and in :attr:`url`. None uses the
             listening address, with loopback in place of an unspecified address such as 0.0.0.0.
-        pki_url: base address of the issuers and revocation lists that certificates name; None uses ``/pki`` below the base address.
-        issuer: base address of the issuers that tokens name, one for each tenant; None uses ``/oidc`` below the base address.
+        pki_url: base address below which clients find issuer certificates and revocation lists. Certificates contain it. None uses ``/pki``
+            below the emulator's base address.
+        issuer: base address of token issuers. Each tenant has one issuer below it, which tokens name in the claim ``iss``. None uses
+            ``/oidc`` below the emulator's base address.
         health: whether ``/healthz`` responds with 200 on the port of the service. Azure's service has no such path.
         snapshot_file: file that :meth:`save` writes to. If it exists, the emulator resumes from it.
-        keys: keys that were generated earlier. Emulators with the same keys and the same seed start in milliseconds.
+        keys: cache of generated keys. An emulator starts in milliseconds if this cache already contains the keys for its seed.
         listener: bound TCP socket to listen on instead of ``host`` and ``port``; it may belong to another network namespace. The emulator
             closes it.
 

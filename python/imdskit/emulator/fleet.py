@@ -43,10 +43,12 @@ class Fleet(Host):
     Args:
         template: name of a built-in scenario, path of a file, or a Scenario.
         count: number of machines.
-        seed: source of the machines' identifiers and of the keys. The same seed gives the same ones, and None gives random ones.
+        seed: source of the machines' identifiers and of the keys. The same seed gives the same identifiers and keys, and None gives random
+            ones.
         select: how a request selects its machine: ``path`` uses a prefix ``/m/N`` before ``/metadata``, ``port`` gives each machine its own
             port, and ``source`` uses the address of the client.
-        port: TCP port; 0 selects a free one. With ``select="port"``, machine N listens on this port plus N, or on a free port for 0.
+        port: TCP port; 0 selects a free one. With ``select="port"``, machine N listens on this port plus N. If the port is 0, each machine
+            listens on a free port.
         network: with ``select="source"``, requests to machine N come from address N + 1 of this network.
         resident: maximum number of machines in memory.
         connections: maximum number of open connections.

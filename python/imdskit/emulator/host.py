@@ -47,8 +47,8 @@ provide it, because the emulator contains no verifier."""
 
 
 HEALTH = "/healthz"
-"""Path for health probes. The admin API always has it, the service only with the option ``health``. The journal, the rate limits and the
-faults ignore these requests."""
+"""Path for health probes. The admin API always has this path. The service has it only with the option ``health``. The journal, the rate
+limits and the faults ignore these requests."""
 
 _FAILED = SERVER_ERROR.response()
 """Response of the server if the service raises an error."""
@@ -208,7 +208,7 @@ class Host:
         return self._recorded(self.machines.get(index).handle, request, None if self.addressing.select is None else index)
 
     def misdirected(self, request: Request) -> Response:
-        """Return the response to a request whose Host header is not allowed. Record both, but apply no rules, limits or faults."""
+        """Record a request whose Host header is not allowed, and return its response. Apply no rules, limits or faults."""
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
@@ -248,7 +248,7 @@ class Host:
             other: function that returns the new scenario, given the present one.
             prepare: function that is called with the new service before it replaces the present one, for example to load other
                 tokens.
-            identifiers: identifiers of an earlier emulator that the machine has from now on; None keeps the present ones.
+            identifiers: identifiers of an earlier emulator. The machine uses them from now on. None keeps the present ones.
 
         Raises:
             ScenarioError: The new scenario is invalid, or this host does not support it. The machine is unchanged.
@@ -377,7 +377,10 @@ class Host:
             raise _bad_location(error) from None
 
     def _check_fit(self, scenario: Scenario, app: App) -> None:
-        """Raise ScenarioError if this host does not support a scenario. Its keys and certificates belong to one cloud."""
+        """Raise ScenarioError if this host does not support a scenario.
+
+        The keys and certificates of a host belong to one cloud, so its scenarios must be in the same cloud.
+        """
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
             message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."

@@ -26,11 +26,13 @@ KEPT = 10_000
 """Default maximum number of entries."""
 
 SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"))
-"""Lower-case names of headers whose values the journal withholds. It also withholds those whose names end in ``-token`` or ``-secret``."""
+"""Lower-case names of headers whose values the journal withholds. It also withholds the values of headers whose names end in ``-token`` or
+``-secret``."""
 WITHHELD = "(withheld)"
 """Replacement for the value of a secret header."""
 LONGEST = 2048
-"""Maximum number of characters kept of a target, and of all headers together. It bounds the memory that the journal uses."""
+"""Maximum number of characters that an entry keeps of its target. The same maximum applies to all headers of an entry together. These two
+limits bound the memory that the journal uses."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -50,7 +52,7 @@ class Entry(NamedTuple):
         fault: type of the fault that applied, or ``""``.
         duration_ns: nanoseconds that the service took, on the system clock. Delays that a fault adds while sending are not included.
         body_bytes: length of the response body in bytes.
-        machine: number of the fleet's machine that the request selected; None if it selected none, or if there is no fleet.
+        machine: number of the fleet's machine that the request selected; None if it did not select a machine, or if there is no fleet.
     """
 
     number: int

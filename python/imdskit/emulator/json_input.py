@@ -60,7 +60,8 @@ class Format:
         hint: default hint, for errors without a more specific one.
         max_bytes: maximum size of the input in bytes.
         root: location that stands for the whole input.
-        unknown_at_object: whether the location of an unknown member is its object instead of the member.
+        unknown_at_object: whether an error about an unknown member gives the location of the object that contains the member, instead of
+            the location of the member itself.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Format:
         """Return the parsed content of a file.
 
         Raises:
-            ImdskitError: The file cannot be read, is too large or is not strict JSON. The class is the one of :attr:`error`.
+            ImdskitError: The file cannot be read, is too large or is not strict JSON. :attr:`error` determines the class.
         """
         try:
             with open(path, "rb") as file:
@@ -91,7 +92,7 @@ class Format:
         """Return the parsed value of JSON text.
 
         Raises:
-            ImdskitError: The data is too large or is not strict JSON. The class is the one of :attr:`error`.
+            ImdskitError: The data is too large or is not strict JSON. :attr:`error` determines the class.
         """
         if len(data) > self.max_bytes:
             raise self.wrong(f"{self.name} is larger than {self.max_bytes} bytes.")

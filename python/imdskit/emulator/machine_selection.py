@@ -79,7 +79,7 @@ class ByPath(OnlyMachine):
 
 
 class ByPort(OnlyMachine):
-    """Addressing by port: each machine has its own port, and the first machine has the server's.
+    """Addressing by port: each machine has its own port. The port of machine 0 is the server's.
 
     Args:
         count: number of machines.

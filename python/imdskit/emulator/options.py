@@ -80,7 +80,7 @@ class Options:
 
     @classmethod
     def among(cls, given: Mapping[str, Any]) -> Options:
-        """Return the options that are among a constructor's arguments."""
+        """Return the options that the arguments of a constructor contain."""
         return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ def scenario_of(name: str, value: str | Path | Scenario) -> Scenario:
 
     Raises:
         ScenarioError: The scenario cannot be loaded.
-        UsageError: The value has another type; ``name`` becomes the location.
+        UsageError: The value has another type. The location of the error is ``name``.
     """
     if isinstance(value, Scenario):
         return value

@@ -1,4 +1,4 @@
-"""Addresses that the emulator publishes to clients: its own, the base address of its certificates, and the issuer of its tokens.
+"""Addresses that the emulator publishes to clients: its own base address, and the base addresses of its certificates and token issuers.
 
 By default they are derived from the address that the emulator listens on. They have to be given explicitly if clients reach the emulator
 through a host name, a port mapping or a proxy, or if a client accepts only a particular host.
@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?", re.AS
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Addresses as given by the caller. An address that is None is derived from the one that the emulator listens on.
+    """Addresses as given by the caller. If an address is None, it is derived from the address that the emulator listens on.
 
     Attributes:
         public: base address of the emulator for its clients.

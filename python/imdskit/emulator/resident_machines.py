@@ -1,9 +1,9 @@
 """Machines that a host keeps in memory, and the state that it keeps of evicted machines.
 
 A machine is created when the first request for it arrives. When too many machines are in memory, the least recently requested one is
-evicted. The host keeps the scheduled events of an evicted machine, unless none were ever announced or requested. It keeps the rate limits
-for one second, because after that they are full again. A recreated machine has the same instance document, but its cached tokens and
-attested documents are lost.
+evicted. The host keeps the scheduled events of an evicted machine, unless no events were ever announced or requested. It keeps the rate
+limits for one second, because the token buckets are full again after that time. A recreated machine has the same instance document, but its
+cached tokens and attested documents are lost.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class ResidentMachines:
 
     Args:
         create: function that creates the service of a machine.
-        most: maximum number of machines in memory. Beyond that, the least recently requested one is evicted.
-        clock: clock of the emulator. Rate limits are full again after one second on this clock.
+        most: maximum number of machines in memory. If there are more, the least recently requested machine is evicted.
+        clock: clock of the emulator. The token buckets of the rate limits are full again after one second on this clock.
     """
 
     def __init__(self, create: Create, most: int, clock: Clock) -> None:
@@ -42,7 +42,7 @@ class ResidentMachines:
         self._events: dict[int, Events] = {}
         self._limits: OrderedDict[int, tuple[int, RateLimits]] = OrderedDict()
         self._latest: tuple[int, App] | None = None
-        """The most recently requested machine. Reading it needs no lock, because it is the last one to be evicted."""
+        """The most recently requested machine. It can be read without a lock, because it is the last machine to be evicted."""
 
     def __len__(self) -> int:
         """Return the number of machines in memory."""

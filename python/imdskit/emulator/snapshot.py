@@ -2,8 +2,7 @@
 
 A snapshot contains no key, no seed and no token. It contains the public identifiers that the emulator generated for the machine (vmId, MAC
 addresses, client ids and so on). The machine therefore keeps them, even if the emulator that resumes has another seed. Keys are derived
-from
-the seed: with another seed, or without one, new keys sign documents and tokens. The journal is not part of a snapshot.
+from the seed: with another seed, or without one, new keys sign documents and tokens. The journal is not part of a snapshot.
 
 This module handles the file and its top-level members. The modules of events, faults and tokens define the content of their members.
 """
@@ -66,7 +65,7 @@ def restore(host: Host, value: object) -> None:
         Events(host.clock, "", 0).restore(parts["events"])
         location = "/faults"
         Faults(host.clock).restore(parts["faults"])
-        # The whole snapshot is valid. Only from here on does the state of the host change.
+        # The whole snapshot is valid. The state of the host changes only from here on.
         ahead = parts["clock"]["now"] - host.clock.now()
         if ahead > 0 and isinstance(host.clock, ManualClock | MovableClock):
             host.clock.advance(ahead)
@@ -117,7 +116,7 @@ def checked(value: object) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Return the snapshot in a file. Raise ScenarioError if there is none."""
+    """Return the snapshot in a file. Raise ScenarioError if the file does not contain a valid one."""
     return checked(FORMAT.read(path).value)
 
 

@@ -21,8 +21,8 @@ MAX_FILE_BYTES = 256 * 1024
 """Maximum size of a key file in bytes."""
 
 MAX_KEYS = 1000
-"""Maximum number of keys in a file. A presented key is compared with all of them, so that the time taken does not reveal which one
-matches."""
+"""Maximum number of keys in a file. The service compares a presented key with every key in the file, so that the duration does not reveal
+which key matches."""
 
 MAX_KEY_CHARACTERS = 512
 """Maximum number of characters in a presented key."""
@@ -104,8 +104,8 @@ def find(presented: str, keys: tuple[Key, ...]) -> Key | None:
 def read_nonce_keys(path: Path) -> tuple[bytes, ...]:
     """Return the secrets in a nonce key file.
 
-    The file has one or two lines, each with a secret in hexadecimal digits. The first secret generates nonces. Nonces of both secrets are
-    valid.
+    The file has one or two lines, each with a secret in hexadecimal digits. The service generates nonces with the first secret. It accepts
+    nonces that were generated with either secret.
 
     Raises:
         UsageError: The file cannot be read, or does not have this format.

@@ -1,4 +1,7 @@
-"""Types of settings. Each reader validates a value from the TOML file, or a text from an environment variable or the command line."""
+"""Types of settings. Each function here reads and validates one setting.
+
+The value comes from the TOML file, from an environment variable or from the command line.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def one_of(*words: str) -> Callable[[str, Source], str]:
 
 
 def text_or_none(name: str, source: Source) -> str:
-    """Read ``-`` or the path of a file."""
+    """Read a setting whose value is ``-`` or the path of a file."""
     return "-" if source.value == "-" else str(file(name, source))
 
 

@@ -1,7 +1,7 @@
 """Settings of the service, from a TOML file, environment variables and the command line.
 
-Environment variables override the file, and the command line overrides both. Every setting has one name. It is the key in the file.
-Environment variables have the name in upper case, with the prefix ``IMDSKIT_VERIFIER_``.
+Environment variables override the file, and the command line overrides both. Every setting has one name, which is its key in the file. Its
+environment variable is ``IMDSKIT_VERIFIER_`` followed by the name in upper case.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:
-            # The record of a used nonce expires with its document. A nonce that is valid for longer could be used again.
+            # The record of a used nonce expires when its document does. A nonce that is valid for longer could be used again.
             raise _invalid("nonce_lifetime", f"must be at most `max_age` ({self.max_age}); got {self.nonce_lifetime}")
         if self.trust_bundle is not None and self.trust_anchors:
             raise _invalid("trust_anchors", "and `trust_bundle` exclude each other")
@@ -104,7 +104,7 @@ class Settings:
         Args:
             path: path of the TOML file; by default the value of ``IMDSKIT_VERIFIER_CONFIG``, if it is set.
             environment: environment variables; by default those of the process.
-            overrides: texts by setting name, which override the file and the environment.
+            overrides: values as text, by setting name. They override the file and the environment.
 
         Raises:
             UsageError: A setting is unknown or has an invalid value. The message names it.

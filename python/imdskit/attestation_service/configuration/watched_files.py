@@ -35,7 +35,7 @@ class Watched(Generic[T]):
         failing: whether the files have changed and are invalid.
 
     Raises:
-        ImdskitError: The files cannot be read for the first time.
+        ImdskitError: The first attempt to read the files failed.
     """
 
     def __init__(self, name: str, paths: Sequence[Path], read: Callable[[], T], every: int, clock: Clock) -> None:
@@ -47,7 +47,7 @@ class Watched(Generic[T]):
         self._clock = clock
         self._lock = Lock()
         self._next_check = clock.monotonic_ns() + self._every_ns
-        # The fingerprint is taken before reading, so that the next check detects a change in between.
+        # The fingerprint is taken before reading, so that the next check detects a change made during reading.
         self._seen = self._fingerprint()
         self._value = read()
 

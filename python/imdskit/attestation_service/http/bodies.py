@@ -13,8 +13,8 @@ MAX_BINDING = 256
 """Maximum number of characters in the text that a nonce is bound to."""
 
 BRACKETS = 80
-"""Maximum number of opening braces and brackets per document, including those inside of its text. The verifier itself accepts 64 in a
-document."""
+"""Maximum number of opening braces and brackets in a request body, per document in the body. Braces and brackets inside of strings count,
+too. The verifier has a separate limit of 64 for the document itself."""
 
 MAX_TIME = 253_402_300_799
 """End of the year 9999 in Unix seconds."""
@@ -42,7 +42,7 @@ class Audited(NamedTuple):
     Attributes:
         document: document as it was received.
         at: time of receipt in Unix seconds; None stands for the present time.
-        nonce: nonce that the document must contain; None accepts any.
+        nonce: nonce that the document must contain; None means that any nonce is accepted.
     """
 
     document: str

@@ -29,10 +29,10 @@ class Limits:
         """Number of requests in progress."""
 
     def take(self, key: str) -> None:
-        """Count a request against the rate of a key. ``key`` is a name from the key file, so the number of buckets is small.
+        """Count a request against the rate limit of a key. ``key`` is a name from the key file, so there are few token buckets.
 
         Raises:
-            Problem: The rate is exceeded (429). The header Retry-After says when another request is accepted.
+            Problem: The rate limit is exceeded (429). The header Retry-After says when another request is accepted.
         """
         with self._lock:
             bucket = self._buckets.get(key)

@@ -37,7 +37,7 @@ def json_response(members: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -
 
 
 class Problem(Exception):  # noqa: N818  # It carries a response and is no error of the service.
-    """Exception that ends the handling of a request with problem details (RFC 9457).
+    """Exception that ends the handling of a request. The response contains problem details (RFC 9457).
 
     Attributes:
         status: status of the response.

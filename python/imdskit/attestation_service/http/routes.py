@@ -17,7 +17,7 @@ class Route(NamedTuple):
         name: ``operationId`` in the OpenAPI description.
         method: method of the request. HEAD is allowed wherever GET is.
         path: path of the request.
-        roles: roles that may perform the operation. If empty, no key is needed.
+        roles: roles that may perform the operation. If there are none, callers need no key.
         content_type: media type of the response.
         takes_body: whether the request can have a JSON body.
         body_required: whether the request must have a body.

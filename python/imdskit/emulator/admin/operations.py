@@ -1,8 +1,8 @@
 """The operations of the admin API: one table of operations, each with its method, path, parameters and function.
 
-``openapi.json`` describes the same table for people and programs. Tests keep both consistent, and check the response of every operation
-against its schema. The functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a test in the same
-process can call it directly.
+``openapi.json`` describes the same table for people and programs. Tests keep this file consistent with the table, and check the response of
+every operation against its schema. The functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a
+test in the same process can call it directly.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ class Operation:
         run: function that executes the operation. Its result becomes the JSON of the response.
         parameters: names of the query parameters. All are optional, except ``machine`` in a fleet if ``about`` is ``machine``.
         takes_body: whether the request must have a JSON body.
-        about: the subject of the operation. ``machine`` is one machine, which a request to a fleet selects with the parameter ``machine``.
-            ``either`` is one machine if that parameter is present, and otherwise the host. ``all`` is the host. ``alone`` is the host, and
-            the operation is not available in a fleet.
+        about: the subject of the operation. ``machine`` means one machine; a request to a fleet selects it with the parameter ``machine``.
+            ``either`` means that machine if the parameter is present, and otherwise the host. ``all`` means the host. ``alone`` also means
+            the host, but the operation is not available in a fleet.
     """
 
     name: str

@@ -37,8 +37,8 @@ def result(value: object) -> Response:
 def error(problem: ImdskitError) -> Response:
     """Return the response for an error: JSON with code, message, location and hint.
 
-    The location is a JSON pointer into the body, or the name of a header or parameter. The status is 422 (RFC 9110 section 15.5.21) for an
-    error that the emulator finds in a JSON body, and that of the :class:`AdminError` otherwise.
+    The location is a JSON pointer into the body, or the name of a header or parameter. An :class:`AdminError` contains its own status.
+    Every other error concerns the JSON body, and has the status 422 (RFC 9110 section 15.5.21).
     """
     status, headers = (problem.status, problem.headers) if isinstance(problem, AdminError) else (422, ())
     members = {"code": problem.code, "message": problem.message, "location": problem.location, "hint": problem.hint}

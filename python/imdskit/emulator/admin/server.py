@@ -3,11 +3,11 @@
 The server checks each request in this order, and every refusal has the same format:
 
 1. The Host header must be loopback, the address at which the connection arrived, or a name that the operator allowed.
-2. The Origin header, which web pages send, must be absent or that of the admin API itself. No other web page can use the API.
+2. Browsers add the Origin header to requests of web pages. It must be absent or name the admin API, so no other page can use the API.
 3. The token must be correct. Only the header ``Authorization: Bearer ...`` can carry it, because URLs end up in logs.
 
 The files of :mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, because they reveal nothing about the machines.
-:mod:`imdskit.emulator.admin.operations` has the operations.
+:mod:`imdskit.emulator.admin.operations` defines the operations.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _refuse_foreign_page(request: Request) -> None:
 
 
 class _Hosts(Hosts):
-    """Host header check of the admin API, stricter than that of the service.
+    """Host header check of the admin API. It is stricter than the check of the service.
 
     A request must have exactly one Host header. 169.254.169.254 is accepted only if the API listens on that address.
     """

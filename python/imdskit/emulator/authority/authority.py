@@ -1,11 +1,11 @@
 """The emulator's own certificate authority: root, issuing authority, and the leaf that signs documents.
 
-The certificates resemble the genuine ones of 2025 and 2026. They have the same extensions in the same order with the same criticality, and
-the leaf is valid for 180 days. They differ only where a copy would state something untrue:
+The certificates resemble genuine certificates of 2025 and 2026. They have the same extensions in the same order with the same criticality,
+and the leaf is valid for 180 days. They differ only where a copy would state something untrue:
 
 - The names of the root and the issuing authority say that they are for tests only. They end in a few digits of the key, so that two
   emulators' authorities can be told apart.
-- The leaf has no certificate transparency timestamps (no log has seen it), no Microsoft certificate template and no OCSP responder.
+- The leaf has no certificate transparency timestamps (because it is in no log), no Microsoft certificate template and no OCSP responder.
 - All keys are RSA-2048. The genuine authorities have 4096-bit keys.
 
 Documents with a deliberate fault have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
@@ -99,17 +99,18 @@ class _CaCertificate:
 class Authority:
     """A test-only certificate authority. Safe to share between threads.
 
-    Creating one takes about a second, because three keys are generated. The first document with a :class:`DocumentFault` takes as long.
+    Creating one takes about a second, because three keys are generated. The first document with a :class:`DocumentFault` also takes about a
+    second.
 
     Args:
         clock: the emulator's clock, which determines the validity periods.
         base_url: address at which the emulator serves :meth:`download`, for example ``http://127.0.0.1:8080``.
         pki_url: address below which clients find certificates and revocation lists. None means ``/pki`` below ``base_url``.
-        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the default leaf.
-        region: region of the default leaf, for example ``westeurope``.
-        seed: The same seed gives the same keys on every machine, and within a calendar year the same root certificate.
+        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the leaf that signs by default.
+        region: region in the leaf that signs by default, for example ``westeurope``.
+        seed: The same seed gives the same keys on every machine. It also gives the same root certificate within a calendar year.
             None means new keys from the operating system's random source.
-        keys: cache of keys. The authority uses keys of the same seed from it, and adds those that it generates.
+        keys: cache of keys. The authority takes keys for its seed from the cache, and adds the keys that it generates.
 
     Attributes:
         root: the root certificate in DER.
@@ -172,8 +173,8 @@ class Authority:
         """Return the leaf for a cloud's domain and a region. It is cached until :data:`LEAF_PERIOD` has passed.
 
         Args:
-            domain: the cloud's domain, by default that of the authority.
-            region: the region, by default that of the authority. Letter case and spaces are ignored.
+            domain: the cloud's domain, by default the domain of the authority.
+            region: the region, by default the region of the authority. Letter case and spaces are ignored.
             fault: the deliberate fault of the certificate chain, or None.
 
         Raises:
@@ -313,7 +314,7 @@ def _authority_name(common_name: str) -> bytes:
 
 
 def _serial(issuer: bytes, subject: bytes) -> int:
-    """Return a serial number of 19 bytes that begins with 0x33, like those of the real authorities. It is unique per issuer and subject."""
+    """Return a serial number of 19 bytes that begins with 0x33, as in genuine certificates. It is unique per issuer and subject."""
     return int.from_bytes(b"\x33" + hashlib.sha256(issuer + subject).digest()[:18], "big")
 
 

@@ -145,7 +145,7 @@ class Body:
 
 
 def certificate(body: Body, issuer_key: RsaKey) -> bytes:
-    """Return a version 3 certificate in DER, signed with sha384WithRSAEncryption like the genuine ones since 2022."""
+    """Return a version 3 certificate in DER, signed with sha384WithRSAEncryption like genuine certificates since 2022."""
     tbs = der.sequence(
         der.explicit(0, der.integer(2)),
         der.integer(body.serial),

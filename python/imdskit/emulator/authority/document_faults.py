@@ -18,4 +18,4 @@ class DocumentFault(StrEnum):
     UNKNOWN_ROOT = "unknown-root"
     """The certificate chain leads to a second root, which no trust file contains."""
     MISSING_INTERMEDIATE = "missing-intermediate"
-    """As ``ROTATED_ISSUER``, but the address in the leaf responds with 404 instead of the issuing authority's certificate."""
+    """As ``ROTATED_ISSUER``, but the issuer's address in the signer's certificate returns 404, so the issuer cannot be downloaded."""

@@ -39,7 +39,8 @@ _SIEVE_SPAN = 1 << 13
 def seeded(seed: int, purpose: str) -> RandomBits:
     """Return a deterministic source of bits. It depends only on seed and purpose, not on the machine or the version of Python.
 
-    The source concatenates blocks; block ``i`` is the SHA-512 hash of seed, purpose and ``i``. Each number uses the next whole bytes.
+    The source concatenates blocks; block ``i`` is the SHA-512 hash of seed, purpose and ``i``. Each random number consumes whole bytes of
+    this sequence.
     """
     key = hashlib.sha512(f"imdskit throw-away keys\0{seed}\0{purpose}".encode()).digest()
 
@@ -94,8 +95,8 @@ def generate_prime(bits: int, randbits: RandomBits) -> int:
     """Return a probable prime p of exactly ``bits`` bits (at least 64).
 
     Its two top bits are set, and p - 1 is coprime to the public exponent.
-    The search starts at a random odd number. Small primes sieve a window of odd numbers, and the first remaining one that passes
-    :func:`is_probable_prime` is the result.
+    The search starts at a random odd number. It removes multiples of small primes from a window of odd numbers, and returns the first
+    remaining number that passes :func:`is_probable_prime`.
     """
     while True:
         start = randbits(bits) | 3 << (bits - 2) | 1

@@ -14,7 +14,8 @@ SIGNED_DATA = "1.2.840.113549.1.7.2"
 DATA = "1.2.840.113549.1.7.1"
 
 SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
-"""Digest algorithm in every genuine document. The service writes this signature algorithm where RFC 5652 requires that of a digest."""
+"""Algorithm in the field digestAlgorithm of every genuine document. It is a signature algorithm, although RFC 5652 requires a digest
+algorithm there."""
 
 
 def message(signer: Signer, content: bytes, fault: DocumentFault | None = None) -> bytes:
@@ -27,7 +28,7 @@ def message(signer: Signer, content: bytes, fault: DocumentFault | None = None) 
     Args:
         signer: the leaf that signs.
         content: the signed JSON.
-        fault: Only ``BROKEN_SIGNATURE`` has an effect here. The other faults are those of the signer's chain.
+        fault: Only ``BROKEN_SIGNATURE`` has an effect here. The other faults concern the signer's certificate chain.
     """
     signature = signer.sign(content)
     if fault is DocumentFault.BROKEN_SIGNATURE:

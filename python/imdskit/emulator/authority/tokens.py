@@ -1,10 +1,10 @@
 """Access tokens: signed JSON Web Tokens, the documents that publish their key, and the service's token cache.
 
-This module emulates the part of Entra ID that a machine sees. The tokens have Entra's version 1.0 format, which managed identities get.
-They are signed with a key of the emulator, which nobody trusts by default. The claim ``iss`` is an address of the emulator, and the
-documents below that address lead to the key.
+This module emulates the part of Entra ID that a machine sees. The tokens have Entra's version 1.0 format, as all tokens of managed
+identities do. They are signed with a key of the emulator, which nobody trusts by default. The claim ``iss`` is an address of the emulator,
+and the documents below that address lead to the key.
 
-Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0. The claims are those of published tokens and of activity logs of
+Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0. The claims come from published tokens, and from activity logs of
 managed identities.
 """
 
@@ -30,11 +30,12 @@ from imdskit.protocol.attested import compact
 LIFETIME = 24 * 60 * 60
 """Seconds from issue to ``expires_on``."""
 BACKDATED = 300
-"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue. Tokens in recordings of 2023 and 2024 span 86700 seconds."""
+"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue. Recorded tokens of 2023 and 2024 are valid for 86700 seconds in
+all, which is :data:`LIFETIME` plus these 300 seconds."""
 RENEWED_BEFORE = 300
 """Remaining validity in seconds below which the service replaces a cached token (inferred)."""
 EXTENDED = "86399"
-"""Value of ``ext_expires_in``, the same in every recording."""
+"""Value of ``ext_expires_in``, the same in every recorded response."""
 CACHED = 1024
 """Maximum number of cached tokens per machine. The cache evicts the oldest one first."""
 
@@ -58,7 +59,7 @@ class Issuer:
         base_url: function that returns the address at which the emulator serves :meth:`download`. It is called on each use, because the
             port may not be known yet.
         seed: seed of the key. None means a random key. The key is generated on first use, which takes a quarter of a second.
-        keys: cache of keys, from which the issuer takes the key of the same seed.
+        keys: cache of keys, from which the issuer takes the key for its seed.
         issuer: prefix of the claim ``iss``. None means ``/oidc`` below the base address.
     """
 
@@ -93,7 +94,8 @@ class Issuer:
     def download(self, path: str) -> tuple[str, bytes] | None:
         """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path has no document.
 
-        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both also exist with ``v2.0`` in the path, as in Entra.
+        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both documents also exist with ``v2.0`` in the path, as
+        in Entra.
         """
         match path.strip("/").split("/"):
             case ["oidc", tenant, "discovery", "keys"] | ["oidc", tenant, "discovery", "v2.0", "keys"] if _TENANT.fullmatch(tenant):
@@ -123,7 +125,8 @@ class Issuer:
     def _configuration(self, issuer: str, keys: str) -> bytes:
         """Return the OpenID configuration of an issuer.
 
-        It has no authorization endpoint, because nobody can log in here. RFC 8414 section 2 requires one only if a grant type uses it.
+        It has no authorization endpoint, because nobody can log in here. RFC 8414 section 2 requires an authorization endpoint only if a
+        grant type uses it.
         """
         return compact(
             {
@@ -279,7 +282,7 @@ class TokenCache:
 
 
 def _lower_group(resource_id: str) -> str:
-    """Return a resource id with ``resourcegroups`` in lower case, as tokens have it."""
+    """Return a resource id with ``resourcegroups`` in lower case, as in tokens."""
     return resource_id.replace("/resourceGroups/", "/resourcegroups/")
 
 

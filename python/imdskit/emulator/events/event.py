@@ -2,7 +2,7 @@
 
 :mod:`imdskit.emulator.events.timeline` changes the states of events.
 
-Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023.
+Source: Azure documentation, "Scheduled Events for Linux VMs"; recorded responses of 2018 to 2023.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ REBALANCE = "SpotRebalanceRecommendation"
 risk notifications)."""
 
 NOTICE = {"Freeze": 900, "Reboot": 900, "Redeploy": 600, "Preempt": 30, "Terminate": 300, REBALANCE: 30}
-"""Minimum notice in seconds, by event type. The owner of the machine configures that of Terminate, from 5 to 15 minutes. That of the
-rebalance recommendation is not documented; it is *inferred* from Preempt."""
+"""Minimum notice in seconds, by event type. The owner of a machine configures the notice of Terminate, from 5 to 15 minutes. The notice of
+the rebalance recommendation is not documented; the value here is *inferred* from Preempt."""
 
 SINCE = {"Preempt": "2017-11-01", "Terminate": "2019-01-01", REBALANCE: "2024-07-09"}
-"""First api-version that has an event type. Older versions omit such events (inferred)."""
+"""First api-version that shows an event type. Older versions omit such events (inferred)."""
 
 MEMBERS_SINCE = {"Description": "2019-04-01", "EventSource": "2019-08-01", "DurationInSeconds": "2020-07-01"}
-"""First api-version that has a member."""
+"""First api-version that shows a member of an event."""
 
 REMAINS = 600
-"""Seconds for which an event is shown as started. The documentation speaks of ten minutes after an interruption of seconds."""
+"""Default number of seconds for which the service shows an event as started. In the documentation, a started event is shown for ten minutes
+although the interruption takes only seconds."""
 
 _FREEZE = "Virtual machine is being paused because of a memory-preserving Live Migration operation."
 USUAL: dict[str, tuple[str, str, int]] = {
@@ -60,8 +61,8 @@ class Event:
         description: text for people.
         source: ``Platform`` or ``User``.
         duration: expected interruption in seconds, or -1 if it is unknown.
-        begins: Unix time at which the event starts without approval, if it was announced with a ``not_before`` that had already passed.
-            None means that the event starts at ``not_before``.
+        begins: Unix time at which the event starts without approval. It is set if the event was announced with a ``not_before`` in the
+            past. None means that the event starts at ``not_before``.
     """
 
     id: str

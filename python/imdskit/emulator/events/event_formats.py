@@ -1,4 +1,4 @@
-"""Parsers of scheduled events, both in the service's own JSON format, in which tests announce them, and in the format of snapshots.
+"""Parsers of scheduled events in two formats: the service's own JSON, in which tests announce events, and snapshots.
 
 This module turns JSON into validated events. :mod:`imdskit.emulator.events.timeline` changes their states.
 """
@@ -37,7 +37,7 @@ FORMAT = Format("The value", partial(UsageError, "bad-argument"), "The members a
 LONGEST_TEXT = 1024
 """Maximum number of characters in a string of an event."""
 LONGEST_LIST = 1000
-"""Maximum number of elements in a list of events or resources. The parser checks it before it looks at the elements."""
+"""Maximum number of elements in a list of events or resources. The parser checks this limit before it looks at the elements."""
 
 
 def announced_events(value: object, now: int, name: str, new_id: Callable[[], str]) -> list[Event]:
@@ -66,7 +66,7 @@ def announced_events(value: object, now: int, name: str, new_id: Callable[[], st
 
 
 def snapshot_events(value: object) -> tuple[dict[str, Any], tuple[Event, ...]]:
-    """Return the members of a snapshot as parsed JSON, and its events. Raise UsageError with a JSON pointer if the snapshot is invalid."""
+    """Return the parsed members of a snapshot, and its events. Raise UsageError with a JSON pointer if the snapshot is invalid."""
     members = FORMAT.of(value).members(SNAPSHOT, required=SNAPSHOT)
     for name, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
         members[name].integer(least, LATEST)

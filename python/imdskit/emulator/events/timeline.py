@@ -3,11 +3,11 @@
     Scheduled -- approved, or NotBefore is reached --> Started -- over --> gone
     Scheduled -- cancelled --> gone                    (none) -- the host fails --> Started
 
-This is a state machine on the emulator's clock, without threads. On each access, it first executes all transitions that have become due, in
-order of time, and each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by one, and nothing
-else does.
+This is a state machine on the emulator's clock, without threads. On each access, it first executes all transitions that have become due. It
+executes them in order of time, each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by
+one, and nothing else does.
 
-Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023.
+Source: Azure documentation, "Scheduled Events for Linux VMs"; recorded responses of 2018 to 2023.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ MOST = 100
 
 class Events:
     """The scheduled events of one machine. Safe to share between threads.
+
+    As in Azure, the first request of the machine for scheduled events enables them: clients see no events before it.
 
     Args:
         clock: the emulator's clock.
@@ -62,7 +64,7 @@ class Events:
 
     @property
     def untouched(self) -> bool:
-        """Whether no event was announced and no client sent a request, so that a new object with the same seed behaves identically."""
+        """Whether the object is in its initial state, because no event was announced and no client requested the events."""
         with self._lock:
             self._settle()
             return self._made == 0 and self._incarnation == 1 and self._visible_from is None
@@ -224,7 +226,7 @@ class Events:
     def approvable(self, body: bytes) -> tuple[str, ...] | None:
         """Return the ids of the events that the body of a POST request approves.
 
-        Return None if the body is malformed or contains an unknown id (the latter is inferred).
+        Return None if the body is malformed. Return None also if the body contains an unknown id (inferred).
         """
         ids = start_requests(body)
         with self._lock:

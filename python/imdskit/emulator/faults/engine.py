@@ -35,7 +35,7 @@ class _Active:
         rule: a rule of the script.
         matched: number of requests that the rule matched.
         applied: number of requests to which the rule was applied.
-        since: monotonic time in nanoseconds at which the rule was first applied. Meaningless while ``applied`` is 0.
+        since: monotonic time in nanoseconds at which the rule was first applied. The value has no meaning while ``applied`` is 0.
     """
 
     rule: FaultRule
@@ -66,7 +66,8 @@ class Taken(NamedTuple):
 
     Attributes:
         fault: the fault.
-        give_back: function that undoes the count. To be called if the fault was not applied because the service refused the request.
+        give_back: function that undoes the count. Callers must call it if the service refused the request, so that the fault was not
+            applied.
     """
 
     fault: Fault
@@ -82,7 +83,7 @@ class Faults:
         common: faults of all machines. They apply to requests to which no rule of this object applies.
 
     Raises:
-        ScenarioError: ``bad-faults``. The location is a JSON pointer to the mistake.
+        ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a JSON pointer to the mistake.
     """
 
     def __init__(self, clock: Clock, script: Script | None = None, common: Faults | None = None) -> None:
@@ -106,7 +107,8 @@ class Faults:
                 that input from the network is a list.
 
         Raises:
-            ScenarioError: ``bad-faults``. The location is a JSON pointer to the mistake, and the faults are unchanged.
+            ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a JSON pointer to the mistake. The faults
+                are unchanged.
         """
         rules = scripts.read(script) if isinstance(script, str | Path) else scripts.of(script)
         self._set(tuple(_Active(rule) for rule in rules))

@@ -25,7 +25,7 @@ MAX_BYTES = 1024 * 1024
 MAX_RULES = 1000
 MAX_SECONDS = 3600
 MAX_COUNT = 1_000_000_000
-"""Limits of a script: size in bytes, number of rules, longest time in seconds, and largest number."""
+"""Limits of a script: size in bytes, number of rules, longest time in seconds, and largest whole number."""
 
 FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
 
@@ -44,7 +44,7 @@ _TRANSPORT = ("connection", "content-length", "date", "transfer-encoding")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The requests to which a rule applies. A criterion that is None or empty matches every request.
+    """Criteria for the requests to which a rule applies. A criterion that is None or empty matches every request.
 
     Attributes:
         methods: accepted methods.

@@ -28,7 +28,7 @@ class Fault:
     """One fault. The emulator calls ``instead``, ``before`` and ``after`` in this order."""
 
     category: str | None = None
-    """The only category to whose requests the fault can apply. None means every category."""
+    """Category of the requests to which the fault can apply. None means every category."""
     slow = False
     """Whether the request counts as concurrent until the response has been sent."""
 
@@ -38,7 +38,10 @@ class Fault:
         return type(self).__name__.lower()
 
     def instead(self, context: RequestContext) -> Response | None:
-        """Return a response in place of the service, or None. If there is one, the service neither handles nor counts the request."""
+        """Return a response in place of the service, or None.
+
+        If this method returns a response, the service neither handles nor counts the request.
+        """
 
     def before(self, context: RequestContext) -> None:
         """Change a request's context before the service handles the request."""
@@ -54,8 +57,8 @@ class Status(Fault):
 
     Attributes:
         status: the status code.
-        host: whether the response imitates the host machine in front of the service, and not the service itself.
-        headers: response headers. They replace headers of the same name and add the others.
+        host: whether the response imitates the host machine in front of the service, instead of the service itself.
+        headers: response headers. Each one replaces the header of the same name, or is added if there is none.
         body: the response body. None means the service's own body for the status.
     """
 
@@ -106,7 +109,7 @@ class Edit(Fault):
     """Removed or replaced members of the response. A response that is not JSON or does not have the member is unchanged.
 
     Attributes:
-        edits: (pointer, value) to replace a member, or (pointer,) to remove it.
+        edits: tuples. ``(pointer, value)`` replaces a member, and ``(pointer,)`` removes it.
     """
 
     edits: tuple[tuple[Pointer] | tuple[Pointer, Any], ...]
@@ -123,11 +126,11 @@ class Edit(Fault):
 
 @dataclass(frozen=True)
 class Document(Fault):
-    """An attested document that must be refused.
+    """An attested document that a verifier must refuse.
 
     Attributes:
-        fault: fault of the signature or the certificate chain. None means that the response is a cached document with another nonce than
-            the request's.
+        fault: fault of the signature or the certificate chain. None means that the response is an earlier document, whose nonce is not the
+            requested one.
     """
 
     fault: DocumentFault | None
@@ -138,7 +141,7 @@ class Document(Fault):
 
 
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
-    """Return ``response`` with ``headers``. They replace headers of the same name, in any letter case, and are appended otherwise."""
+    """Return ``response`` with ``headers``. Each one replaces the header of the same name, in any letter case, or is appended."""
     names = {name.lower() for name, _ in headers}
     return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
 
@@ -174,5 +177,5 @@ def _edit(value: Any, pointer: Pointer, replacement: list[Any]) -> None:
 
 
 def _index(token: str) -> int:
-    """Return the array index that a reference token stands for (RFC 6901 section 4), or an index beyond every array if it is none."""
+    """Return the array index that a reference token stands for (RFC 6901 section 4), or an index that no array has."""
     return int(token) if token.isascii() and token.isdigit() and len(token) < 10 else 10**9

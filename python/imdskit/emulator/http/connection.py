@@ -1,10 +1,8 @@
 """Protocol state of one HTTP/1.1 connection, without sockets. It takes bytes and returns events, as h11 does.
 
-:class:`Connection` handles framing, the check of the Host header, keep-alive, pipelining and time limits. A driver owns the socket. There
-are
-two drivers: threads in :mod:`imdskit.emulator.http.server` and the event loop in :mod:`imdskit.emulator.http.event_loop`. For each event,
-    the
-driver does the following::
+:class:`Connection` handles framing, the check of the Host header, keep-alive, pipelining and time limits. A driver owns the socket.
+There are two drivers: threads in :mod:`imdskit.emulator.http.server` and the event loop in :mod:`imdskit.emulator.http.event_loop`.
+For each event, the driver does the following::
 
     event = connection.receive(data)      # bytes from the socket; b"" when the client has closed its side
     NEED_DATA                             -> read from the socket until connection.deadline, then call receive() or timed_out()
@@ -31,7 +29,8 @@ SECOND = 1_000_000_000
 IDLE_NS = 60 * SECOND
 """Maximum time between two requests, and maximum time for a client to receive a response, in nanoseconds."""
 REQUEST_NS = 10 * SECOND
-"""Maximum time from the first byte of a request to the end of its head, and from there to the end of its body, in nanoseconds."""
+"""Maximum time in nanoseconds for each part of a request: from its first byte to the end of its head, and from there to the end of its
+body."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Interim response to a request with ``Expect: 100-continue``."""
@@ -162,7 +161,7 @@ class Connection:
             return SEND_CONTINUE if head.expects_continue and not self._body else self._read_body()
         if self._request is None:
             self._request = self._new_request(head, b"")
-        self.deadline = _NEVER  # Time limits apply to the client. The service has none, and a fault may delay it.
+        self.deadline = _NEVER  # Time limits apply to the client. The service has none, because a fault may delay its response.
         return self._request
 
     def _read_body(self) -> Event:

@@ -1,9 +1,9 @@
 """Event loop that serves many connections in one thread, on Linux (epoll).
 
 With one thread per connection, threads spend most of their time passing the global interpreter lock to each other. In the event loop, a
-request with an immediate response costs one ``recv`` and one ``send``. The event loop hands a connection off to a thread as soon as
-something
-on it has to wait: a slow response, a refusal, or a client that does not read its response. The connection then stays with that thread.
+request with an immediate response costs one ``recv`` and one ``send``. The event loop hands a connection off to a thread as soon as the
+connection could block the loop: for a slow response, for a refusal, or because the client does not read its response. The connection then
+stays with that thread.
 
 This module polls sockets and hands connections off. :mod:`imdskit.emulator.http.connection` parses requests, and
 :mod:`imdskit.emulator.http.server` owns the threads.
@@ -109,7 +109,7 @@ class _Waiting:
 
 
 class EventLoop:
-    """Connections of a server that have no thread. Other threads may call only :meth:`take`, :meth:`stop` and ``len``.
+    """Event loop for the connections without a thread. Other threads may call only :meth:`take`, :meth:`stop` and ``len``.
 
     Args:
         server: server that the connections belong to.
@@ -246,6 +246,6 @@ class EventLoop:
         self._server.give_thread(waiting.socket, waiting.address, handoff)
 
     def _close(self, waiting: _Waiting) -> None:
-        """Close a connection. All received data has been read, so closing causes no reset. It also removes the socket from epoll."""
+        """Close a connection. All received data has been read, so no reset occurs. Closing also removes the socket from epoll."""
         if self._waiting.pop(waiting.number, None) is not None:
             waiting.socket.close()

@@ -30,8 +30,9 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])"
 _HOST = _NAME + r"(?::[0-9]*)?"
 
-# Each group below can match in one way only, so backtracking takes at most linear time. Groups are still not repeated possessively, because
-# that misses matches before Python 3.11.5 (python/cpython#106052). Possessive repetition of a single character class is correct.
+# Each group below can match in one way only, so backtracking takes at most linear time. Possessive repetition of a group would also
+# guarantee this, but it misses matches before Python 3.11.5 (python/cpython#106052). Possessive repetition of a single character class
+# works in all versions.
 _LINES = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]++) HTTP/1\.([01])\r\n((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*)")
 _HEAD = re.compile(_LINES.pattern + rb"\r\n")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
@@ -80,7 +81,7 @@ class Head:
 
 
 def refuse_early(data: bytes, checked: int) -> Refusal | None:
-    """Return why an incomplete head is invalid already, or None. The previous call has checked the first ``checked`` bytes."""
+    """Return why the received part of a head is invalid, or None if it is valid so far. Earlier calls have checked ``checked`` bytes."""
     if _FORBIDDEN.search(data, max(0, checked - 1)):
         return Refusal(400, "a control character, bare CR or bare LF")
     if len(data) > REQUEST_LINE_OCTETS and b"\r\n" not in data[:REQUEST_LINE_OCTETS]:
@@ -176,7 +177,7 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
 
 
 def response_bytes(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
-    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the order that recordings show.
+    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the order of recorded responses.
 
     Args:
         response: response to send.

@@ -1,8 +1,8 @@
 """Check of the Host header, which protects against DNS rebinding.
 
 A malicious web page can make its own domain name resolve to loopback. Its scripts can then send requests with any headers to a server on
-loopback, because the browser considers that server to be the page's own. The browser still sends the name of the page in the Host header.
-The emulator therefore accepts only IP addresses, and names that no other site can have.
+loopback, because the browser considers that server to be the one that sent the page. The browser still sends the name of the page in the
+Host header. The emulator therefore accepts only IP addresses, and names that no other site can have.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ BACKLOG = 16
 
 
 class Ports:
-    """Ports of a server in addition to its own. The server handles the connections of all of them.
+    """Additional ports of a server. The server handles the connections of all its ports.
 
     Args:
         server: server that handles the connections. Its own port is the first one.

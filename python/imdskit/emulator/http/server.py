@@ -291,7 +291,7 @@ class Server(ThreadingHTTPServer):
         except RuntimeError as error:
             hint = "Raise the limit of processes: `ulimit -u` of the shell, or `--pids-limit` of the container."
             raise UsageError("bad-argument", f"The system does not let the emulator start a thread: {error}.", hint=hint) from None
-        self._loop = loop  # Only a started thread is assigned, because stop() waits for this one.
+        self._loop = loop  # Only a started thread is assigned, because stop() waits for it.
 
     def stop(self) -> None:
         """Stop accepting connections, let in-flight requests finish, and close all connections. Calling it twice is safe."""
@@ -367,7 +367,7 @@ class Server(ThreadingHTTPServer):
         self._turn_away(request)
 
     def handoff(self, request: socket.socket, client_address: Any) -> Handoff:
-        """Return the state of a connection that now has a thread."""
+        """Return the state with which a thread begins to serve a connection."""
         with self._lock:
             found = self._handoffs.pop(request, None)
         return found or Handoff(self.connect(request, client_address))

@@ -49,7 +49,8 @@ class ExpandedMachine:
         shared: source of the values that all machines of a fleet have in common.
         document: the instance document in its newest shape with every member, including ``extended``. A classic machine has no ``compute``.
             Members that are neither given nor derivable are ``""``, as in the service's documents. Members given as null are omitted.
-        compute: the ``compute`` object. A classic machine has it too, for its attested documents, although no response shows it.
+        compute: the ``compute`` object. A classic machine has this object, too, because its attested documents need values from it. No
+            response shows the object itself.
     """
 
     scenario: Scenario
@@ -101,7 +102,8 @@ def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mappi
 def filled(value: dict[str, Any], node: Member) -> Object:
     """Return ``value`` completed with every member of ``node``. Members that are None are removed.
 
-    A missing leaf becomes ``""``, a missing array ``[]``, and a missing object becomes an object whose members are filled in the same way.
+    A missing leaf becomes ``""``. A missing array becomes ``[]``. A missing object becomes an object whose members are filled in the same
+    way.
     """
     complete: Object = {}
     for name in sorted(node.members.keys() | value.keys()):

@@ -1,11 +1,11 @@
 """The managed identities of a machine, and the selection of an identity by a token request.
 
 A machine has at most one system-assigned identity and any number of user-assigned ones. Values that a scenario does not give are derived
-from the seed and from the resource that the identity belongs to. Therefore all instances of a uniform scale set are one principal, and so
-are all machines of a fleet that have the same user-assigned identity.
+from the seed and from the resource that the identity belongs to. Therefore, all instances of a uniform scale set have the same principal.
+All machines of a fleet with the same user-assigned identity also have the same principal.
 
-Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023; claims of scale
-sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
+Source: managed identities documentation, "How to use managed identities on a virtual machine"; recorded responses of 2022 and 2023; claims
+of scale sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Identity:
     Attributes:
         client_id: UUID of the application.
         object_id: UUID of the service principal.
-        resource_id: id in Azure Resource Manager. A system-assigned identity has that of the machine, or of its uniform scale set.
+        resource_id: id in Azure Resource Manager. A system-assigned identity has the id of its machine or, in a uniform scale set, the id
+            of the scale set.
         tenant_id: UUID of the directory that contains the identity.
     """
 
@@ -58,7 +59,11 @@ class Identities:
 
     @property
     def default(self) -> Identity | None:
-        """The identity for requests that select none: the system-assigned identity, or else the only user-assigned one, or else None."""
+        """The identity for requests that do not select an identity.
+
+        It is the system-assigned identity if the machine has one. Otherwise, it is the user-assigned identity if the machine has exactly
+        one, and None if it has several or none.
+        """
         if self.system is not None:
             return self.system
         return self.user[0] if len(self.user) == 1 else None

@@ -17,7 +17,7 @@ _STOP = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Command:
-    """A command whose namespaces exist, and which waits to be started. The context manager kills the command on exit if it still runs.
+    """A command that waits to be started in namespaces that already exist. The context manager kills a running command on exit.
 
     The calling process must have only one thread when it creates this object. From then on, signals are blocked, and :meth:`wait` forwards
     them to the command.
@@ -63,7 +63,7 @@ class Command:
         self._channel.send(b"1")
 
     def stopped_early(self) -> int | None:
-        """Return the exit status for a termination signal that arrived before the command was started, or None if none arrived."""
+        """Return the exit status for a termination signal that arrived before the command was started, or None without such a signal."""
         waiting = _STOP & signal.sigpending()
         return 128 + min(waiting) if waiting else None
 

@@ -73,7 +73,7 @@ def _guard(task: Task, writing: int, caller: int) -> None:
         os.setsid()
         system.die_with_parent(signal.SIGTERM)
         refused = task.begin()
-        # If this process kept the standard streams open, a reader of the caller's output would wait for it.
+        # If this process kept the standard streams open, a reader of the caller's output would wait until this process ends.
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(null, number)

@@ -47,8 +47,8 @@ def begin(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller:
 
     Args:
         plan: the command and its environment.
-        channel: connection to the caller. This side sends one message, which reports either a failure or that the namespaces are ready, and
-            which carries the listening socket. The command starts when the caller replies.
+        channel: connection to the caller. This side sends one message. The message either reports a failure, or reports that the namespaces
+            are ready and carries the listening socket. The command starts when the caller replies.
         mask: signal mask of the command.
         caller: process id of the caller.
     """

@@ -13,8 +13,8 @@ from imdskit.emulator.namespace.guard import Guard
 from imdskit.errors import UsageError
 
 _OPTIONS = ("--config-net", "--foreground", "--quiet", "--no-map-gw", *(word for flag in "tuTU" for word in (f"-{flag}", "none")))
-"""Options of pasta. It configures the interface and remains a child of this process. It forwards no connections from outside, and none to
-the loopback interface of this machine."""
+"""Options of pasta. It configures the interface and remains a child of this process. It forwards neither connections from outside nor
+connections to the loopback interface of this machine."""
 _SECONDS = 10.0
 _POLL = 0.02
 
@@ -38,7 +38,7 @@ class _Pasta:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> str:
-        # If root starts pasta, it switches to another user by default, and that user may not enter the namespaces.
+        # If root starts pasta, pasta switches to another user by default, and that user may not enter the namespaces.
         root = ["--runas", "0:0"] if os.geteuid() == 0 else []
         with tempfile.TemporaryFile() as output:
             self._process = subprocess.Popen(  # noqa: S603

@@ -1,7 +1,7 @@
 """Supervision of a child process: waiting for its end, and forwarding signals to it.
 
-Signals from the terminal (Ctrl-C, a closed window) reach the whole process group, which includes the command. Only signals that a process
-sends are forwarded. Otherwise the command would receive those from the terminal twice.
+Signals from the terminal (Ctrl-C, a closed window) reach the whole process group, which includes the command. This module forwards only
+signals that a process sends. If it also forwarded signals from the terminal, the command would receive them twice.
 """
 
 from __future__ import annotations

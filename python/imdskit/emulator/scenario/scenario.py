@@ -1,8 +1,8 @@
 """Scenarios: descriptions of machines in a JSON format, validated when they are loaded.
 
 A scenario gives only the values that differ from the defaults. It has the shape of the newest instance document, so a recorded document
-is a scenario, too. ``docs/scenarios.md`` describes the format for people, and ``schema.json`` describes it for programs. Tests keep both
-consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
+is a scenario, too. ``docs/scenarios.md`` describes the format for people, and ``schema.json`` describes it for programs. Tests keep the
+page and the schema consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPo
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are not part of a response."""
 _FIXED_PARTS = ("identity", "loadbalancer")
-"""Parts that cannot have unknown members. ``identity`` is imdskit's own, and ``loadbalancer`` has the same shape in every api-version."""
+"""Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer`` has the same shape in every
+api-version."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -116,7 +117,8 @@ class Scenario:
         """Return a built-in scenario, or load one from a file.
 
         Args:
-            name_or_path: a string without a path separator and without the extension ``.json`` is a name, anything else a path.
+            name_or_path: a string without a path separator and without the extension ``.json`` is the name of a built-in scenario. Any
+                other value is a path.
 
         Raises:
             ScenarioError: the scenario does not exist, the file cannot be read, or its content is invalid.
@@ -237,7 +239,7 @@ def newest_members(api_versions: tuple[str, ...]) -> str | None:
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions, newer than all default ones, whose members a scenario gives."""
+    """Return the api-versions that introduced members of ``given`` and are newer than all default api-versions."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""Templates: one scenario for many machines, with placeholders that get another value for each machine.
+"""Templates: one scenario for many machines, with placeholders that get a different value for each machine.
 
 | placeholder | value for machine 17 |
 |---|---|

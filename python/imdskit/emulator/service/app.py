@@ -53,7 +53,7 @@ class App:
         clock: source of the current time.
         attestor: function that signs the content of attested documents.
         issuer: issuer that signs access tokens.
-        throttle: rate limits; None applies none.
+        throttle: rate limits; None disables them.
         downloads: function that returns the files below ``published_below``. Azure's service has no such paths.
         events_enabling: seconds from the first request for scheduled events until the service lists them.
         profile: service profile, that is, the known behaviour that the rules follow; None uses the scenario's profile.
@@ -61,7 +61,7 @@ class App:
         faults: injected faults; None begins without faults.
         events: events of an earlier object for the same machine; None creates new ones.
         numbers: iterator of request numbers, which become part of request ids; None counts from 0.
-        cached_responses: maximum number of responses in the cache; with 0, every request goes through the rules.
+        cached_responses: maximum number of responses in the cache; 0 disables the cache.
         published_below: path prefixes of requests that ``downloads`` handles.
 
     Attributes:
@@ -190,7 +190,8 @@ class App:
     def _published(self, request: Request) -> Response | None:
         """Return a published certificate, revocation list or token key, or None if the request is for something else.
 
-        These need no ``Metadata`` header. White space at the end of the path is ignored, because a known sample requests ``...%0A``.
+        Requests for these files need no ``Metadata`` header. White space at the end of the path is ignored, because a known sample requests
+        ``...%0A``.
         """
         if self._downloads is None or not request.target.startswith(self._published_below) or request.method not in ("GET", "HEAD"):
             return None

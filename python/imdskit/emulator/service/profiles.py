@@ -27,9 +27,9 @@ class Profile:
         what: description of the difference from the profile ``today``.
         evidence: kind of evidence for the difference.
         source: source of the evidence.
-        newest: newest api-version of the service, unless a scenario has its own list of versions.
+        newest: newest api-version of the service. A scenario with its own list of versions ignores it.
         version_error: response for an unknown api-version.
-        instead: rules that replace the rules with the same names.
+        instead: rules of this profile. Each one replaces the default rule of the same name.
     """
 
     name: str

@@ -3,8 +3,8 @@
 The source is the IMDS documentation, "Rate limiting". No source says how the service counts. This module uses a token bucket with a
 capacity of one second's requests, which is *inferred*.
 
-The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the system clock. Otherwise, such an
-emulator would never serve more than five requests (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
+The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the system clock. Otherwise, an emulator
+with such a clock would never serve more than five requests (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
 """
 
 from __future__ import annotations

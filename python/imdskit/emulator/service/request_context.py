@@ -93,8 +93,8 @@ class RequestContext:
     def served_version(self) -> str:
         """api-version of the response, which is normally the requested one.
 
-        If a rule is switched off and an unknown version passes, it is the newest version before the requested one. If there is no earlier
-        version, or if the request has none, it is the newest version.
+        While a rule is switched off, a request with an unknown version can pass. The response then has the newest known version before the
+        requested one. If no known version is older, or if the request has no version, the response has the newest known version.
         """
         requested = self.version or ""
         known = versions.SCHEDULED_EVENTS_VERSIONS if self.category == "scheduledevents" else self.machine.api_versions
@@ -120,7 +120,10 @@ class RequestContext:
 
     @cached_property
     def identity(self) -> Identity | None:
-        """Identity that the request selects. None if it does not exist, or if the request names none and the machine has no default."""
+        """Identity that the request selects, or the default identity of the machine if the request selects none.
+
+        None if this identity does not exist.
+        """
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default
 

@@ -33,7 +33,7 @@ class CachedResponse:
 
     Attributes:
         response: the response.
-        before_id: its headers without the request id, which is the last header; None if the response has no request id.
+        before_id: headers of the response except the request id, which is the last header; None if the response has no request id.
     """
 
     response: Response
@@ -53,7 +53,8 @@ class ResponseCache:
         self._most = most
         self._lock = threading.Lock()
         self._known: tuple[ServedMachine | None, dict[_Key, CachedResponse]] = None, {}
-        """Machine and its responses. Both are replaced in one assignment, so that no thread sees one machine with another's responses."""
+        """Machine and its responses. One assignment replaces both, so that a thread never sees a machine with another machine's
+        responses."""
 
     def __len__(self) -> int:
         """Return the number of cached responses."""

@@ -87,9 +87,9 @@ class Routes:
     def identity(self, context: RequestContext) -> Response:
         """Return an access token; or, for ``/identity/info``, the tenant.
 
-        The tenant is that of the system-assigned identity (interface description), or else that of the first identity (inferred). The token
-        response repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It repeats ``mi_res_id`` as ``msi_res_id``
-        (inferred).
+        The tenant is the tenant of the system-assigned identity (interface description). Without such an identity, it is the tenant of the
+        first identity (inferred). The token response repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It
+        repeats ``mi_res_id`` as ``msi_res_id`` (inferred).
         """
         identities = context.machine.identities
         if context.route == ("info",):

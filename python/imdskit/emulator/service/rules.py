@@ -2,7 +2,7 @@
 
 The table :data:`RULES` contains all rules. The first rule that refuses a request determines the response.
 :mod:`imdskit.emulator.service.routes` responds to requests that pass all rules. ``docs/fidelity.md`` shows the table, and a test checks
-that they agree. The order of the rules is inferred.
+that the page agrees with it. The order of the rules is inferred.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Rule:
         evidence: kind of evidence for the condition and the status. Each response has separate evidence for its body.
         source: source of the condition.
         check: function that returns the response to a request that the rule refuses, or None if it does not refuse the request.
-        off: treatment of such a request while the rule is switched off. ``""`` if the rule cannot be switched off, because the emulator
-            would have no response.
+        off: description of how the emulator handles such a request while the rule is switched off. It is ``""`` if the rule cannot be
+            switched off, because the emulator would have no response.
     """
 
     name: str

@@ -1,4 +1,4 @@
-// Requests to the admin API. The token is kept here, in memory, and is sent in a header only.
+// Requests to the admin API. This module keeps the token in memory, and sends it only in a header.
 
 let token = "";
 let subject = { machine: null }; // the machine that the page shows: its number in a fleet

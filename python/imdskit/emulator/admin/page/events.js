@@ -92,7 +92,7 @@ function act(method, path, said, body) {
   });
 }
 
-/** Draw a bar for each event, from its first appearance to its next state change, and a line for now. The event history has the same facts as text. */
+/** Draw a bar for each event, from its first appearance to its next state change, and a line for the present. The event history shows the same as text. */
 function picture() {
   const shown = [...seen.entries()].slice(-8);
   by("timeline").hidden = shown.length === 0;

@@ -1,4 +1,4 @@
-// Faults: switches for common ones, a list of all with their counts, and a field for scripts.
+// Faults: switches for common faults, a list of all faults with their counts, and a field for scripts.
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, make, show, tell } from "./dom.js";
@@ -18,7 +18,7 @@ const SWITCHES = [
   ["Captive portal", "An unrelated page with status 200", { times: null, fault: { foreign: true } }],
 ];
 
-/** Return JSON with sorted members, to compare rules. */
+/** Return JSON with sorted members, so that two rules can be compared. */
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

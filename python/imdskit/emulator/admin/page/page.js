@@ -11,7 +11,7 @@ import * as machine from "./machine.js";
 const EVERY = 1000;
 let visit = 0; // increases with each token; loops of earlier visits end
 
-/** Show the state of the connection; `problem` is empty if it works. Unchanged text is not written again, because screen readers would repeat it. */
+/** Show the state of the connection; `problem` is empty if the connection works. Unchanged text is not written again, because screen readers would repeat it. */
 function connection(problem) {
   const put = (id, text) => by(id).textContent === text || by(id).replaceChildren(text);
   by("connection").className = `pill ${problem ? "bad" : "good"}`;
