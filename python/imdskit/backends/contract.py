@@ -1,8 +1,8 @@
 """The contract between backends and their callers: the interfaces of a backend and the types of their arguments and results.
 
-There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension returns the same results faster. Only bytes,
-str, int, tuples and the types of this module are passed between a backend and its caller. A backend does not use HTTP or a clock, and it
-does not know the names of clouds.
+There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension returns the same results faster. Backends
+and callers exchange only bytes, str, int, tuples and the types of this module. A backend does not use HTTP or a clock, and it does not know
+the names of clouds.
 
 **Order of checks.** A checker reports the first check that fails. On every backend the stages are envelope, structure, signature, chain,
 identity and claims, in this order. The whole message is parsed before the meaning of any part of it is checked. Within a stage, the checks
@@ -32,7 +32,7 @@ MAX_AGE = 366 * 86_400
 """Maximum of ``max_age`` in seconds: one year. Documents expire within hours."""
 
 CONTRACT = 4
-"""Version of this contract. An extension that was built for another version is not used."""
+"""Version of this contract. imdskit does not use a Rust extension that was built for another version."""
 
 MAX_SKEW = 3600
 """Maximum of ``skew`` in seconds. No policy accepts a document when more than this time has passed since its ``expiresOn``. Stores of used
@@ -48,7 +48,7 @@ fails before a depth of 1,000."""
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits on hostile input. All of them are inclusive.
+    """Limits on hostile input. A value that equals its limit is accepted.
 
     Raises:
         UsageError: a limit is not an integer or is out of range.
@@ -83,15 +83,14 @@ class Settings:
         limits: limits on hostile input.
         skew: number of seconds by which the clocks of signer and verifier may differ, 0 to :data:`MAX_SKEW`.
         max_age: maximum number of seconds since ``createdOn``, 0 to :data:`MAX_AGE`. None means that only ``expiresOn`` limits the age.
-        require_nonce: if True, a check without a nonce is refused.
+        require_nonce: if True, a document is refused if the caller passes no nonce.
         check_chain: False skips the whole chain stage (for samples in documentation only).
         check_times: False skips the checks of createdOn, expiresOn and max_age.
         require_vm_id: if True, an empty ``vmId`` is refused.
         allow_common_name: if True, the subject's common name is used as a DNS name if the certificate has no subject alternative name.
         min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other certificates on the path, 512 to 8192.
         require_crl: matters only if there are revocation lists. If True, every certificate below the anchor must be covered by a usable,
-            current list. If False, a certificate without such a list is accepted, so a forged or outdated list has the same effect as no
-            list.
+            current list. If False, a certificate without such a list is accepted, so a forged or outdated list is ignored.
     """
 
     max_age: int | None = None
@@ -174,7 +173,7 @@ class Signed(Protocol):
 
     @property
     def content(self) -> bytes:
-        """The signed bytes, exactly as they were digested."""
+        """The signed bytes, unchanged."""
 
     @property
     def claims(self) -> Claims:
@@ -236,8 +235,8 @@ class Columns(NamedTuple):
     Attributes:
         rows: number of rows.
         accepted: one bit for each row.
-        reason: one byte for each row, the index in :class:`imdskit.reasons.Reason`. It is 0 if the row is accepted.
-        signer: 32 bits for each row, the index in ``signers``. It is 0 if the row is refused.
+        reason: one byte for each row, the index of the reason in :class:`imdskit.reasons.Reason`. It is 0 if the row is accepted.
+        signer: 32 bits for each row, the index of the row's signer in ``signers``. It is 0 if the row is refused.
         created_on, expires_on: 64 bits for each row, Unix seconds. They are 0 if the row is refused.
         texts: maps the name of a text column to its validity bitmap, its offsets and its UTF-8 text. The columns of refused rows are
             ``location`` and ``detail``. The columns of accepted rows are ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``,
@@ -325,7 +324,8 @@ class Document(Protocol):
         """Return the node at ``path`` as compact JSON or as text.
 
         In the form ``json``, an object or array is rendered as a whole, and a leaf is refused. In the form ``text``, a leaf is rendered as
-        its bare value, and an object or array as a list of its children, one per line, with a ``/`` after the name of each container.
+        its bare value. An object or array is rendered as a list of its children, one per line. The name of a child that is itself an object
+        or array is followed by ``/``.
 
         Raises:
             SelectionError: ``not-found`` or ``leaf-needs-text``.
@@ -338,7 +338,7 @@ class Bucket(Protocol):
     def take(self, now_ns: int) -> int:
         """Take one token at the time ``now_ns``, a signed 64-bit number of nanoseconds.
 
-        Return 0 if a token was available. Otherwise take nothing and return the number of nanoseconds until a token will be available.
+        Return 0 if a token was available. Otherwise take no token, and return the number of nanoseconds until the next token is available.
         """
 
 

@@ -61,7 +61,7 @@ class Verifier(ForkAware):
     Create a verifier once and keep it, because it caches signers. It can be shared between threads.
 
     Args:
-        trust: anchors and intermediates; those of the four Azure clouds by default.
+        trust: anchors and intermediates. By default, the bundled certificates of the four Azure clouds are used.
         policy: requirements on a document. There is no default, because only the caller knows whether a nonce was issued. Start with
             ``Policy.online()``.
         backend: the implementation of the checks, or its name: ``auto``, ``python`` or ``rust``. The default is the fastest one that is

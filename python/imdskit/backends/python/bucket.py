@@ -1,4 +1,5 @@
-"""Token bucket that computes with integers (RFC 2697 section 3 without colours). It never drifts, at any rate.
+"""Token bucket that computes with integers (the algorithm of RFC 2697 section 3, without its marking of packets). It never drifts, at any
+rate.
 
 The bucket is full at first. Tokens are added continuously at ``rate`` tokens per ``per_ns`` nanoseconds, up to ``burst`` tokens. The bucket
 counts in units of 1/``per_ns`` token, so nothing is ever rounded.

@@ -78,11 +78,12 @@ class Cache(ForkAware):
         return self._names.get(signer.der)
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text`` if, apart from content and signature, it equals a cached one. Otherwise return None."""
+        """Return the message whose base64 is ``text``. Return None if it differs from every cached message in more than content and
+        signature."""
         return self._templates.decode(text)
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the parsed message ``der`` if, apart from content and signature, it equals a cached one. Otherwise return None."""
+        """Return the parsed message ``der``. Return None if it differs from every cached message in more than content and signature."""
         return self._templates.read(der)
 
     def add_message(self, der: bytes, message: SignedData, signer: Certificate) -> None:

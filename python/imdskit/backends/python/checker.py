@@ -175,7 +175,7 @@ class Checker:
     def _signature(self, case: _Case) -> str | None:
         assert case.message and case.signer and case.certificate and case.message.content is not None
         if signature.is_too_large(case.certificate.public_key):
-            return "the key was refused for its size"  # the previous check refused it, and only `explain` continues after a failure
+            return "the key was refused for its size"  # the previous check refused the key, and only `explain` continues after a failure
         cms.check_signature(case.signer, case.message.content_type, case.message.content, case.certificate)
         return None
 

@@ -1,6 +1,6 @@
 """The signed content: parsing of the claims about the machine, and the checks of their times and nonce.
 
-The format is that of all genuine documents that were published from 2019 to 2026, and of the IMDS documentation, "Attested data".
+All genuine documents that were published from 2019 to 2026 have this format. The IMDS documentation describes it under "Attested data".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A metadata document that serves many requests. Each node is rendered once as JSON and once as text, and is found by its path.
 
-The rules are those of the IMDS documentation, "Route filtering", and of ``docs/fidelity.md``.
+The IMDS documentation ("Route filtering") and ``docs/fidelity.md`` define the rules.
 """
 
 from __future__ import annotations

@@ -130,8 +130,8 @@ def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
 def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> None:
     """Check the path as a whole.
 
-    The checks are those of names (6.1.3 (b), (c), 6.1.4 (g)), of policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and of the
-    number of authorities (6.1.4 (l), (m)).
+    The function checks names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
+    authorities (6.1.4 (l), (m)).
 
     Raises:
         Refusal: the path is not valid.

@@ -55,7 +55,7 @@ class AiaFetcher:
         cache: directory in which issuers are stored that were part of an accepted path; None for no directory.
         allow_addresses: IP addresses that are permitted although they are not public, such as ``127.0.0.1`` for an emulator, or the address
             of a mirror inside a company. The fetcher requests only URLs in ``locations`` from these addresses as well.
-        resolver: resolver of host names; that of the system by default.
+        resolver: resolver of host names. By default, the resolver of the operating system is used.
         transport: HTTP client; a minimal one on sockets by default.
         clock: the source of the current time; the system clock by default.
 

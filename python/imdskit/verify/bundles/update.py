@@ -69,8 +69,8 @@ class Update:
 def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediates: Sequence[bytes], at: int) -> tuple[bytes, ...]:
     """Return the new ones among the offered certificates, as DER. If one of them is not acceptable, raise an error and accept none.
 
-    A new certificate must be that of an authority, and a path must lead from it to an anchor at the time ``at`` (RFC 5280 section 6.1).
-    Other offered certificates may be part of this path.
+    A new certificate must belong to an authority, and a path must lead from the certificate to an anchor at the time ``at`` (RFC 5280
+    section 6.1). Other offered certificates may be part of this path.
 
     Args:
         offered: certificates that may be added.
