@@ -120,7 +120,7 @@ def _prose(text: str) -> str:
 
 
 def _share(count: int, total: int) -> str:
-    """Return ``count`` as a percentage of ``total``. Only no documents give 0 %, and only all documents give 100 %, in spite of rounding."""
+    """Return ``count`` as a percentage of ``total``. In spite of rounding, only ``count`` 0 gives 0 %, and only ``total`` gives 100 %."""
     if 0 < count < total / 2000:
         return "below 0.1 %"
     if total * 1999 / 2000 < count < total:
