@@ -4,8 +4,8 @@
     verdicts = verify(batch)                                    # pyarrow.RecordBatch to pyarrow.RecordBatch
     frame.mapInArrow(verify.each, schema)                       # Spark
 
-No Python object is created per row: the columns of the result are buffers that the backend filled. This module needs pyarrow,
-``pip install imdskit[arrow]``. It imports no engines; the examples show how to use it in each. See ``docs/engines.md``.
+No Python object is created per row, because the backend writes the columns of the result directly into buffers. This module needs pyarrow
+(``pip install imdskit[arrow]``). It imports no data engine, such as Spark. ``docs/engines.md`` shows how to use it in each engine.
 """
 
 from __future__ import annotations
@@ -59,23 +59,24 @@ other columns are null for a refused document: ``cloud`` is the name of a cloud,
 
 @dataclass(frozen=True)
 class VerifyBatch:
-    """Function on record batches. It can be pickled and sent to other processes, each of which creates one verifier.
+    """Callable object that verifies record batches. It can be pickled and sent to other processes. Each process creates one verifier.
 
     Attributes:
-        trust: trusted certificates. The default is the bundled ones.
+        trust: trusted certificates. The default is the certificates that the package contains.
         policy: verification policy. The default is ``Policy.offline_audit()``, because a table contains stored documents.
         document: name of the column of documents. It may have any binary or text type of Arrow, including large, view, fixed size,
             dictionary, run-end encoded and extension types. A row without a document is refused with the reason ``empty``.
-        at: time of verification, either Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time
-            zone. Unknown time zones are accepted, because a timestamp is an instant.
-        keep: names of the input columns to copy before those of the verdict. The default is all except the documents.
+        at: time of verification. A number is the Unix time in seconds for all rows. A text is the name of a column that contains Unix seconds or
+            timestamps with a time zone. The name of the zone does not matter, because Arrow stores such timestamps in UTC.
+        keep: names of the input columns that are copied to the result, before the columns of the verdict. The default is all columns except the
+            documents.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the text column of issued nonces, or None to compare no nonces. In a row without a nonce, none is compared. If the
-            policy requires nonces, such a row is refused.
+        nonce: name of the text column that contains the issued nonces. With None, nonces are not compared. If a row has no nonce in this column,
+            the nonce of its document is not compared. If the policy requires nonces, the document is refused.
 
     Raises:
-        UsageError: an attribute has the wrong type, or the policy requires nonces and no column is named.
+        UsageError: an attribute has the wrong type, or the policy requires nonces but ``nonce`` is None.
     """
 
     at: int | str
@@ -113,8 +114,8 @@ class VerifyBatch:
         """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is missing, has an unsupported type, or contains a time out of range, or the texts of one column of the
-                result exceed 2 GiB.
+            UsageError: a column is missing, has an unsupported type, or contains a time out of range. This error is also raised if the texts in
+                one column of the result exceed 2 GiB.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
@@ -148,7 +149,7 @@ class VerifyBatch:
         """Return the schema of the result for batches of the schema ``given``.
 
         Raises:
-            UsageError: a column to copy is missing, or has the name of a column of the verdict.
+            UsageError: a column that ``keep`` names is missing, or has the same name as a column of the verdict.
         """
         kept = self._copied(arguments.instance(given, "schema", pa.Schema))
         twice = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
@@ -224,7 +225,7 @@ _NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
-    """Return the column ``name`` in a plain type, or in the type ``cast``. Raise UsageError for every error of pyarrow."""
+    """Return the column ``name`` in a plain type, or in the type ``cast``. If pyarrow raises an error, raise UsageError instead."""
     given = batch.column(_only(batch.schema, name))
     fits, words = expected
     try:
@@ -241,7 +242,8 @@ _VIEWS = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
 
 
 def _plain(array: Array) -> Array:
-    """Return the same values without extension type, dictionary, run-end encoding or views. pyarrow cannot cast all of these."""
+    """Return an array with the same values but a plain type, because pyarrow cannot cast all other types. The result has no extension type, no
+    dictionary, no run-end encoding and no views."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(array.storage)
@@ -297,14 +299,15 @@ def _arrays(columns: Columns) -> dict[str, Array]:
 
 
 def _compare_nonces(values: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
-    """Return the verdicts after comparing the nonces. This is the last check, as for a single document, so earlier refusals do not change."""
+    """Compare the nonces, and return the changed verdicts. As for a single document, this check is the last one, so documents that are already
+    refused keep their reason."""
     differs = pc.fill_null(pc.not_equal(values["nonce"], issued), False)
     values = _refused(values, differs, Reason.NONCE_MISMATCH, "content.nonce")
     return _refused(values, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else values
 
 
 def _refused(values: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
-    """Return the verdicts with the accepted documents at ``where`` changed to refusals."""
+    """Return the verdicts, with those at ``where`` changed from acceptance to refusal."""
     where = pc.and_(values["accepted"], where)
     if not where.true_count:
         return values
