@@ -1,7 +1,7 @@
-"""Verify, emulate and request the Azure Instance Metadata Service, with the standard library alone.
+"""Client and emulator of the Azure Instance Metadata Service, and verifier of its attested documents. They need only the standard library.
 
-The names below are imported on first use, so ``import imdskit`` itself costs next to nothing. ``docs/api.md`` lists all public modules
-and names; everything else is internal.
+The names below are imported on first use, so ``import imdskit`` itself takes almost no time. ``docs/api.md`` lists all public modules and names.
+Everything else is internal.
 """
 
 import sys
@@ -111,14 +111,14 @@ _NAMES = {
     "imdskit.verify.stores.redis": ("RedisStore",),
     "imdskit.verify.stores.sqlite": ("SqliteStore",),
 }
-"""Maps a module to the names that this package exports from it. All other names in ``__all__`` are in :mod:`imdskit.errors`."""
+"""Mapping from a module to the names that this package exports from it. All other names in ``__all__`` are in :mod:`imdskit.errors`."""
 
 
 def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: str) -> object:
-    """Return the attribute ``name`` of a package that imports it on first use (PEP 562), and keep it there.
+    """Return the attribute ``name`` of a package that imports its names on first use (PEP 562). The attribute is also stored in the package.
 
     Raises:
-        AttributeError: the package has no public name like that.
+        AttributeError: the package has no public name ``name``.
     """
     members = sys.modules[package].__dict__
     if name not in members["__all__"]:

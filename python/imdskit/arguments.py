@@ -1,7 +1,8 @@
 """Checks of arguments and settings, used by the whole package. This module is internal.
 
-Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location. A wrong type and a value out
-of range are the same kind of mistake, so both raise the same error. The checks run before anything is done.
+If an argument is invalid, each function raises :class:`imdskit.errors.UsageError` (``bad-argument``), whose ``location`` is the name of the
+argument. A wrong type and a value out of range raise the same error, because both are mistakes of the caller. Callers check all arguments before
+they do anything else.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def flag(value: object, name: str) -> bool:
 
 
 def instance(value: object, name: str, kind: type[T], accepted: str = "") -> T:
-    """Return ``value`` if it is an instance of ``kind``. The error uses the text ``accepted`` to say what is allowed."""
+    """Return ``value`` if it is an instance of ``kind``. ``accepted`` is the text that says in the error message what is accepted."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise mistake(name, accepted or f"of type {kind.__name__}", value)
     return value
@@ -71,7 +72,7 @@ def items(value: object, name: str, kind: type[T]) -> tuple[T, ...]:
 
 
 def path(value: object, name: str) -> Path:
-    """Return ``value`` as a path if the operating system can have a file of this name."""
+    """Return ``value`` as a path if the operating system accepts it as the name of a file."""
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text or "\0" in text:
         raise mistake(name, "a path: a non-empty str without NUL, or an os.PathLike", value)
     return Path(text)
@@ -91,7 +92,7 @@ def mistake(name: str, accepted: str, value: object, *, hint: str = "") -> Usage
 
 
 def shown(value: object) -> str:
-    """Return a short text for a value from the caller: its ``repr``, truncated if necessary, or a description."""
+    """Return a short text that shows a value from the caller in an error message. It is the ``repr``, truncated if necessary, or a description."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of {value.bit_length()} bits"
     if not isinstance(value, int | float | str | bytes | bytearray | tuple | type(None)):

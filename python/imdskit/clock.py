@@ -1,4 +1,4 @@
-"""Clocks that are passed as arguments. Only this module reads the clock of the machine."""
+"""Clocks. Other modules get a clock as an argument, so only this module reads the clock of the machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Clock(Protocol):
 
 
 class WaitingClock(Clock, Protocol):
-    """A clock that can be waited on."""
+    """Clock on which a program can wait."""
 
     def sleep(self, seconds: float) -> None:
         """Wait until a number of seconds has passed on this clock."""
@@ -69,7 +69,7 @@ class ManualClock:
 
 
 class MovableClock:
-    """Clock with its own rate that can also be moved forward. Safe to share between threads.
+    """Clock that runs at a given rate and can also be moved forward. Safe to share between threads.
 
     Args:
         start: Unix time in seconds.
@@ -126,7 +126,7 @@ class MovableClock:
 def ticks(clock: Clock) -> Callable[[], int]:
     """Return a function that returns monotonic nanoseconds for timers that must never stop.
 
-    While a movable clock stands still, they are those of its source.
+    If ``clock`` is a :class:`MovableClock` that stands still, the nanoseconds increase at the rate of its source.
     """
     return clock.ticks_ns if isinstance(clock, MovableClock) else clock.monotonic_ns
 

@@ -1,4 +1,4 @@
-"""The four Azure clouds: how instances name them, and the names of their signing certificates.
+"""The four Azure clouds, with their names in instance documents and in signing certificates.
 
 Source: IMDS documentation, "Sovereign clouds" and "Attested data"; ``docs/fidelity.md``.
 """
@@ -51,7 +51,7 @@ _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud
 
 
 def find(name: str) -> Cloud:
-    """Return the cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
+    """Return the cloud called ``name``. It may be a short name, a value of ``azEnvironment``, a domain or an alias. Letter case is ignored.
 
     Raises:
         UsageError: no cloud has that name.

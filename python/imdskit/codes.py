@@ -3,8 +3,8 @@
 There is one enumeration for each class of :mod:`imdskit.errors`, because the same code may mean different things for different classes.
 Members are strings: ``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
 
-``docs/errors.md`` is generated from this module, and ``imdskit explain`` reads it. An error itself says more: its message, location and
-hint describe the case at hand.
+``docs/errors.md`` is generated from this module, and ``imdskit explain`` reads it. The sentences here are general. The message, the location and
+the hint of an exception describe the particular error.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Code(StrEnum):
     """Base of the enumerations.
 
     Attributes:
-        sentence: what is wrong.
-        hint: what to do.
+        sentence: sentence that says what is wrong.
+        hint: text that says what to do.
     """
 
     _value_: str
@@ -291,4 +291,4 @@ FAMILIES: Mapping[str, type[Code]] = MappingProxyType(
         "ImdskitError": CommandCode,
     }
 )
-"""Maps the name of a class in :mod:`imdskit.errors` to its codes."""
+"""Mapping from the name of a class in :mod:`imdskit.errors` to the codes of this class."""

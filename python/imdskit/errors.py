@@ -1,7 +1,7 @@
 """Every exception of imdskit.
 
-Each has a stable ``code``, a plain sentence (``message``), a ``location`` and a ``hint`` that says what to do. Programs branch on the
-class and the code; people read the rest. Nothing else is raised on purpose, by any part of the package.
+Each exception has a stable ``code``, a plain sentence (``message``), a ``location``, and a ``hint`` that says what to do. Programs should depend
+only on the class and the code. The other texts are for people. No part of the package raises other exceptions on purpose.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ImdskitError(Exception):
         code: stable name of the kind of error, in lower case with hyphens.
         message: one plain sentence.
         location: location of the error, such as a path in a document, a file or an address. ``""`` if there is none.
-        hint: what to do. ``""`` if there is nothing to do.
+        hint: text that says what to do. ``""`` if there is nothing to do.
     """
 
     def __init__(self, code: str, message: str, *, location: str = "", hint: str = "") -> None:
@@ -50,9 +50,9 @@ class VerificationError(ImdskitError):
     """Raised when a document is refused.
 
     Attributes:
-        reason: the reason of the refusal. ``code`` is its text.
+        reason: reason for the refusal. The attribute ``code`` is the same reason as text.
         stage: the stage of verification that refused the document.
-        location: ASN.1 or JSON path of the invalid member, followed by ``@`` and its byte offset in the DER if there is one.
+        location: ASN.1 or JSON path of the invalid member. If its byte offset in the DER is known, ``@`` and the offset follow.
         detail: what was found, for logs. It may change in any release, so programs must not depend on it.
     """
 
@@ -92,14 +92,14 @@ class DerError(ImdskitError):
 
 
 class FreshnessError(ImdskitError):
-    """Raised for a nonce that this issuer did not issue, or issued for another request or too long ago.
+    """Raised for a nonce that this issuer did not issue, or issued for another request, or issued too long ago.
 
     Codes: ``nonce-unknown``, ``nonce-not-yet``, ``nonce-expired``.
     """
 
 
 class StoreError(ImdskitError):
-    """Raised when the store cannot tell whether a document was used before. The document must not be accepted then.
+    """Raised when the store of used documents cannot tell whether a document was used before. The caller must not accept the document then.
 
     Codes: ``store-unreachable``, ``store-full``, ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``.
     """
@@ -114,7 +114,7 @@ class FetchError(ImdskitError):
 
 
 class TrustError(ImdskitError):
-    """Raised when trust anchors or intermediates that the caller gave are unusable, or a bundle cannot be updated.
+    """Raised when the caller gives unusable trust anchors or intermediates, or when a trust bundle cannot be updated.
 
     Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (not a bundle, or an incomplete one), ``bundle-format`` (a bundle of an unknown
     format), ``bad-intermediate``, ``issuer-not-found``, ``bundle-unwritable``, ``bundle-busy``.
@@ -122,7 +122,8 @@ class TrustError(ImdskitError):
 
 
 class UsageError(ImdskitError, ValueError):
-    """Raised when an argument is invalid: a wrong type, a value out of range, an unknown cloud, a time without zone. Also a ValueError.
+    """Raised when an argument is invalid, for example a wrong type, a value out of range, an unknown cloud or a time without a time zone. The class
+    is also a subclass of ValueError.
 
     Codes: ``bad-argument``, ``namespaces-refused`` (the system refuses what `imdskit run` needs).
     """
@@ -153,10 +154,10 @@ class ClientError(ImdskitError):
     Attributes:
         code: a member of :class:`imdskit.codes.ClientCode`.
         status: status of the response, or None if there was none.
-        body: at most the first 4096 bytes of the response.
-        retry_after: seconds that the response demands to wait (``Retry-After``), or None.
+        body: body of the response, truncated to 4096 bytes.
+        retry_after: number of seconds for which the client should wait, according to the header ``Retry-After``, or None.
         connected: False if no connection could be established.
-        attempts: number of attempts. This is the error of the last one.
+        attempts: number of attempts that the client made. The other attributes describe the error of the last attempt.
     """
 
     code: ClientCode

@@ -4,7 +4,8 @@
 because the thread that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and
 recreate them in the child.
 
-Process ids are never compared. The system reuses them, so a grandchild may have the id of the process that opened a connection.
+This module does not detect forks by comparing process ids. The system reuses them, so a grandchild may have the id of the process that opened a
+connection.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from weakref import WeakSet
 class ForkAware:
     """Base class of objects that recreate their locks in a child process.
 
-    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds only weak references. The methods run for
-    ``os.fork``, for ``multiprocessing``, and for ``subprocess`` with a ``preexec_fn``. They do not run if C code calls ``fork()`` without
+    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry of watched objects keeps only weak references. The other methods
+    run for ``os.fork``, for ``multiprocessing``, and for ``subprocess`` with a ``preexec_fn``. They do not run if C code calls ``fork()`` without
     informing Python.
     """
 
     __slots__ = ("__weakref__",)
 
     def watch_forks(self) -> None:
-        """Register this object, so that the following methods run."""
+        """Register this object, so that its other methods run at each fork."""
         _watched.add(self)
 
     def prepare_fork(self) -> bool:
-        """Prepare the object in the parent before the fork. Return True if it is ready.
+        """Prepare the object in the parent before the fork. Return True if the object is ready for the fork.
 
-        :meth:`resume_in_parent` runs only for objects that are ready.
+        After the fork, :meth:`resume_in_parent` runs only for objects that were ready.
         """
         return True
 
@@ -49,8 +50,8 @@ class ForkAware:
 
 _watched: WeakSet[ForkAware] = WeakSet()
 _this_thread = threading.local()
-"""The objects that are ready, separately for each thread, because two threads may fork at the same time. The child keeps the list of its
-thread."""
+"""List of the objects that are ready for the fork. Each thread has a separate list, because two threads may fork at the same time. The child process
+keeps the list of the thread that called ``fork()``."""
 
 
 def _before() -> None:

@@ -4,7 +4,8 @@ def test_it(imds):
     ...run the program, which finds the service by its environment or gets imds.url...
     assert_requested(imds, category="identity")
 
-pytest imports this module in every project of the environment, so it imports imdskit only when a test uses a fixture. See
+pytest imports this module whenever imdskit is installed, even for projects that do not use it. The module therefore imports the rest of imdskit
+only when a test uses a fixture. See
 :mod:`imdskit.testing` and ``docs/testing.md``.
 """
 
@@ -56,7 +57,7 @@ def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emula
 
 @pytest.fixture
 def imds(imds_factory: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """Return a running emulator with the options of the marker ``imds``, and set the environment variables by which programs find it."""
+    """Return a running emulator with the options of the marker ``imds``. The environment variables by which programs find it are set for the test."""
     started = imds_factory()
     for name, value in imdskit.testing.environment(started.url, os.environ).items():
         if value is None:
@@ -76,7 +77,7 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _emulator(settings: dict[str, Any]) -> Emulator:
-    import imdskit.testing  # 100 ms, which test runs without imdskit must not pay
+    import imdskit.testing  # this import takes 100 ms, and test runs that do not use imdskit must stay fast
 
     known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
     unknown = [name for name in settings if name not in known]

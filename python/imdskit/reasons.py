@@ -1,7 +1,7 @@
 """The stages of verification, and a reason code for each kind of failure.
 
-The order of :class:`Reason` is the order of the checks. A verifier reports the *first* failure in this order, and both backends report the
-same one for every input. Codes are stable: programs may depend on them, and people look them up in ``docs/errors.md``.
+The members of :class:`Reason` are in the order of the checks. A verifier reports the *first* failure in this order, and both backends report the
+same failure for every input. Codes are stable: programs may depend on them, and people can look them up in ``docs/errors.md``.
 
 This module contains the codes and the sentences that explain them. Exceptions are in :mod:`imdskit.errors`.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Stage(StrEnum):
-    """A step of verification, in order."""
+    """Stage of verification. The members are in the order in which the stages run."""
 
     ENVELOPE = "envelope"
     STRUCTURE = "structure"
@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """The reason why a document was refused. The members have the order of the checks."""
+    """Reason why a document was refused. The members are in the order in which the checks run."""
 
     # envelope
     EMPTY = "empty"
@@ -398,16 +398,16 @@ ENTRIES: dict[Reason, Entry] = {
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
-"""Sentence, hint and source of each reason."""
+"""Mapping from each reason to its sentence, hint and source."""
 
 EMULATED_AUTHORITY = "imdskit test-only "
 """Prefix of the common names of an emulator's authorities. A test checks that the emulator uses it."""
 
 _ADDRESS = "; it may lie at "
-"""Text between the name and the URL in the detail of ``unknown-issuer``. Both backends write it."""
+"""Text between the name of the issuer and the URL of its certificate in the detail of ``unknown-issuer``. Both backends write this text."""
 
 _MAX_NAME, _MAX_ADDRESS = 64, 200
-"""Maximum numbers of characters that are shown. RFC 5280 appendix A.1 allows 64 characters for a common name."""
+"""Maximum numbers of characters of a name and of a URL in a hint. RFC 5280 appendix A.1 allows 64 characters for a common name."""
 
 
 def hint_for(reason: Reason, detail: str) -> str:
@@ -429,7 +429,7 @@ def hint_for(reason: Reason, detail: str) -> str:
 
 
 def missing_authority(detail: str) -> str:
-    """Return a sentence that names the missing authority and its address, from the detail of ``unknown-issuer``."""
+    """Return a sentence that names the missing authority and the URL of its certificate. Both come from the detail of ``unknown-issuer``."""
     name, address = _issuer(detail)
     where = f"the certificate below it gives the address {address}" if address else "the certificate below it gives no address"
     return f"The missing authority is {name}; {where}."

@@ -1,4 +1,5 @@
-"""Single flight: threads that request the same thing at the same time share one execution. This module is internal.
+"""Single flight: if several threads call the same function for the same key at the same time, it is executed once for all of them. This module is
+internal.
 
 It imports nothing of the package except the errors, so every package may use it.
 """
@@ -17,13 +18,15 @@ T = TypeVar("T")
 
 
 class _Process:
-    """Lock and identity of this process. All instances share the lock, because each thread holds it only for one dictionary operation."""
+    """Lock and identity of this process. All instances of :class:`SingleFlight` share the lock. This is no bottleneck, because a thread holds it
+    only for one dictionary operation."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Replace lock and identity in a forked child. Threads that do not exist there may have locked the lock or may be executing calls."""
+        """Replace the lock and the identity in a forked child. At the fork, another thread of the parent may have held the lock or executed a call,
+        and that thread does not exist in the child."""
         self.lock = threading.Lock()
         self.identity = object()
 
@@ -35,23 +38,24 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 class SingleFlight(Generic[T]):
-    """Calls in progress, by key. Safe to share between threads, and usable in the child after a fork."""
+    """Registry of calls in progress by key. Safe to share between threads, and usable in a child process after a fork."""
 
     def __init__(self) -> None:
         self._calls: dict[Hashable, _Call[T]] = {}
 
     def run(self, key: Hashable, function: Callable[[], T], timeout: float | None = None) -> T:
-        """Return the result of ``function``, or of a call with the same key that another thread has already started.
+        """Call ``function`` and return its result. If another thread is already executing a call with the same key, wait for that call and return
+        its result instead.
 
         If the other thread is interrupted (for example by KeyboardInterrupt), one of the waiting threads starts the call again.
 
         Args:
-            key: identifies what is requested.
-            function: the function to call. Only one thread at a time calls it for each key.
-            timeout: maximum wait for another thread in seconds. None waits until the thread has finished.
+            key: key of the call. Calls with equal keys must have equal results.
+            function: function to call. Only one thread at a time calls it for each key.
+            timeout: maximum number of seconds to wait for another thread. With None, there is no limit.
 
         Raises:
-            ImdskitError: raised by ``function``. Every waiting thread gets its own copy.
+            ImdskitError: ``function`` raised this error. Every waiting thread gets a separate copy of it.
             TimeoutError: the other thread did not finish within ``timeout``.
         """
         while True:
@@ -77,7 +81,7 @@ class SingleFlight(Generic[T]):
             call.error = copied(error)
             raise
         finally:
-            if call.process is _PROCESS.identity:  # this is True except in a child that `function` has forked
+            if call.process is _PROCESS.identity:  # False only in a child process that `function` has forked
                 with _PROCESS.lock:
                     del self._calls[key]
                 call.finished.set()
@@ -99,7 +103,7 @@ class _Call(Generic[T]):
 
 
 def copied(error: ImdskitError) -> ImdskitError:
-    """Return an equal error without traceback and context. If several threads raised the same object, all of them would write to its
+    """Return a copy of ``error`` without traceback and context. Each thread needs a separate copy, because raising an exception changes its
     traceback."""
     twin = copy.copy(error)
     twin.__traceback__ = twin.__context__ = twin.__cause__ = None

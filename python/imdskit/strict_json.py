@@ -1,7 +1,7 @@
-"""Strict JSON, which has only one meaning (RFC 8259, RFC 7493 sections 2.1 to 2.3). This module is internal.
+"""Parser for strict JSON, which all parsers read in the same way (RFC 8259, RFC 7493 sections 2.1 to 2.3). This module is internal.
 
-The text must be UTF-8 without duplicate members and lone surrogates, and its depth is limited. If two parsers could read a document
-differently, an attacker could use the difference for a forgery, so ambiguous JSON is refused.
+The text must be UTF-8 and must contain neither duplicate members nor lone surrogates. Its depth is limited. Ambiguous JSON is refused: if two
+parsers could read a document differently, an attacker could use the difference for a forgery.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def loads(data: bytes, brackets: int) -> object:
 
     Args:
         data: the whole text.
-        brackets: maximum number of opening braces and brackets, including those in strings. This limits the depth before parsing.
+        brackets: maximum number of opening braces and brackets, including those in strings. They are counted before parsing, which limits the depth.
 
     Raises:
         JsonError: the text is not strict JSON.

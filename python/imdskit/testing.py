@@ -32,7 +32,8 @@ _OTHER_SOURCES = (
     "MSI_ENDPOINT",
     "MSI_SECRET",
 )
-"""Variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. They would not use IMDS then."""
+"""Environment variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. If one of them is set,
+the SDKs do not use IMDS."""
 
 _KEYS = Keys()
 """Keys of this process, shared by all tests, because generating them is slow."""
@@ -41,21 +42,21 @@ _KEYS = Keys()
 def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     """Return the environment variables by which programs find the service at ``url``.
 
-    ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` is read by azure-identity and msal of several languages, the Azure CLI, PyArrow and TileDB;
-    ``ARM_MSI_ENDPOINT`` by Terraform; ``CPL_AZURE_VM_API_ROOT_URL`` by GDAL. Loopback and the address are excluded from proxies.
-    Source: tests with those programs.
+    The libraries azure-identity and msal (in several languages), the Azure CLI, PyArrow and TileDB read ``AZURE_POD_IDENTITY_AUTHORITY_HOST``.
+    Terraform reads ``ARM_MSI_ENDPOINT``, and GDAL reads ``CPL_AZURE_VM_API_ROOT_URL``. ``NO_PROXY`` and ``no_proxy`` make programs connect to
+    loopback addresses and to the emulator without a proxy. Source: tests with those programs.
 
     Args:
         url: base address of an emulator.
-        current: current variables. ``NO_PROXY`` and ``no_proxy`` are extended.
+        current: current environment variables. The result extends their values of ``NO_PROXY`` and ``no_proxy``.
 
     Returns:
-        The value of each variable. A variable whose value is None must not be set.
+        Mapping from the name of a variable to its value. A variable whose value is None must be removed from the environment.
     """
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
     names = ("NO_PROXY", "no_proxy")
-    # Programs differ in which of the two variables they read first, so both are set if either has a value.
+    # Some programs read NO_PROXY first, and others read no_proxy first. If either has a value, both are set.
     kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
     around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
@@ -71,7 +72,7 @@ def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = 
 
     Args:
         scenario: see :class:`imdskit.emulator.Emulator`.
-        seed: seed of the machine and its keys, by default the same in every run; None for a random one.
+        seed: number from which the machine and its keys are generated. The default gives the same machine in every run. None selects a random seed.
         events: events to announce at the start, in the service's own form (``docs/events.md``).
         options: further options of :class:`imdskit.emulator.Emulator`.
 
@@ -121,7 +122,7 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
         the matching entries of the journal.
 
     Raises:
-        AssertionError: it did not. The message lists the requests that it received.
+        AssertionError: the number of matching requests is wrong. The message lists all requests that the emulator received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
@@ -132,16 +133,17 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
 
 
 def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
-    """Assert that the emulator received no matching request, or no request at all if nothing is given to match. See :func:`assert_requested`."""
+    """Assert that the emulator received no matching request. Without arguments in ``wanted``, every request matches. See :func:`assert_requested`."""
     __tracebackhide__ = True
     assert_requested(imds, 0, **wanted)
 
 
 def assert_no_refusals(imds: Emulator | Fleet) -> None:
-    """Assert that the program keeps the rules of the service: the emulator refused nothing except by a fault of the test.
+    """Assert that the tested program obeys the rules of the service. The emulator must have refused no request, except because of faults that the
+    test injected.
 
     Raises:
-        AssertionError: it refused a request. The message names the rule and lists the requests that it received.
+        AssertionError: the emulator refused a request. The message names the rule, and lists the requests that the emulator received.
     """
     __tracebackhide__ = True
     refused = [entry for entry in imds.journal if entry.status >= 400 and not entry.fault]

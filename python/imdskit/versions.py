@@ -1,7 +1,9 @@
-"""Api-versions as data: the existing versions, and the first version of every endpoint, instance member and attested member.
+"""Tables of the api-versions: the existing versions, and the first version of every endpoint, of every member of the instance document and of every
+member of attested documents.
 
 Paths use dots. ``[]`` stands for "each element": ``network.interface[]`` is the array, and ``network.interface[].macAddress`` is a member
-of its elements. The response for a version is the newest form without newer members. Only the preview version 2017-03-01 has another form.
+of its elements. The response for an api-version has the newest form, without the members that were added later. Only the preview version 2017-03-01
+has another form.
 
 Sources: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published interface descriptions; recorded responses.
 """
@@ -25,7 +27,7 @@ API_VERSIONS: tuple[str, ...] = tuple(_API_VERSIONS.split())
 """Every version that ``/metadata/versions`` lists, ascending."""
 
 PREVIEW = "2017-03-01"
-"""The preview: other member names in ``network``, and only the compute members of the first general version."""
+"""Preview version. It has other member names in ``network``, and in ``compute`` only the members of the first general version, 2017-04-02."""
 
 SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
     "2017-03-01",
@@ -40,7 +42,7 @@ SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
 """Api-versions of ``/metadata/scheduledevents``, ascending."""
 
 SCHEDULED_EVENTS_USUAL = "2020-07-01"
-"""Newest version of scheduled events that hosts have supported for years. The only newer one adds a type of event for spot machines."""
+"""Newest api-version of scheduled events that all hosts have supported for years. The only newer version adds an event type for spot machines."""
 
 ENDPOINTS: Mapping[str, str] = {
     "instance": "2017-03-01",
@@ -118,7 +120,7 @@ INSTANCE: Mapping[str, str] = {
 OPTIONAL: Mapping[str, str] = {
     "network.interface[].ipv6.ipAddress[].publicIpAddress": "2017-04-02",
 }
-"""Undocumented members that were observed on some machines. They are present only if a scenario contains them. Their versions are inferred.
+"""Undocumented members that were observed on some machines. The emulator has them only if a scenario contains them. Their versions are inferred.
 """
 
 NEWER: Mapping[str, str] = {
@@ -126,14 +128,14 @@ NEWER: Mapping[str, str] = {
     "compute.interconnectGroupId": "2025-11-11",
     "compute.interconnectSubgroupId": "2025-11-11",
 }
-"""Members of api-versions after the last one in :data:`API_VERSIONS`, which existing programs read.
+"""Members that existing programs read with api-versions that are newer than the last one in :data:`API_VERSIONS`.
 
-They are present only if a scenario contains them. Sources: Azure/azure-container-networking (CNS) for the first,
-kubernetes-sigs/cloud-provider-azure for the others.
+The emulator has them only if a scenario contains them. Sources: Azure/azure-container-networking (CNS) for the first member,
+kubernetes-sigs/cloud-provider-azure for the other two.
 """
 
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
-"""The members of ``compute`` in the preview: those of the first general version."""
+"""Members of ``compute`` in the preview version. They are the members of the first general version, 2017-04-02."""
 
 PREVIEW_NETWORK: Mapping[str, str] = {
     "network.interface[].ipv4.ipaddress[].ipaddress": "network.interface[].ipv4.ipAddress[].privateIpAddress",
@@ -144,7 +146,8 @@ PREVIEW_NETWORK: Mapping[str, str] = {
     "network.interface[].ipv6.ipaddress": "network.interface[].ipv6.ipAddress[]",
     "network.interface[].mac": "network.interface[].macAddress",
 }
-"""Maps a path in the preview to the path of the same member in the general form, or to ``""`` if only the preview has the member."""
+"""Mapping from a path in the preview version to the path of the same member in all other versions. The value is ``""`` if only the preview has the
+member."""
 
 EXTENDED: Mapping[str, str] = {
     "extended.compute.hasCustomData": "2021-08-01",

@@ -1,9 +1,10 @@
 """The command line: verbs, exit statuses and the reporting of errors.
 
-The modules of this package are internal; the interface is the command line, which ``docs/cli.md`` describes.
+A verb is the first argument of ``imdskit``, such as ``verify`` or ``serve``. The modules of this package are internal. The public interface is
+the command line, which ``docs/cli.md`` describes.
 
-Each verb is a module with ``add_arguments(parser)`` and ``run(options) -> int``. The docstring of the module is the description in its
-help. A module is imported only when its verb is used, so that no verb pays for the imports of another.
+Each verb is a module with ``add_arguments(parser)`` and ``run(options) -> int``. The docstring of the module is the description that ``--help``
+prints. The module of a verb is imported only when the verb is used, which shortens the start of all others.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from imdskit.cli.shared.layout import Parser
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
-"""Exit statuses: success; refused by the verifier, or an error of the service; a mistake in the arguments; 128 plus the number of a
-signal."""
+"""Exit statuses. ``OK``: success. ``FAILED``: the verifier refused a document, or a request failed. ``USAGE``: an argument is invalid. The last
+two are 128 plus the number of the signal SIGINT or SIGPIPE."""
 
 VERBS = {
     "serve": "emulate the Instance Metadata Service",
@@ -74,10 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments without the name of the program; by default those of the process.
+        argv: arguments without the name of the program. The default is the arguments of this process.
 
     Returns:
-        the exit status. Bad input raises no exception.
+        The exit status. Invalid input gives an exit status too, and never an exception.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -98,7 +99,7 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         if verb in SERVERS:
-            with stopping.on_signals():  # before the imports, which take most of the start-up time
+            with stopping.on_signals():  # signals are handled before the verb is imported, because imports take most of the start-up time
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])
     about = "Verify attested documents of Azure, emulate the Instance Metadata Service, and query it."
@@ -125,7 +126,7 @@ def _run_verb(verb: str, arguments: list[str], variables: Mapping[str, str] | No
 
 
 def _found(verb: str) -> bool:
-    """Return whether this package contains the module of a verb. The small archive leaves some out."""
+    """Return whether this package contains the module of a verb. The small zipapp archive does not contain all of them."""
     try:
         return find_spec(MODULES[verb]) is not None
     except ModuleNotFoundError:
@@ -133,7 +134,7 @@ def _found(verb: str) -> bool:
 
 
 def _module(verb: str) -> ModuleType:
-    """Import the module of a verb. Raises UsageError in an archive that leaves it out (``packaging/make_zipapp.py``)."""
+    """Import the module of a verb. Raise UsageError if this zipapp archive does not contain it (``packaging/make_zipapp.py``)."""
     try:
         return import_module(MODULES[verb])
     except ModuleNotFoundError as error:

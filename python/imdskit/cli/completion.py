@@ -38,7 +38,7 @@ class Value(NamedTuple):
 
     Attributes:
         words: fixed values.
-        path_kind: ``file`` or ``folder`` if the value is a path; otherwise ``""``.
+        path_kind: ``file`` or ``folder`` if the value is the path of one; otherwise ``""``.
     """
 
     words: tuple[str, ...] = ()
@@ -49,10 +49,10 @@ class Option(NamedTuple):
     """One option of a verb.
 
     Attributes:
-        flags: its names, such as ``-o`` and ``--output``.
-        help: one line of help.
-        value: its possible values; None for an option without a value.
-        repeats: whether it may be repeated.
+        flags: names of the option, such as ``-o`` and ``--output``.
+        help: first line of the option's help text.
+        value: possible values of the option. None for an option that takes no value.
+        repeats: whether the option may be repeated.
     """
 
     flags: tuple[str, ...]
@@ -62,13 +62,13 @@ class Option(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """One verb of the command line. If it has actions, their options and arguments are merged.
+    """One verb of the command line. If the verb has several actions, the options and arguments of all actions are merged.
 
     Attributes:
         name: name of the verb.
-        help: one line of help.
-        options: all options.
-        arguments: positional arguments, in order.
+        help: one line that describes the verb.
+        options: all options of the verb.
+        arguments: positional arguments of the verb, in order.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Verb(NamedTuple):
 
 
 def verbs() -> list[Verb]:
-    """Return all verbs, as their parsers describe them."""
+    """Return all verbs with the options and arguments that their parsers define."""
     return [_verb(name, help_) for name, help_ in VERBS.items()]
 
 
@@ -99,8 +99,8 @@ def _verb(name: str, help_: str) -> Verb:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the actions of a parser and of its subparsers."""
-    for action in parser._actions:  # argparse has no public list
+    """Yield the options and arguments (argparse calls them actions) of a parser and of its subparsers."""
+    for action in parser._actions:  # argparse has no public list of them
         yield action
         if isinstance(action, argparse._SubParsersAction):
             for subparser in action.choices.values():
@@ -116,7 +116,7 @@ def _value(verb: str, action: argparse.Action) -> Value:
 
 
 def _paths() -> tuple[str, ...]:
-    """Return every path without a number that `get` accepts, in its shortest form."""
+    """Return the paths that ``imdskit get`` accepts, in their shortest form. Paths with the number of an array element are left out."""
     found = {path.partition("[]")[0].replace(".", "/") for path in versions.INSTANCE}
     parents = {"/".join(path.split("/")[:depth]) for path in found for depth in range(1, path.count("/") + 1)}
     return tuple(sorted(found | parents | {"instance", "versions", "loadbalancer", "scheduledevents"}))
@@ -129,7 +129,8 @@ _WORDS: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "NAME|FILE": lambda: tuple(Scenario.names()),
     "--cloud": lambda: tuple(cloud.name for cloud in clouds.CLOUDS),
 }
-"""Maps an argument to a function that returns its possible words. A key is a verb and a metavar, a metavar, or an option."""
+"""Maps an argument to a function that returns its possible values. A key has one of three forms: a verb and a metavar (``get PATH``), a metavar
+alone (``CODE``), or an option (``--cloud``)."""
 
 _PATH_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("FILE", "NAME|FILE", "OUT.json", "PEM", "RESULTS"), "file"),
@@ -138,7 +139,7 @@ _PATH_KINDS: Mapping[str, str] = {
 
 
 def bash(known: list[Verb]) -> Iterator[str]:
-    """Yield the script for bash 3.2 and later: one function with a table of words and the words that may follow them."""
+    """Yield the lines of the script for bash 3.2 and later. It is one function, which chooses the completions by the verb and the previous word."""
     yield "# bash completion of imdskit, made by `imdskit completion bash`"
     yield "_imdskit() {"
     yield "  local IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' path_kind=''"
@@ -180,7 +181,7 @@ def _lines(words: tuple[str, ...]) -> str:
 
 
 def zsh(known: list[Verb]) -> Iterator[str]:
-    """Yield the script for zsh with its completion system. It can be a file in ``fpath``, or be sourced."""
+    """Yield the lines of the script for zsh and its completion system. The user can put the script into ``fpath`` as a file, or source it."""
     yield "#compdef imdskit imdskit.pyz"
     yield "# zsh completion of imdskit, made by `imdskit completion zsh`"
     yield "_imdskit() {"
@@ -222,7 +223,7 @@ def _zsh_value(value: Value) -> str:
 
 
 def fish(known: list[Verb]) -> Iterator[str]:
-    """Yield the script for fish: one line for each verb, option and argument."""
+    """Yield the lines of the script for fish. Each verb, option and argument has one line."""
     yield "# fish completion of imdskit, made by `imdskit completion fish`"
     yield "complete -c imdskit -f"
     for verb in known:
@@ -243,5 +244,5 @@ def _fish_value(value: Value, required: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text for zsh and fish. A quotation mark inside becomes ``'\\''``."""
+    """Quote a text for zsh and fish. A quotation mark inside the text is written as ``'\\''``."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -1,6 +1,6 @@
-"""Explain an error code: why a document was refused, or what another error means, and what to do about it.
+"""Explain an error code: what the error means, and what to do about it. The code may also be the reason why a document was refused.
 
-An error message starts with its code. In JSON, the code is the member `reason` or `code`. Without CODE, all codes are listed.
+An error message starts with its code. In JSON output, the code is the member `reason` or `code`. Without CODE, all codes are listed.
 
 Exit status: 0 success; 2 the code does not exist."""
 
@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def entries() -> list[dict[str, str]]:
-    """Return an entry for every code: ``code``, ``error`` (class of the exception), ``sentence``, ``hint``; for reasons ``stage`` and
-    ``source``."""
+    """Return an entry for every code, with the members ``code``, ``error`` (the class of the exception), ``sentence`` and ``hint``. Entries of
+    reasons for refusing a document also have ``stage`` and ``source``."""
     reasons = [
         {
             "code": reason.value,
@@ -64,7 +64,7 @@ def entries() -> list[dict[str, str]]:
 
 
 def meanings(code: str) -> list[dict[str, str]]:
-    """Return all entries of a code. Letter case is ignored, and ``_`` and blanks count as hyphens.
+    """Return all entries of a code. Letter case is ignored, and underscores and blanks count as hyphens.
 
     Raises:
         UsageError: the code does not exist; the hint lists similar codes.

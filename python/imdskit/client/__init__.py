@@ -1,7 +1,7 @@
 """Client for the Instance Metadata Service of the machine that it runs on.
 
-The names in this package and the modules ``detect``, ``models`` and ``retry`` are public. All other modules are internal. Verifying an
-attested document is the task of :mod:`imdskit.verify`, which the client never imports.
+The names in this package and the modules ``detect``, ``models`` and ``retry`` are public. All other modules are internal. The client does
+not verify attested documents. :mod:`imdskit.verify` does that, and the client never imports it.
 """
 
 from imdskit import lazily
@@ -25,7 +25,7 @@ _NAMES = {
     "imdskit.client.tokens": ("Token",),
 }
 
-if not TYPE_CHECKING:  # loaded on first use, because asyncio alone takes longer to import than the client
+if not TYPE_CHECKING:  # AsyncClient is imported on first use, because asyncio alone takes longer to import than the client
 
     def __getattr__(name: str) -> object:
         return lazily(__name__, name, _NAMES, "imdskit.client.async_client")

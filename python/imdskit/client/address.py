@@ -1,4 +1,4 @@
-"""Address of the service, and the paths of requests.
+"""Address of the metadata service, and the paths of requests to it.
 
 Source: IMDS documentation, "Access Azure Instance Metadata Service" and "Endpoint categories".
 """
@@ -17,8 +17,11 @@ SERVICE = "http://169.254.169.254"
 """Address of the service in every Azure cloud. It is reachable only from inside a machine."""
 
 VARIABLES = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT")
-"""Environment variables with the address of the service. The first one that is set and not empty counts. azure-identity and msal of several
-languages read the first one. The agent of Azure Arc sets the second one, and azure-identity reads it (azure-identity 1.27.0)."""
+"""Environment variables that may contain the address of the service. The client uses the first variable that is set and not empty.
+
+The libraries azure-identity and msal read ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` in several languages. The agent of Azure Arc sets
+``IMDS_ENDPOINT``, and azure-identity 1.27.0 reads it.
+"""
 
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -28,10 +31,11 @@ _FORBIDDEN = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 
 
 def base(url: str) -> str:
-    """Return ``url`` as ``http://host[:port][/prefix]``. A machine of a fleet has a prefix, such as ``/m/17``.
+    """Return ``url`` as ``http://host[:port][/prefix]``. Each machine of an emulated fleet has a path prefix, such as ``/m/17``.
 
     Raises:
-        UsageError: the address has another form, for example another scheme, a path with ``/metadata``, a query, a user or an invalid port.
+        UsageError: the address does not have this form. For example, it has another scheme, a path with ``/metadata``, a query, a user name
+            or an invalid port.
     """
     wrong = UsageError(
         "bad-argument",
@@ -54,7 +58,7 @@ def base(url: str) -> str:
 
 
 def from_environment() -> str:
-    """Return the address from the environment (:data:`VARIABLES`), or :data:`SERVICE`.
+    """Return the address from the environment (:data:`VARIABLES`). If no variable is set, return :data:`SERVICE`.
 
     Raises:
         UsageError: a variable has an invalid value; ``location`` names the variable.
@@ -72,8 +76,9 @@ def from_environment() -> str:
 def full_path(path: str) -> str:
     """Return the full path below ``/metadata`` for a path that may be abbreviated.
 
-    ``/metadata/...`` is returned unchanged. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is
-    below ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
+    A path that begins with ``/metadata/`` is returned unchanged. If a path begins with the name of an endpoint (``instance``, ``attested``,
+    ``versions``...), ``/metadata/`` is put before it. All other paths are below ``/metadata/instance``: for ``compute/vmId``, the result is
+    ``/metadata/instance/compute/vmId``.
 
     Raises:
         UsageError: the path contains a query, a fragment, white space or a control character.
@@ -95,17 +100,17 @@ def full_path(path: str) -> str:
 
 
 def category_of(url: str) -> str:
-    """Return the endpoint of a complete URL in lower case; ``""`` if it is not below ``/metadata``."""
+    """Return the name of the endpoint in a complete URL, such as ``instance``, in lower case. Return ``""`` for URLs outside ``/metadata``."""
     path = urlsplit(url).path.lower()
     return category(path[path.index("/metadata") :]) if "/metadata" in path else ""
 
 
 def category(full: str) -> str:
-    """Return the endpoint of a full path in lower case; ``""`` for ``/metadata`` itself."""
+    """Return the name of the endpoint in a full path, such as ``instance``, in lower case. Return ``""`` for ``/metadata`` itself."""
     return [*full.lower().split("/"), "", ""][2]
 
 
 def target(full: str, parameters: Mapping[str, str]) -> str:
-    """Return path and query in origin form (RFC 9112 section 3.2.1)."""
+    """Return the path with the query parameters, encoded, in origin form (RFC 9112 section 3.2.1)."""
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
     return quote(full) + ("?" + query if query else "")

@@ -1,7 +1,8 @@
-"""Client for asyncio. It runs the same operations as the client for threads, and its waits block no thread.
+"""Client for asyncio. It runs the same operations as the client for threads. Delays between requests do not block a thread.
 
-Each exchange runs in a thread of the loop's executor and ends within its timeout. Everything else runs in the event loop
-(``docs/decisions/0012-async.md``). Methods without documentation behave like those of :class:`imdskit.client.client.Client`.
+Each HTTP exchange runs in a thread of the event loop's executor and ends within its timeout. Everything else runs in the event loop
+(``docs/decisions/0012-async.md``). A method without further documentation behaves like the method of the same name in
+:class:`imdskit.client.client.Client`.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """Client for asyncio. Share one between tasks: simultaneous requests for the same thing are sent once.
+    """Client for asyncio. Share one client between tasks: if several tasks request the same thing at the same time, one request is sent.
 
-    A cancelled task stops waiting at once. An exchange in progress ends by itself within its timeout. Use a client in one event loop at a
-    time.
+    A cancelled task stops waiting at once. An exchange that is already in progress continues in its thread until it ends or times out. Use a
+    client in only one event loop at a time.
 
     Args:
         base_url: see :class:`imdskit.client.Client`.
-        timeout: see there.
-        api_version: see there.
-        connect_timeout: see there.
-        retry: see there.
+        timeout: see :class:`imdskit.client.Client`.
+        api_version: see :class:`imdskit.client.Client`.
+        connect_timeout: see :class:`imdskit.client.Client`.
+        retry: see :class:`imdskit.client.Client`.
         clock: measures the timeouts.
-        sleep: waits for a number of seconds on that clock.
+        sleep: coroutine function that waits for a number of seconds, measured by ``clock``.
 
     Raises:
         UsageError: an argument or an environment variable is invalid.
@@ -89,7 +90,7 @@ class AsyncClient:
         return await self._run(self._operations.value(path, format, api_version, parameters))
 
     async def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
-        """Request ``path`` like :meth:`get`, and return the body unchanged."""
+        """Request ``path`` like :meth:`get`, but return the body of the response unchanged."""
         return await self._run(self._operations.raw(path, format, api_version, parameters))
 
     async def instance(self, api_version: str | None = None) -> dict[str, Json]:
@@ -105,7 +106,7 @@ class AsyncClient:
         return await self._run(self._operations.attested_document(nonce, api_version))
 
     async def attest(self, nonce: str | None = None, api_version: str | None = None) -> nonces.Attestation:
-        """Request an attested document, and check its nonce; see :meth:`imdskit.client.Client.attest`."""
+        """Request an attested document, and check that it carries the requested nonce; see :meth:`imdskit.client.Client.attest`."""
         return await self._run(nonces.attest(self._operations, nonce, api_version))
 
     async def token(
@@ -116,7 +117,7 @@ class AsyncClient:
         return await self._run(self._tokens.token(resource, selectors))
 
     async def probe(self, timeout: float = PROBE_SECONDS) -> operations.Probe:
-        """Check whether the service responds. Only one request is sent, whatever the retry policy is."""
+        """Check whether the service responds. The client sends one request and never retries it."""
         return await self._run(operations.probe(timeout))
 
     def events(
@@ -135,7 +136,7 @@ class AsyncClient:
         await self._run(event_follower.acknowledge(self._operations, ids))
 
     async def _run(self, operation: Operation[T]) -> T:
-        """Perform the effects of an operation one by one, and return its result."""
+        """Run an operation to its end, and return its result. The client performs each effect that the operation yields."""
         try:
             effect = next(operation)
             while True:
@@ -162,7 +163,8 @@ class AsyncClient:
         return self._transport.post(effect.target, effect.body, effect.timeout)
 
     async def _share(self, effect: Share) -> Any:
-        """Run an operation once for all tasks. The operation belongs to no task, so cancelling one task does not affect the others."""
+        """Run one operation for all tasks that need its result. The operation runs in a separate task, so cancelling a waiting task does not
+        stop it."""
         call = self._in_progress.get(effect.key)
         if call is None:
             call = self._in_progress[effect.key] = asyncio.create_task(self._lead(effect))
@@ -182,7 +184,7 @@ class AsyncClient:
 
 @dataclass(frozen=True, slots=True)
 class AsyncScheduledEvent(Event):
-    """An :class:`imdskit.client.event_follower.Event` of an asynchronous client."""
+    """Scheduled event that an asynchronous client returns and can acknowledge."""
 
     approve: Callable[[str], Awaitable[None]] = field(repr=False, compare=False)
 
@@ -195,9 +197,9 @@ class AsyncEvents:
     """Asynchronous iterator over scheduled events, like :class:`imdskit.client.events.Events`. Do not share it between tasks.
 
     Args:
-        follower: finds new events.
-        run: runs an operation.
-        approve: acknowledges an event.
+        follower: object that finds new events.
+        run: function that runs an operation of the client.
+        approve: function that acknowledges the event with a given id.
     """
 
     def __init__(
@@ -213,13 +215,13 @@ class AsyncEvents:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Id of each event that was returned -> its status."""
+        """Mapping from the id of each event that was returned to its last status."""
         waiting = {event.id for event in self._waiting}
         return {name: status for name, status in self._follower.seen.items() if name not in waiting}
 
     @property
     def incarnation(self) -> int | None:
-        """``DocumentIncarnation`` of the last list."""
+        """Member ``DocumentIncarnation`` of the last list of events that the service sent."""
         return self._follower.incarnation
 
     def __aiter__(self) -> Self:

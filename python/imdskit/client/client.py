@@ -1,4 +1,4 @@
-"""Client for threads. It runs the operations of :mod:`imdskit.client.operations` and performs their effects."""
+"""Blocking client, which threads can share. It runs the operations of :mod:`imdskit.client.operations` and performs their effects."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ if TYPE_CHECKING:
     from imdskit.client.transport import Transport
 
 MAX_BYTES = 1024 * 1024
-"""Maximum size of a body in bytes. The largest recorded one has less than 40 kB."""
+"""Maximum size in bytes of the body of a response. The largest body that was recorded has less than 40 kB."""
 
 T = TypeVar("T")
 
 
 class Client:
-    """Client of the Instance Metadata Service. Share one between threads: simultaneous requests for the same thing are sent once.
+    """Client of the Instance Metadata Service. Share one client between threads: if several threads request the same thing at the same time,
+    one request is sent.
 
-    The client never uses a proxy, even if the environment names one, and follows no redirects: requests must reach the service directly
-    (documentation, "Proxies").
+    Requests must reach the service directly (IMDS documentation, "Proxies"). The client therefore never uses a proxy, even if the
+    environment names one, and never follows a redirect.
 
     Args:
-        base_url: address of the service, ``http://host[:port][/prefix]``. None selects ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or
-            ``IMDS_ENDPOINT`` from the environment, or http://169.254.169.254.
-        timeout: seconds for one exchange, from resolving the name to the last byte.
-        api_version: default version of requests. ``newest`` selects the newest that both the host and this package support; it is
-            determined once and cached.
-        connect_timeout: seconds for establishing a connection. On Azure that takes less than a millisecond; elsewhere packets are often
-            lost.
-        retry: a policy of :mod:`imdskit.client.retry`, ``default``, ``patient``, or None for one attempt.
-        clock: measures the timeouts and performs the waits.
+        base_url: address of the service, ``http://host[:port][/prefix]``. With None, the client uses the environment variable
+            ``AZURE_POD_IDENTITY_AUTHORITY_HOST``. If it is not set, the client uses ``IMDS_ENDPOINT``, and without that
+            http://169.254.169.254.
+        timeout: maximum number of seconds for one exchange, from resolving the host name to the last byte of the response.
+        api_version: default api-version of requests. ``newest`` selects the newest version that both the host and this package support. The
+            client determines that version once and caches it.
+        connect_timeout: maximum number of seconds for establishing a connection. On Azure, connecting takes less than a millisecond. On other
+            networks, packets to this address are often lost, so the client would wait in vain.
+        retry: a policy of :mod:`imdskit.client.retry`, or the name of one (``default`` or ``patient``). None means a single attempt.
+        clock: clock that measures the timeouts and waits between attempts.
 
     Raises:
         UsageError: an argument or an environment variable is invalid.
@@ -83,11 +85,11 @@ class Client:
         """Request ``path``.
 
         Args:
-            path: ``/metadata/...``, or a short form: ``versions``, ``instance/compute``, ``compute``
+            path: full path, ``/metadata/...``, or a short form such as ``versions``, ``instance/compute`` or ``compute``
                 (:func:`imdskit.client.address.full_path`).
-            format: ``json`` for an object or array, parsed. ``text``, below ``/instance`` only: a single value, or the names of
-                the members of an object, one per line.
-            api_version: instead of the client's.
+            format: with ``json``, the result is a parsed object or array. ``text`` exists only below ``/instance``: the result is a single
+                value as text, or the names of the members of an object, one per line.
+            api_version: api-version of this request, instead of the client's default.
             parameters: further parameters of the query, such as ``extended="true"``.
 
         Raises:
@@ -97,7 +99,7 @@ class Client:
         return self._run(self._operations.value(path, format, api_version, parameters))
 
     def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
-        """Request and check ``path`` like :meth:`get`, and return the body unchanged."""
+        """Request ``path``, and check the response like :meth:`get`, but return its body unchanged."""
         return self._run(self._operations.raw(path, format, api_version, parameters))
 
     def instance(self, api_version: str | None = None) -> dict[str, Json]:
@@ -112,8 +114,8 @@ class Client:
         """Request an attested document, ``/metadata/attested/document``, and return its JSON unchanged for a verifier.
 
         Args:
-            nonce: nonce for the document to carry. With None, the service uses a time instead.
-            api_version: instead of the client's.
+            nonce: nonce that the document shall carry. With None, the service chooses a nonce, which contains a time.
+            api_version: api-version of this request, instead of the client's default.
 
         Raises:
             ClientError: like :meth:`get`.
@@ -125,11 +127,11 @@ class Client:
         """Request an attested document, and check that it carries the requested nonce. The signature is not verified.
 
         Args:
-            nonce: nonce that the verifier has issued. None generates one of ten digits.
-            api_version: instead of the client's.
+            nonce: nonce that the verifier has issued. With None, the client generates a nonce of ten digits.
+            api_version: api-version of this request, instead of the client's default.
 
         Raises:
-            ClientError: like :meth:`get`; ``wrong-nonce`` if two documents carry another nonce.
+            ClientError: like :meth:`get`. The code is ``wrong-nonce`` if the document carries another nonce, and a second document does, too.
             UsageError: the nonce has a form that the service may refuse.
         """
         from imdskit.client import nonces  # base64 and regular expressions would add 5 ms to the 22 ms of importing the client
@@ -141,12 +143,13 @@ class Client:
 
         Args:
             resource: resource that the token is for, such as ``https://vault.azure.net``.
-            client_id: client id of the identity. Without any id, the system-assigned or only identity is used.
+            client_id: client id of the identity. Without any id, the service uses the system-assigned identity. If there is none, it uses the
+                user-assigned identity, provided that the machine has only one.
             object_id: object id of the identity, instead of ``client_id``.
             msi_res_id: Azure resource id of the identity, instead of ``client_id``.
 
         Raises:
-            ClientError: like :meth:`get`; ``bad-request`` if the machine has no such identity.
+            ClientError: like :meth:`get`. The code is ``bad-request`` if the machine has no such identity.
             UsageError: the resource is missing, or more than one identity is named.
         """
         if self._tokens is None:
@@ -156,10 +159,10 @@ class Client:
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
 
     def probe(self, timeout: float = PROBE_SECONDS) -> Probe:
-        """Check whether the service responds. Only one request is sent, whatever the retry policy is.
+        """Check whether the service responds. The client sends one request and never retries it.
 
         Args:
-            timeout: seconds.
+            timeout: maximum number of seconds to wait for the response.
 
         Raises:
             UsageError: the timeout is invalid.
@@ -172,14 +175,15 @@ class Client:
         """Return an iterator over scheduled events. It yields each event when it is announced, and again when it has started.
 
         Args:
-            poll: seconds between two requests. One per second is recommended; the minimum is 0.2.
-            patience: seconds that the service may fail, for example during a restart, before an error is raised.
-            seen: the attribute ``seen`` of an earlier iterator. These events are not yielded again.
-            api_version: of scheduled events. None selects 2020-07-01, which every host supports. Version 2024-07-09 adds the
-                type ``SpotRebalanceRecommendation``.
+            poll: seconds between two requests. Azure recommends one request per second. A smaller number than 0.2 is treated as 0.2.
+            patience: number of seconds for which the iterator tolerates failures of the service, for example during a restart. After that
+                time it raises an error.
+            seen: the attribute ``seen`` of an earlier iterator. The new iterator does not yield the events in it again.
+            api_version: api-version of the requests for scheduled events. None selects 2020-07-01, which every host supports. Version
+                2024-07-09 adds the event type ``SpotRebalanceRecommendation``.
 
         Raises:
-            ClientError: during the iteration, like :meth:`get`, for a permanent failure.
+            ClientError: the service failed permanently, as for :meth:`get`. The iterator raises this error, not this method.
             UsageError: an argument is invalid.
         """
         from imdskit.client import event_follower, events  # dataclasses would add 13 ms to the 22 ms of importing the client
@@ -197,15 +201,16 @@ class Client:
             ids: ids of the events.
 
         Raises:
-            ClientError: like :meth:`get`; ``bad-request`` if one of them is not listed, and then none is approved.
-            UsageError: there is no id, or an id is not text.
+            ClientError: like :meth:`get`. The code is ``bad-request`` if the service does not list one of the events. None of them is
+                approved then.
+            UsageError: no id is given, or an id is not text.
         """
         from imdskit.client.event_follower import acknowledge  # as in events
 
         self._run(acknowledge(self._operations, ids))
 
     def _run(self, operation: Operation[T]) -> T:
-        """Perform the effects of an operation one by one, and return its result."""
+        """Run an operation to its end, and return its result. The client performs each effect that the operation yields."""
         result: Any = None
         try:
             effect = next(operation)

@@ -1,8 +1,9 @@
 """Detection of Azure machines, in steps from cheap to certain. Each step returns evidence instead of a boolean.
 
-No single step is conclusive. Anybody who runs a hypervisor can copy the firmware's tag, and a container may not see it. Other clouds use
-the same address, proxies and portals respond there with status 200, and a slow response does not mean absence. Only a signature is proof.
-The client cannot check signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
+Most steps are not conclusive. The first step reads a tag in the firmware. The operator of any hypervisor can copy that tag, and a container
+may not see it. The next steps send requests to the service's address. Other clouds use this address too, and proxies and captive portals
+respond there with status 200. A missing response proves nothing either, because the service may be slow. Only a signed document is proof.
+The client cannot verify signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
     from imdskit.client.responses import Json
 
 Outcome = Literal["yes", "no", "unknown"]
-"""Outcome of a step: evidence for Azure, evidence against it, or neither."""
+"""Outcome of a step. ``yes`` is evidence for Azure, ``no`` is evidence against it, and ``unknown`` is neither."""
 
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
 """Conclusion that the evidence supports."""
 
 Prove = Callable[[bytes, str], str]
-"""Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises
-VerificationError."""
+"""Function that verifies an attested document. Its arguments are the service's JSON and the requested nonce. It returns the signed ``vmId``,
+or raises VerificationError."""
 
 CHASSIS_TAG = "7783-7084-3265-9085-8269-3286-77"
-"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack in other data centres sets
-it, too."""
+"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Machines of Azure Stack, which runs in
+customers' data centres, have this tag, too."""
 
 TAG_FILE = "sys/class/dmi/id/chassis_asset_tag"
 _TAG_BYTES = 256
@@ -45,10 +46,10 @@ SOURCES: Mapping[str, str] = {
     "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; responses of other clouds and proxies: reports of users',
     "attested": 'IMDS documentation, "Attested data": signed, with the nonce that was just made',
 }
-"""Step -> source of its rule."""
+"""Mapping from the name of a step to the source of its rule."""
 
 _PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
-"""Codes of failures that do not show which program responded."""
+"""Codes of failures that do not show whether the metadata service or another program uses the address."""
 
 _OTHERS = (
     (b"metadata-flavor", "Google Cloud's metadata service"),
@@ -59,17 +60,18 @@ _OTHERS = (
     (b"captive", "a captive portal"),
     (b"<html", "a web page: a proxy or a portal"),
 )
-"""Text in a foreign response, in lower case, and the program that it indicates: *inferred* from what these programs send. The first match
-counts."""
+"""Pairs of a text in lower case and the program that sends responses with this text. The first pair whose text is found counts. The pairs
+are *inferred* from responses of these programs."""
 
 _ARC = "microsoft.hybridcompute"
-"""Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it
-into ``compute.resourceId``: observed in a published document."""
+"""Resource provider of machines outside Azure that Azure Arc connects. The agent of Arc serves an instance document, too, and the variable
+``IMDS_ENDPOINT`` often contains its address. The agent writes this name into ``compute.resourceId`` (observed in a published document)."""
 _FIRST = "2017-04-02"
 """First api-version after the preview. Every host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
-"""Refusals that may result from missing certificates, a wrong clock, or a document from the service's cache (observed)."""
+"""Reasons for refusing a document that are no evidence against Azure. Certificates may be missing, the clock may be wrong, or the service may
+have sent a document from its cache (observed)."""
 
 
 class Step(NamedTuple):
@@ -77,9 +79,9 @@ class Step(NamedTuple):
 
     Attributes:
         name: ``chassis``, ``address``, ``shape`` or ``attested``.
-        outcome: evidence for Azure, against it, or neither.
-        seen: what was found, as a sentence.
-        source: source of the rule that was applied.
+        outcome: ``yes`` for evidence for Azure, ``no`` for evidence against it, ``unknown`` for neither.
+        seen: sentence that says what the step found.
+        source: source of the rule that the step applied.
     """
 
     name: str
@@ -92,11 +94,11 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved``: the given check accepts a document with the requested nonce. ``likely``: the firmware or the responses are
-            evidence for Azure, and neither is evidence against it. ``unlikely``: there is evidence against it. ``unknown``: there is no
-            evidence, or it is contradictory.
-        steps: the steps, in order.
-        vm_id: id of the machine in the instance document, or None.
+        conclusion: ``proved``: the function ``prove`` accepted a document with the requested nonce. ``likely``: the firmware or the responses
+            are evidence for Azure, and neither of them is evidence against it. ``unlikely``: there is evidence against Azure. ``unknown``:
+            there is no evidence, or the evidence is contradictory.
+        steps: the steps in the order in which they ran.
+        vm_id: ``compute.vmId`` in the instance document, or None if there is none.
     """
 
     conclusion: Conclusion
@@ -115,16 +117,17 @@ class Evidence(NamedTuple):
 def detect(
     client: Client | None = None, *, root: str | os.PathLike[str] = "/", prove: Prove | None = None, signer: str | None = None
 ) -> Evidence:
-    """Collect the evidence for and against an Azure machine.
+    """Collect evidence for and against the assumption that this machine runs on Azure.
 
-    The client sends at most four requests. The client's retry policy decides whether it repeats any.
+    The client sends at most four requests, plus those that its retry policy repeats.
 
     Args:
-        client: sends the requests; by default a client without retries.
-        root: root of the file system with ``/sys``.
-        prove: verifies attested documents. Without it the step ``attested`` is skipped, and the conclusion cannot be ``proved``.
-        signer: who signed the documents that ``prove`` accepts. Pass ``Azure`` only if it trusts Azure's roots and no others. With None,
-            the evidence says only that the given check accepts the document.
+        client: client that sends the requests. The default is a client without retries.
+        root: root directory of the file system whose ``/sys`` is read.
+        prove: function that verifies attested documents. Without it, the step ``attested`` is skipped, and the conclusion cannot be
+            ``proved``.
+        signer: name of the party that signs the documents that ``prove`` accepts. Pass ``Azure`` only if ``prove`` trusts Azure's roots and
+            no others. With None, the evidence says only that the function accepts the document.
 
     Raises:
         UsageError: the environment contains an invalid address (:func:`imdskit.client.address.from_environment`).
@@ -138,14 +141,13 @@ def detect(
         steps.append(_attested(client, prove, shape, vm_id, signer))
     conclusion = conclude({step.name: step.outcome for step in steps})
     if shape.outcome == "no" and ARC_AGENT in shape.seen:
-        conclusion = (
-            "unlikely"  # whatever the firmware says, because Azure Stack sets Azure's tag, and Arc can connect machines of Azure Stack
-        )
+        conclusion = "unlikely"  # even if the firmware has Azure's tag: machines of Azure Stack have it, too, and Arc can connect them
     return Evidence(conclusion, tuple(steps), vm_id)
 
 
 def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
-    """Return the conclusion from the outcomes of the steps. Skipped steps are ``unknown``. The step ``address`` alone decides nothing."""
+    """Return the conclusion that follows from the outcomes of the steps. A skipped step counts as ``unknown``. The outcome of ``address``
+    does not matter."""
     chassis, shape, attested = (outcomes.get(name, "unknown") for name in ("chassis", "shape", "attested"))
     if attested == "yes":
         return "proved"
@@ -214,7 +216,8 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
 
 
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
-    """Return the step for a missing response. A refused connection is evidence; a timeout is not, because a firewall may cause it."""
+    """Return the step ``address`` for a missing response. A refused connection is evidence against Azure. A timeout is not, because a firewall
+    may cause it."""
     shape = _step("shape", "unknown", "There was no response to inspect.")
     if error.connected:
         return (
@@ -229,7 +232,7 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
 
 
 def _foreign(error: ClientError) -> Step:
-    """Return the step for an error that the service or another program sent."""
+    """Return the step for an error response. The metadata service or another program may have sent it."""
     if error.code in _PASSING:
         return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()
@@ -257,7 +260,7 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
 
 
 def _instance(client: Client) -> Mapping[str, Json]:
-    """Return the instance document, at the oldest version if the host is too old for the client's."""
+    """Return the instance document. If the host does not support the client's api-version, request the oldest one."""
     try:
         return client.instance()
     except ClientError as error:

@@ -1,8 +1,9 @@
-"""Effects: what an operation wants its client to do.
+"""Effects: actions that an operation requests from its client.
 
-An operation is a generator. It yields an effect (send a request, wait, share a call), and the client performs the effect and sends the
-result back, or throws the ClientError that it caused. The client for threads and the one for asyncio therefore share all operations and
-differ only in how they perform effects. This module holds the effects, and the operation that sends a request with retries.
+An operation is a generator, for example for fetching a token. It yields effects: send a request, wait, or share the result of another
+operation. The client performs each effect. It sends the result into the generator, or throws the ClientError that occurred. The blocking
+client and the asyncio client therefore share all operations, and differ only in how they perform effects. This module contains the effects,
+and the operation that sends a request with retries.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Send(NamedTuple):
 
     Attributes:
         target: path and query, encoded.
-        timeout: maximum seconds for the exchange.
-        body: None for GET; a JSON body for POST.
+        timeout: maximum number of seconds for the exchange.
+        body: JSON body of a POST request. None sends a GET request.
     """
 
     target: str
@@ -44,7 +45,8 @@ class Wait(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Run an operation once for all callers that want it at the same time with the same key (single flight). All get its result."""
+    """Run an operation, or wait for one with the same key that another caller has already started (single flight). Every caller gets the
+    result."""
 
     key: Hashable
     operation: Callable[[], Operation[Any]]
@@ -58,10 +60,10 @@ class RetrySettings(NamedTuple):
     """Settings of a request that is retried.
 
     Attributes:
-        policy: decides what is retried.
-        timeout: seconds for one exchange.
-        clock: measures time.
-        chance: returns random numbers from 0 to 1, for jitter.
+        policy: retry policy, which decides which failures are retried.
+        timeout: maximum number of seconds for one exchange.
+        clock: clock that measures the time since the first attempt.
+        chance: function that returns random numbers from 0 to 1. They vary the delays (jitter).
     """
 
     policy: Policy
@@ -99,7 +101,7 @@ def send_with_retries(target: str, category: str, settings: RetrySettings, body:
 
 
 def _wait(failure: ClientError, category: str, settings: RetrySettings, attempt: int, began: int, firsts: dict[Kind, int]) -> float | None:
-    """Return the seconds until the next attempt, or None if there must not be another."""
+    """Return the number of seconds until the next attempt, or None if the request must not be repeated."""
     from imdskit.client.retry import kind_of, next_delay  # dataclasses would add 13 ms to the 22 ms of importing the client
 
     now = settings.clock.monotonic_ns()

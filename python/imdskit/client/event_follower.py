@@ -1,7 +1,7 @@
-"""Scheduled events: their data, the changes between two responses, and the operations to follow and approve them.
+"""Scheduled events: their data, the changes between two responses, and the operations that follow and approve events.
 
-Source: scheduled events documentation: ``DocumentIncarnation`` changes with the list and only with it; an event that is over is
-no longer listed; one poll per second is recommended; ``StartRequests`` approves events.
+Source: Azure's documentation of scheduled events. ``DocumentIncarnation`` changes if, and only if, the list of events changes. The service
+removes an event from the list when it is over. Clients should poll once per second. A POST request with ``StartRequests`` approves events.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from imdskit.client.retry import kind_of
 from imdskit.errors import ClientError, UsageError
 
 POLL = 1.0
-"""Seconds between two requests."""
+"""Default number of seconds between two requests."""
 
 PATIENCE = 5 * 60.0
-"""Seconds that the service may fail before an error is raised."""
+"""Default number of seconds for which failures of the service are tolerated. After that time an error is raised."""
 
 MAX_EVENTS = 1000
 """Maximum number of events in one approval. Real lists contain only a few events."""
@@ -31,20 +31,22 @@ MAX_EVENTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Scheduled event. Members that an older version lacks are ``""``, ``()`` or None.
+    """Scheduled event. An attribute is ``""``, ``()`` or None if the api-version does not have this member.
 
     Attributes:
         id: id of the event.
         status: ``Scheduled`` or ``Started``.
         type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09, ``SpotRebalanceRecommendation``. Later
             versions may add types.
-        not_before: earliest start in the service's format, such as ``Mon, 19 Sep 2016 18:29:47 GMT``; ``""`` once it has started.
-        resources: names of the machines.
+        not_before: earliest start in the service's format, such as ``Mon, 19 Sep 2016 18:29:47 GMT``. It is ``""`` for an event that has
+            started.
+        resources: names of the machines that the event affects.
         resource_type: ``VirtualMachine``.
-        description: description of the event.
-        source: ``Platform`` or ``User``.
-        duration: seconds of interruption; -1 if it is unknown; None if it is absent.
-        raw: the event as received.
+        description: description of the event for people.
+        source: initiator of the event, ``Platform`` or ``User``.
+        duration: duration of the interruption in seconds. -1 means that the service does not know it. None means that the response does not
+            state it.
+        raw: JSON object of the event as received.
     """
 
     id: str
@@ -64,8 +66,8 @@ class Schedule:
     """List of events in one response.
 
     Attributes:
-        incarnation: number that changes whenever the list changes; None if it is absent.
-        events: events, in the order of the service.
+        incarnation: ``DocumentIncarnation``, a number that changes whenever the list changes. None if the response has no such number.
+        events: events in the order of the response.
     """
 
     incarnation: int | None
@@ -73,9 +75,10 @@ class Schedule:
 
 
 def schedule(response: Response) -> Schedule:
-    """Return the list in a response.
+    """Return the list of events in a response.
 
-    An empty body, which was observed, is an empty list. Raises ClientError ``not-imds`` for anything else.
+    An empty body counts as an empty list, because some hosts send one (observed). A response without a list of events raises ClientError
+    ``not-imds``.
     """
     if not response.body.strip():
         return Schedule(None, ())
@@ -112,14 +115,14 @@ class EventFollower:
 
     Args:
         operations: operations of the client.
-        poll: seconds between two requests.
-        patience: seconds that the service may fail before an error is raised.
-        seen: id -> status of events that an earlier follower has returned.
-        api_version: version of scheduled events; None for one that every host supports.
+        poll: number of seconds between two requests.
+        patience: number of seconds for which failures of the service are tolerated. After that time an error is raised.
+        seen: mapping from the id to the status of each event that an earlier follower has returned.
+        api_version: api-version of scheduled events. None selects a version that every host supports.
 
     Attributes:
-        seen: id -> status of all events that were returned.
-        incarnation: incarnation of the last list, or None.
+        seen: mapping from the id to the status of each event that was returned and is still listed.
+        incarnation: ``DocumentIncarnation`` of the last list, or None.
 
     Raises:
         UsageError: an argument is invalid.
@@ -144,13 +147,13 @@ class EventFollower:
         self.incarnation: int | None = None
 
     def changes(self) -> Operation[list[Event]]:
-        """Wait for the next change, and return at least one event that is new or has a new status.
+        """Wait for the next change, and return all events that are new or have a new status. There is at least one.
 
-        The follower tolerates a restart of the service, during which it may send errors or another incarnation. Events that are still
-        listed afterwards are not returned again.
+        The follower tolerates a restart of the service. During a restart, the service may send errors. Afterwards ``DocumentIncarnation``
+        may differ although the events are the same. Events that are still listed then are not returned again.
 
         Raises:
-            ClientError: the service failed for longer than ``patience``, never responded, or another program responds.
+            ClientError: the service failed for longer than ``patience``, it never responded, or another program responds at its address.
         """
         while True:
             if self._requested:
@@ -174,11 +177,11 @@ class EventFollower:
         return (yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {}))
 
     def _failed(self, error: ClientError) -> None:
-        """Tolerate an error, or raise it."""
+        """Raise an error, unless the follower tolerates it."""
         now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now
-        # There is no service if it has not responded before and accepts no connection now.
+        # If the service has never responded and accepts no connection, this is probably no Azure machine, so waiting is useless.
         if (not self._responded and not error.connected) or kind_of("scheduledevents", error) is None:
             raise error
         if now - self._failing >= self._patience * SECOND:
@@ -190,8 +193,8 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
     """Approve events, so that they start at once.
 
     Raises:
-        ClientError: ``bad-request``: an event is not listed (any more), and none was approved.
-        UsageError: there is no id, or an id is not text.
+        ClientError: ``bad-request``: the service does not list one of the events, or no longer lists it. None of them was approved.
+        UsageError: no id is given, or an id is not text.
     """
     if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:
         raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")

@@ -1,6 +1,6 @@
-"""Scheduled events for threads: a blocking iterator, and events that can be acknowledged.
+"""Scheduled events for the blocking client: an iterator, and events that the caller can acknowledge.
 
-:mod:`imdskit.client.event_follower` decides when to send requests and which events are new.
+:mod:`imdskit.client.event_follower` decides when a request is sent and which events are new.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from imdskit.client.event_follower import Event, EventFollower
 
 @dataclass(frozen=True, slots=True)
 class ScheduledEvent(Event):
-    """An :class:`imdskit.client.event_follower.Event` of a client."""
+    """Scheduled event that the blocking client returns and can acknowledge."""
 
     approve: Callable[[str], None] = field(repr=False, compare=False)
 
     def acknowledge(self) -> None:
-        """Approve the event, so that it starts at once. Azure may still wait for other machines of the event.
+        """Approve the event, so that it starts at once. If the event affects several machines, Azure may wait until they approve it, too.
 
         Raises:
-            ClientError: ``bad-request``: the event is over; or like :meth:`imdskit.client.Client.get`.
+            ClientError: like :meth:`imdskit.client.Client.get`. The code is ``bad-request`` if the event is over.
         """
         self.approve(self.id)
 
 
 class Events:
-    """Blocking iterator over events that are announced or start. It ends only with an error.
+    """Blocking iterator over scheduled events. It yields each event when it is announced, and again when it has started. The iterator ends
+    only with an error.
 
-    Create one iterator per thread. The requests of all iterators are shared.
+    Create one iterator per thread. If several iterators of a client send the same request at the same time, one request is sent for all.
 
     Args:
-        follower: finds new events.
-        run: runs an operation.
-        approve: acknowledges an event.
+        follower: object that finds new events.
+        run: function that runs an operation of the client.
+        approve: function that acknowledges the event with a given id.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Events:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Id of each event that was returned -> its status. Save it and pass it to the next iterator."""
+        """Mapping from the id of each event that was returned to its last status. A later iterator that gets this mapping continues here."""
         kept = dict(self._follower.seen)
         for event in self._waiting:
             kept.pop(event.id, None)
@@ -58,7 +59,7 @@ class Events:
 
     @property
     def incarnation(self) -> int | None:
-        """``DocumentIncarnation`` of the last list."""
+        """Member ``DocumentIncarnation`` of the last list of events that the service sent."""
         return self._follower.incarnation
 
     def __iter__(self) -> Self:

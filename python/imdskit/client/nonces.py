@@ -1,8 +1,8 @@
-"""Attested documents whose nonce is compared with the requested one.
+"""Requests for attested documents, with a check that the document carries the requested nonce.
 
-The service was observed to respond with an earlier document and its nonce. A verifier would refuse such a document; this module notices
-it before it is sent. It verifies no signature; :mod:`imdskit.verify` does. It parses a SignedData (RFC 5652 section 5.1) only up to its
-content.
+The service was observed to respond with an earlier document, which carries the nonce of an earlier request. A verifier would refuse such a
+document. This module detects it before the client sends it to a verifier. It does not verify the signature; :mod:`imdskit.verify` does that.
+It parses the SignedData (RFC 5652 section 5.1) only up to the signed content.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 DIGITS = 10
-"""Number of digits that the documentation gives for the parameter ``nonce``."""
+"""Number of digits in a generated nonce. The IMDS documentation describes the parameter ``nonce`` as ten digits."""
 
 _CONTENT_PATH = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0))
-"""Path from a ContentInfo to its eContent: the tag of each element, and the number of elements to skip before it."""
+"""Path from a ContentInfo to its eContent. Each step is the tag of an element and the number of elements to skip before that element."""
 
 
 class Attestation(NamedTuple):
-    """Document and its nonce.
+    """Attested document and its nonce.
 
     Attributes:
-        document: JSON of the service, unchanged, for a verifier.
-        nonce: nonce to pass to the verifier.
+        document: JSON of the service's response, unchanged. Send it to the verifier.
+        nonce: nonce that the document carries. Pass it to the verifier.
     """
 
     document: bytes
@@ -38,10 +38,10 @@ class Attestation(NamedTuple):
 
 
 def attest(operations: Operations, nonce: str | None, api_version: str | None) -> Operation[Attestation]:
-    """Request a document with a nonce. If it carries another nonce, repeat the request once.
+    """Request a document with a nonce. If the document carries another nonce, send the request a second time.
 
     Raises:
-        ClientError: ``wrong-nonce``: both documents carry another nonce.
+        ClientError: ``wrong-nonce``: both documents carry another nonce than the requested one.
     """
     for _ in range(2):
         wanted = nonce if nonce is not None else new_nonce()
@@ -63,7 +63,7 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
 
 
 def new_nonce() -> str:
-    """Return ten random digits. They are made of 64 random bits, so that the bias is below 1 in 10**9."""
+    """Return ten random digits. They are computed from 64 random bits, so each number is almost equally likely (bias below 1 in 10**9)."""
     return f"{int.from_bytes(os.urandom(8), 'big') % 10**DIGITS:0{DIGITS}}"
 
 
@@ -82,7 +82,7 @@ def nonce_in(document: bytes) -> str | None:
 
 
 def _content(der: bytes) -> bytes:
-    """Return the bytes of eContent. Raises ValueError or IndexError if the message has another structure."""
+    """Return the bytes of eContent. Raise ValueError or IndexError if ``der`` is not a SignedData with content."""
     data = der
     for tag, before in _CONTENT_PATH:
         for _ in range(before):
@@ -94,7 +94,7 @@ def _content(der: bytes) -> bytes:
 
 
 def _element(data: bytes) -> tuple[int, bytes, bytes]:
-    """Return tag, contents and remaining bytes (X.690 section 8.1)."""
+    """Return the tag and the contents of the first element, and the bytes after it (X.690 section 8.1)."""
     tag, length, start = data[0], data[1], 2
     if length >= 0x80:
         start += length & 0x7F

@@ -1,7 +1,8 @@
-"""Operations of the client: which requests to make, and what a good response looks like. Both clients share them.
+"""Operations of the client. Each one decides which requests to send and which responses are valid. The blocking client and the asyncio
+client share them.
 
-An operation is a generator of effects (:mod:`imdskit.client.effects`). Tokens, scheduled events and documents with a checked nonce are in
-separate modules, which are imported on first use.
+An operation is a generator of effects (:mod:`imdskit.client.effects`). The operations for tokens, for scheduled events and for attested
+documents with a checked nonce are in separate modules, which are imported on first use.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ if TYPE_CHECKING:
     from imdskit.client.retry import Policy
 
 API_VERSION = "2021-02-01"
-"""Default api-version. New versions reach some regions months after others (documentation, "Versions"), so the default is a version
-that every host has supported for years. At this version, attested documents contain every member that they have today."""
+"""Default api-version. New versions reach some regions months later than others (IMDS documentation, "Versions"). The default is therefore a
+version that every host has supported for years. Newer versions add no members to attested documents."""
 
 NEWEST = "newest"
-"""Name of the newest api-version that both the host and this package support."""
+"""Value of ``api_version`` that selects the newest api-version that both the host and this package support."""
 
 PROBE_TARGET = "/metadata/versions"
 PROBE_SECONDS = 1.0
-"""Default timeout of a probe in seconds. Programs that allow less than a second were observed to miss the service."""
+"""Default timeout of a probe in seconds. Programs with a shorter timeout were observed to overlook the service."""
 
 Retry = Literal["default", "patient"]
-"""Names of policies of :mod:`imdskit.client.retry`, which is imported only after a failure."""
+"""Names of retry policies. The policies are in :mod:`imdskit.client.retry`, which is imported only if one is needed."""
 
 
 class Operations:
     """Operations on one service. Safe to share between threads.
 
     Args:
-        base_url: address of the service. None selects the one in the environment, or the default.
-        timeout: seconds for one exchange.
-        connect_timeout: seconds for establishing a connection.
-        api_version: default version; ``newest`` determines it from the host.
-        retry: a policy, the name of one, or None for one attempt.
-        clock: measures time.
+        base_url: address of the service. None selects the address in the environment variables, or the service's usual address.
+        timeout: maximum number of seconds for one exchange.
+        connect_timeout: maximum number of seconds for establishing a connection.
+        api_version: default api-version. With ``newest``, it is determined from the versions that the host lists.
+        retry: retry policy, or its name. None means a single attempt.
+        clock: clock that measures time.
 
     Attributes:
-        base_url: as ``http://host[:port][/prefix]``.
-        api_version: as given.
-        clock: as given.
-        timeout: as given.
-        connect_timeout: as given.
+        base_url: address of the service as ``http://host[:port][/prefix]``.
+        api_version: the argument ``api_version``.
+        clock: the argument ``clock``.
+        timeout: the argument ``timeout``.
+        connect_timeout: the argument ``connect_timeout``.
 
     Raises:
         UsageError: an argument or the environment variable is invalid.
@@ -69,11 +70,11 @@ class Operations:
         self._negotiated: str | None = None
 
     def settings(self, *, once: bool = False) -> RetrySettings:
-        """Return the settings for a request; with ``once``, it is never retried."""
+        """Return the retry settings for a request. If ``once`` is True, the request is never retried."""
         return self._settings_once if once else self._settings
 
     def request(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Response]:
-        """Request ``path``, and return a successful response, which may still not be JSON."""
+        """Request ``path``, and return the response if its status is 200. The body is not parsed, so it may not be JSON."""
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
@@ -106,13 +107,14 @@ class Operations:
         return response
 
     def _version(self, category: str) -> str:
-        """Return the api-version for an endpoint. ``versions`` and ``THIM`` take none; scheduled events have their own list."""
+        """Return the api-version for an endpoint. ``versions`` and ``THIM`` have no api-version. Scheduled events have a separate list of
+        api-versions."""
         if category in ("versions", "thim"):
             return ""
         return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
-        """Return the newest version that both the host and :mod:`imdskit.versions` list; the default if the host has no list."""
+        """Return the newest version that both the host and :mod:`imdskit.versions` list. If the host has no list, return the default."""
         try:
             offered = yield from self.versions()
         except ClientError as error:
@@ -129,7 +131,7 @@ class Operations:
         return max(common)
 
     def value(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Json]:
-        """Request a value: a parsed object or array, or text."""
+        """Request a value. Return a parsed object or array, or text if ``form`` is ``text``."""
         response = yield from self.request(path, form, api_version, parameters)
         if is_empty_list(response):
             return {"Events": []}
@@ -175,12 +177,12 @@ class Operations:
 
 
 def is_empty_list(response: Response) -> bool:
-    """Return whether a successful response is an empty body, which some hosts send for an empty list of scheduled events (observed)."""
+    """Return whether a successful response has an empty body. Some hosts send it instead of an empty list of scheduled events (observed)."""
     return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 
 
 def listed(response: Response) -> tuple[str, ...]:
-    """Return the list of versions in a response. Raises ClientError ``not-imds`` if there is none."""
+    """Return the list of versions in a response. Raise ClientError ``not-imds`` if the response contains no such list."""
     value = responses.parsed(response)
     known = value.get("apiVersions") if isinstance(value, dict) else None
     if not isinstance(known, list) or not all(isinstance(version, str) for version in known):
@@ -189,14 +191,14 @@ def listed(response: Response) -> tuple[str, ...]:
 
 
 def seconds(value: float, name: str) -> float:
-    """Return a timeout in seconds. Raises UsageError if it is invalid."""
+    """Return ``value`` if it is a valid timeout in seconds. Raise UsageError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
         raise UsageError("bad-argument", "A timeout must be more than 0 and at most 3600 seconds.", location=name)
     return value
 
 
 def text(value: str, name: str) -> str:
-    """Return an argument that must be non-empty text. Raises UsageError otherwise."""
+    """Return ``value`` if it is non-empty text. Raise UsageError otherwise."""
     try:
         if isinstance(value, str) and value:
             value.encode()
@@ -207,7 +209,7 @@ def text(value: str, name: str) -> str:
 
 
 def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> tuple[RetrySettings, RetrySettings]:
-    """Return the settings for requests with retries, and those for requests without."""
+    """Return two retry settings: the first for requests that may be retried, the second for requests that are sent only once."""
     from imdskit.client import retry  # dataclasses and email.utils would add 15 ms to the 22 ms of importing the client
 
     named = {None: retry.NO_RETRY, "default": retry.DEFAULT, "patient": retry.PATIENT}
@@ -220,12 +222,12 @@ def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> tup
 
 
 class Probe(NamedTuple):
-    """Result of a probe. True if the service responds, even if it is busy.
+    """Result of a probe. Its truth value is True if the service responded, even if it is busy.
 
     Attributes:
-        state: ``there``: the service responded; ``busy``: it responded with 410, 429 or 5xx; ``foreign``: another program responded;
-            ``absent``: there was no response in time.
-        error: the error, or None.
+        state: ``there``: the service responded normally. ``busy``: the service responded with 410, 429 or 5xx. ``foreign``: another program
+            responded. ``absent``: there was no response in time.
+        error: error of the request, or None.
     """
 
     state: Literal["there", "busy", "foreign", "absent"]
@@ -236,7 +238,8 @@ class Probe(NamedTuple):
 
 
 def probe(timeout: float) -> Operation[Probe]:
-    """Check whether the service responds: one short request for the versions, never retried. Raises UsageError for an invalid timeout."""
+    """Check whether the service responds. The probe requests the list of versions once, without retries. An invalid timeout raises
+    UsageError."""
     try:
         response = yield Send(PROBE_TARGET, seconds(timeout, "timeout"))
         responses.check(response)

@@ -1,7 +1,7 @@
-"""Interpretation of responses: the body of a good response, or the error for any other.
+"""Interpretation of responses. A successful response gives its body, and every other response gives an error.
 
-Other programs respond at the service's address too: forgotten proxies, captive portals, other clouds. The service sends JSON, or text
-on request, and never HTML; anything else is ``not-imds``.
+Other programs may respond at the service's address, too: forgotten proxies, captive portals, the metadata services of other clouds. The
+metadata service sends JSON, or text if the client requests it, but never HTML. Any other response raises the error ``not-imds``.
 
 Source: IMDS documentation, "Errors and debugging"; managed identities documentation; recorded errors.
 """
@@ -21,15 +21,15 @@ Json = Any
 
 ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
-"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation,
-managed identity)."""
+"""Pattern of the challenge in ``WWW-Authenticate`` by which the agent of Azure Arc is recognised. The challenge names a file, for example
+``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
     b"<h2>service unavailable</h2>",
     b"iis detailed error",
 )
-"""Text in pages of HTTP.sys and IIS, in lower case."""
+"""Texts in lower case by which error pages of HTTP.sys and IIS, the web servers of Microsoft, are recognised."""
 
 _ARC_HINT = (
     "Azure Arc responded, so this machine does not run on Azure. Arc sends tokens only to programs that read the file named in "
@@ -44,7 +44,7 @@ _HINTS_BY_TEXT = (
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
     ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
 )
-"""Text in an error of the service -> hint, for any status. The first match counts."""
+"""Mapping from a text in an error response of the service to a hint, for every status. The first text that is found counts."""
 
 _BY_CATEGORY = {
     (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
@@ -72,11 +72,11 @@ class Response(NamedTuple):
 
     Attributes:
         status: the status code.
-        media_type: media type of ``Content-Type`` in lower case, without parameters; ``""`` if there is none.
+        media_type: media type in the header ``Content-Type``, in lower case and without parameters. ``""`` if there is no such header.
         body: the whole body.
-        url: the requested URL, for errors.
-        retry_after: seconds in ``Retry-After``, or None.
-        challenge: value of ``WWW-Authenticate``, or ``""``.
+        url: the requested URL, which error messages name.
+        retry_after: number of seconds to wait according to the header ``Retry-After``, or None.
+        challenge: value of the header ``WWW-Authenticate``, or ``""``.
     """
 
     status: int
@@ -91,7 +91,7 @@ def parsed(response: Response) -> Json:
     """Return the JSON object or array of a successful response.
 
     Raises:
-        ClientError: the response is an error, or not JSON.
+        ClientError: the response is an error, or its body is not a JSON object or array.
     """
     check(response)
     value = _json(response.body)
@@ -104,7 +104,7 @@ def text(response: Response) -> str:
     """Return the text of a successful response.
 
     Raises:
-        ClientError: the response is an error, or not text.
+        ClientError: the response is an error, or its body is not UTF-8.
     """
     check(response)
     try:
@@ -120,10 +120,10 @@ def foreign(response: Response, message: str) -> ClientError:
 
 
 def check(response: Response) -> None:
-    """Raise the error of a response, unless its status is 200 and its body is not a web page.
+    """Check that a response has the status 200 and is not a web page.
 
     Raises:
-        ClientError: its code depends on the status.
+        ClientError: the response has another status or is a web page. The code of the error depends on the status.
     """
     status = response.status
     quoted = quoted_error(response)
@@ -164,8 +164,8 @@ def check(response: Response) -> None:
 
 
 def _check_version(response: Response, quoted: str) -> None:
-    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404
-    (recordings)."""
+    """Raise ``unsupported-version`` if the service refused the api-version. Current hosts send 400 with a list of versions. From 2017 to 2020
+    hosts sent 404 (recorded responses)."""
     body = _json(response.body)
     if not isinstance(body, dict):
         return
@@ -181,7 +181,8 @@ def _check_version(response: Response, quoted: str) -> None:
 
 
 def quoted_error(response: Response) -> str:
-    """Return the service's own error text for the end of a sentence: one line without control characters; ``""`` for a web page."""
+    """Return the error text of a response in brackets, to be appended to a sentence. It is one line without control characters. For a web page,
+    return ``""``."""
     if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""
     try:
@@ -198,18 +199,19 @@ def quoted_error(response: Response) -> str:
             members[name] for name in ("error", "code", "error_description", "message", "Message") if isinstance(members.get(name), str)
         ]
         text = ": ".join(found) if found else text
-    elif "<Message>" in text:  # the XML of the host
+    elif "<Message>" in text:  # an error of the host's web server is XML
         text = text.partition("<Message>")[2].partition("</Message>")[0]
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f' ("{text[:_QUOTED]}")' if text else ""
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a response with a transient status is a proxy's error page, so that a retry is useless.
+    """Return whether a response is the error page of a proxy, although its status (408, 410, 429 or 5xx) usually means a temporary failure. A
+    retry is useless then.
 
-    With these statuses, the service and the host's web server send no HTML, except for the pages of Microsoft's web server while the
-    service is down. Neither of them is a gateway, so a 502 or 504 without the service's JSON comes
-    from a proxy (Azure/azure-sdk-for-js#20223).
+    The service itself sends no HTML with these statuses. While the service is down, the host's web server, which is made by Microsoft, may
+    send its own HTML pages. All other HTML comes from a proxy. Neither the service nor the web server is a gateway, so a response with the
+    status 502 or 504 comes from a proxy, too, unless its body is the service's JSON (Azure/azure-sdk-for-js#20223).
     """
     if response.status not in (408, 410, 429) and response.status < 500:
         return False
@@ -229,7 +231,7 @@ def is_page(body: bytes) -> bool:
 
 
 def _json(body: bytes) -> Json:
-    """Return the JSON value, or None for anything else. The service never sends ``null``."""
+    """Return the JSON value of a body, or None if the body is not JSON. The service never sends ``null``, so None is not ambiguous."""
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -243,7 +245,7 @@ def _error(code: ClientCode, response: Response, message: str, hint: str) -> Cli
 
 
 def _hint(url: str, status: int, quoted: str) -> str:
-    """Return what to do about a response.
+    """Return the hint for an error response: what the caller can do.
 
     Args:
         url: the requested URL.

@@ -1,10 +1,15 @@
 """Retry policies: when to retry a request, and how long to wait.
 
-This module only decides. :mod:`imdskit.client.effects` sends the requests and waits.
+This module only makes decisions. :mod:`imdskit.client.effects` sends the requests and waits.
 
-Source: IMDS documentation, "Errors and debugging" (410: for up to 70 seconds) and "Rate limiting"; managed identities documentation, "Retry
-guidance" (404, 429 and timeouts with exponential back-off, 5xx after a second at least); RFC 9110 section 10.2.3 (Retry-After). The other
-delays and limits, except for the 70 seconds, are our choices.
+Sources:
+
+- IMDS documentation, "Errors and debugging": retry after a 410 for up to 70 seconds. "Rate limiting": 429.
+- Managed identities documentation, "Retry guidance": retry after a 404, a 429 or a timeout with exponential back-off, and after a 5xx when at
+  least one second has passed.
+- RFC 9110 section 10.2.3: Retry-After.
+
+The project chose all other delays and limits.
 """
 
 from __future__ import annotations
@@ -21,11 +26,18 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
-"""Kinds of transient failure. ``updating``: 404 below ``/identity``; ``gone``: 410; ``throttled``: 429; ``failed``: 5xx or 408;
-``silent``: a connection without a complete response; ``absent``: no connection."""
+"""Kinds of transient failure:
+
+- ``updating``: status 404 below ``/identity``
+- ``gone``: status 410
+- ``throttled``: status 429
+- ``failed``: status 5xx or 408
+- ``silent``: the connection was established, but no complete response arrived
+- ``absent``: no connection could be established
+"""
 
 LONGEST = 24 * 60 * 60
-"""Largest value, in seconds, that any time of a policy may have."""
+"""Largest number of seconds that a delay or a limit in a policy may have."""
 
 
 def _within(number: float, least: float, name: str) -> None:
@@ -35,13 +47,13 @@ def _within(number: float, least: float, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Treatment of one kind of failure. Times are in seconds.
+    """Retry rule for one kind of failure. All times are in seconds.
 
     Attributes:
-        first: delay before the second attempt.
-        factor: ratio between one delay and the next.
-        longest: maximum delay.
-        within: maximum time from the first failure of this kind until the last attempt.
+        first: delay between the first attempt and the second one.
+        factor: number by which each delay is multiplied to give the next delay.
+        longest: maximum delay between two attempts.
+        within: maximum time between the first failure of this kind and the start of the last attempt.
     """
 
     first: float
@@ -61,9 +73,10 @@ class Policy:
     """Retry policy.
 
     Attributes:
-        deadline: seconds for all attempts and delays together. No attempt starts or ends later.
-        rules: kind of failure -> rule. Other kinds are not retried.
-        jitter: maximum share by which each delay is lengthened at random, so that machines that fail together do not retry together.
+        deadline: maximum number of seconds for all attempts and delays together. Every attempt ends before the deadline.
+        rules: mapping from a kind of failure to its rule. Failures of other kinds are not retried.
+        jitter: maximum share by which each delay is lengthened at random. With 0.5, a delay of 2 seconds is lengthened to 2 to 3 seconds.
+            Machines whose requests fail at the same time therefore retry at different times.
 
     Raises:
         UsageError: a number is out of range.
@@ -113,11 +126,11 @@ NO_RETRY = Policy(deadline=LONGEST, rules={})
 
 
 def kind_of(category: str, failure: ClientError) -> Kind | None:
-    """Return the kind of a transient failure, or None if a retry is useless.
+    """Return the kind of a transient failure, or None if the failure is permanent.
 
     Args:
-        category: category of the requested path; see :func:`imdskit.client.address.category`.
-        failure: the error.
+        category: endpoint of the requested path, such as ``identity``; see :func:`imdskit.client.address.category`.
+        failure: error of the attempt.
     """
     if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
@@ -141,17 +154,17 @@ def next_delay(
     retry_after: float | None = None,
     chance: float = 0.0,
 ) -> float | None:
-    """Return the seconds until the next attempt, or None if there is none.
+    """Return the number of seconds until the next attempt, or None if the request must not be repeated.
 
     Args:
-        policy: the policy.
-        kind: kind of the failure.
+        policy: the retry policy.
+        kind: kind of the last failure; None for a permanent failure.
         attempt: number of attempts so far.
-        elapsed: seconds since the first attempt began.
-        lasting: seconds since the first failure of this kind.
-        retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at
-            all.
-        chance: random number from 0 to 1, for the jitter.
+        elapsed: number of seconds since the first attempt began.
+        lasting: number of seconds since the first failure of this kind.
+        retry_after: number of seconds that the service demands to wait, or None. The next attempt never starts earlier. If this delay exceeds
+            the limits of the policy, there is no next attempt.
+        chance: random number from 0 to 1, which determines the jitter.
     """
     rule = None if kind is None else policy.rules.get(kind)
     if rule is None or lasting >= rule.within:
@@ -168,16 +181,17 @@ def next_delay(
 
 
 def chance() -> float:
-    """Return a random number from 0 to 1, for jitter."""
-    return random()  # spreads load and needs no secrecy
+    """Return a random number from 0 to 1, which determines the jitter."""
+    return random()  # an ordinary generator suffices, because the number only spreads load and need not be secret
 
 
 def seconds_of(retry_after: str, now: int) -> float | None:
-    """Return the seconds in ``Retry-After``, which is a number or a date (RFC 9110 section 10.2.3). None if it is neither.
+    """Return the number of seconds to wait according to ``Retry-After``. Return None if the value is neither a number nor a date (RFC 9110
+    section 10.2.3).
 
     Args:
-        retry_after: value of the field.
-        now: Unix time in seconds.
+        retry_after: value of the header field.
+        now: current Unix time in seconds.
     """
     text = retry_after.strip()
     if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):

@@ -1,7 +1,8 @@
 """Tokens of managed identities: requested, cached while they are valid, and renewed before they expire.
 
-Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed like in azure-identity 1.27.0: at ``refresh_in`` if
-the service sends it, at half their lifetime if that is two hours or more, else five minutes before they expire.
+Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed at the same time as in azure-identity 1.27.0. If the
+service sends ``refresh_in``, a token is renewed at that time. Otherwise, a token with a lifetime of two hours or more is renewed after half its
+lifetime, and any other token five minutes before it expires.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
 VERSION = "2018-02-01"
-"""First api-version with tokens. Every SDK requests it."""
+"""Api-version of requests for tokens. It is the first one that has tokens, and every SDK uses it."""
 
 EARLY = 5 * 60
-"""Seconds before expiry at which a token is renewed by default."""
+"""Number of seconds before its expiry at which a token is renewed, unless another rule applies."""
 
 LONG = 2 * 60 * 60
-"""Minimum lifetime, in seconds, of a token that is renewed when half its lifetime is over."""
+"""Lifetime in seconds from which on a token is renewed after half its lifetime."""
 
 PAUSE = 30
-"""Seconds after a failed early renewal until the next attempt."""
+"""Number of seconds between a failed early renewal and the next attempt to renew the token."""
 
 SPARE = 10
-"""Minimum remaining validity, in seconds, of a token from the cache."""
+"""Minimum number of seconds for which a cached token must still be valid when it is returned."""
 
 Key: TypeAlias = tuple[tuple[str, str], ...]
-"""The parameters of a request."""
+"""Key of a cached token: the names and values of the request's parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,12 @@ class Token:
     """Access token with its expiry. Its ``repr`` does not show the secret.
 
     Attributes:
-        access_token: the secret to send as ``Authorization: Bearer ...``.
-        token_type: ``Bearer``.
+        access_token: the secret token, which a program sends in the header ``Authorization: Bearer ...``.
+        token_type: type of the token, always ``Bearer``.
         resource: resource that the token is for.
-        client_id: client id of the identity; ``""`` if the service does not send it.
-        expires_on: Unix time in seconds.
-        refresh_on: Unix time in seconds from which it should be renewed.
+        client_id: client id of the identity. ``""`` if the service does not send it.
+        expires_on: Unix time in seconds at which the token expires.
+        refresh_on: Unix time in seconds from which on the token should be renewed.
     """
 
     access_token: str = field(repr=False)
@@ -73,11 +74,11 @@ class Tokens:
     def token(self, resource: str, selectors: Mapping[str, str | None]) -> Operation[Token]:
         """Return a valid token from the cache or from the service.
 
-        An early renewal is a single attempt by one caller. The other callers get the old token meanwhile. If the renewal fails,
-        this caller gets the old token, too.
+        A token is renewed while the old one is still valid. One caller makes a single attempt to renew it, and the other callers get the old
+        token meanwhile. If the attempt fails, the first caller gets the old token, too.
 
         Raises:
-            ClientError: there is no valid token in the cache, and the service sent none.
+            ClientError: the cache contains no valid token, and none could be fetched from the service.
             UsageError: the resource is missing, or more than one identity is named.
         """
         named = {name: text(value, name) for name, value in selectors.items() if value is not None}
@@ -98,7 +99,7 @@ class Tokens:
         return renewed
 
     def _fetch(self, key: Key, *, once: bool) -> Operation[Token]:
-        """Fetch a token, unless another caller has just fetched one. At most one fetch per key runs at a time."""
+        """Fetch a token from the service, or return the cached token if another caller has just fetched it."""
         cached, now = self._cache.get(key), self._operations.clock.now()
         if cached is not None and now < min(cached.refresh_on, cached.expires_on - SPARE):
             return cached
@@ -113,12 +114,12 @@ class Tokens:
 def parsed(response: Response, resource: str, now: int) -> Token:
     """Return the token in a response.
 
-    The service sends times as text. Some programs that emulate the service send JSON numbers, which are accepted, too.
+    The service sends times as text. Some other programs that emulate the service send JSON numbers, and this function accepts both.
 
     Args:
         response: a successful response.
         resource: requested resource.
-        now: Unix time in seconds.
+        now: current Unix time in seconds.
 
     Raises:
         ClientError: ``not-imds``: the response contains no token.

@@ -1,10 +1,12 @@
-"""One request and one response, within limits for time and size. Only this module imports ``urllib.request``.
+"""HTTP transport: it sends one request and receives one response, within limits for time and size. Only this module imports
+``urllib.request``.
 
-The opener has a single handler. Without a proxy handler it ignores proxy settings, without a redirect handler it follows no redirects,
-and without an error handler it returns every status as a response. One deadline applies from resolving the name to the last byte of the
-body. The remaining time is set before each read, so a slow server cannot extend it.
+The transport uses an opener of ``urllib.request`` with a single handler. The opener has no proxy handler, so it ignores proxy settings. It has
+no redirect handler, so it follows no redirects. It has no error handler, so it returns a response for every status. One deadline applies to the
+whole exchange, from resolving the host name to the last byte of the body. Before each read, the transport sets the socket's timeout to the
+remaining time, so a slow server cannot exceed the deadline.
 
-This module takes longer to import than the rest of the client, so it is imported with the first request.
+This module takes longer to import than the rest of the client, so the client imports it when it sends the first request.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from imdskit.errors import ClientError
 SECOND = 1_000_000_000
 METADATA: Mapping[str, str] = {"Metadata": "true", "Accept": "application/json, text/plain"}
 HEAD_BYTES = 64 * 1024
-"""Bytes allowed for status line, header fields and chunk framing."""
+"""Maximum number of bytes of a response in addition to its body: status line, header fields and chunk framing."""
 
 
 class Transport:
@@ -35,10 +37,10 @@ class Transport:
 
     Args:
         base_url: ``http://host[:port][/prefix]``.
-        timeout: seconds for a whole exchange.
-        connect_timeout: seconds for establishing a connection; part of ``timeout``.
-        max_bytes: maximum size of a body.
-        clock: measures time.
+        timeout: maximum number of seconds for a whole exchange.
+        connect_timeout: maximum number of seconds for establishing a connection. This time counts towards ``timeout``.
+        max_bytes: maximum size of a body in bytes.
+        clock: clock that measures the timeouts.
     """
 
     def __init__(self, base_url: str, timeout: float, connect_timeout: float, max_bytes: int, clock: Clock) -> None:
@@ -53,7 +55,7 @@ class Transport:
 
         Args:
             target: path and query, encoded.
-            timeout: seconds for this exchange, if less than the transport's.
+            timeout: maximum number of seconds for this exchange. A larger number than the transport's timeout has no effect.
 
         Raises:
             ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
@@ -61,13 +63,13 @@ class Transport:
         return self.send("GET", target, METADATA, timeout=timeout)
 
     def post(self, target: str, body: bytes, timeout: float | None = None) -> Response:
-        """Send one POST request with JSON and ``Metadata: true``. Otherwise like :meth:`get`."""
+        """Send one POST request with a JSON body and ``Metadata: true``. Arguments and errors are like those of :meth:`get`."""
         return self.send("POST", target, {**METADATA, "Content-Type": "application/json"}, body, timeout)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None
     ) -> Response:
-        """Send any other request once. Raises ClientError like :meth:`get`."""
+        """Send one request with any method and headers. Raise ClientError like :meth:`get`."""
         url = self._base_url + target
         timeout_ns = self._timeout_ns if timeout is None else min(self._timeout_ns, int(timeout * SECOND))
         allowance = _Allowance(self._clock, timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES)
@@ -76,13 +78,13 @@ class Transport:
         opener.addheaders = []
         opener.add_handler(handler)
         fields = {**headers, "User-Agent": f"imdskit/{__version__}"}
-        request = urllib.request.Request(url, body, fields, method=method)  # noqa: S310  # the scheme is http: see imdskit.client.address
+        request = urllib.request.Request(url, body, fields, method=method)  # noqa: S310  # imdskit.client.address accepts only the scheme http
         try:
             with opener.open(request) as response:
                 body = response.read(self._max_bytes + 1)
                 if len(body) > self._max_bytes:
                     raise _too_large()
-                if response.length:  # number of missing bytes
+                if response.length:  # `length` is now the number of bytes that are missing
                     raise http.client.IncompleteRead(body, response.length)
                 media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
                 return Response(
@@ -123,7 +125,7 @@ class _Allowance:
         self.connected = False
 
     def seconds(self, *, connecting: bool = False) -> float:
-        """Return the remaining seconds. Raises TimeoutError if no time is left."""
+        """Return the remaining seconds. Raise TimeoutError if no time is left."""
         left = (self._connect_end if connecting else self._end) - self._clock.monotonic_ns()
         if left <= 0:
             raise TimeoutError
@@ -139,7 +141,7 @@ class _Handler(urllib.request.HTTPHandler):
         return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **_: object) -> _Connection:
-        """Return a connection. :class:`_Allowance` replaces the opener's timeout, which applies to each single operation."""
+        """Return a connection whose limits come from :class:`_Allowance`. The opener's own timeout would apply to each read separately."""
         return _Connection(host, self._allowance)
 
 
@@ -147,7 +149,7 @@ class _Connection(http.client.HTTPConnection):
     def __init__(self, host: str, allowance: _Allowance) -> None:
         super().__init__(host)
         self._allowance = allowance
-        self.response_class = self._response  # type: ignore[assignment]  # likewise
+        self.response_class = self._response  # type: ignore[assignment]  # http.client only calls it, so a function will do
 
     def connect(self) -> None:
         self.sock = _connect(self.host, self.port, self._allowance)
@@ -155,13 +157,13 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self._allowance.seconds())
 
     def _response(self, sock: socket.socket, *args: object, **kwargs: object) -> http.client.HTTPResponse:
-        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]  # passed on unchanged
+        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]  # the arguments are passed on unchanged
         response.fp = io.BufferedReader(_Incoming(response.fp.detach(), sock, self._allowance))
         return response
 
 
 class _Incoming(io.RawIOBase):
-    """Input of a socket within the allowance."""
+    """Input stream of a socket. It enforces the allowance of time and bytes."""
 
     def __init__(self, raw: io.RawIOBase, connection: socket.socket, allowance: _Allowance) -> None:
         self._raw = raw

@@ -1,1 +1,2 @@
-"""IMDS on the wire, without I/O: requests, responses and signed content. All modules of this package are internal."""
+"""The protocol of the Instance Metadata Service, without I/O: requests, responses and the content of attested documents. All modules of this
+package are internal."""

@@ -1,6 +1,6 @@
-"""The content that an attested document signs, and the JSON around the signature.
+"""The signed content of an attested document, and the JSON response that contains the document.
 
-Source: genuine documents from 2018 to 2026, which agree in members, order and time formats; IMDS documentation, "Attested data".
+Source: genuine documents from 2018 to 2026, which have the same order of members and the same time formats; IMDS documentation, "Attested data".
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ LIFETIME = 6 * 60 * 60
 """Seconds between ``createdOn`` and ``expiresOn`` in every genuine document."""
 
 NONCE_CHARACTERS = 32
-"""Maximum length of a nonce. The response of the service to a longer one is unknown; the emulator refuses it."""
+"""Maximum length of a nonce. It is unknown how the real service responds to a longer nonce. The emulator refuses it."""
 
 _NONCE = re.compile(r"[A-Za-z0-9._~-]{1,32}", re.ASCII)
 
 
 def valid_nonce(nonce: str) -> bool:
-    """Return whether ``nonce`` is 1 to 32 unreserved characters (RFC 3986 section 2.3).
+    """Return whether ``nonce`` consists of 1 to 32 unreserved characters (RFC 3986 section 2.3).
 
-    The documentation mentions ten digits, and elsewhere 32 alphanumeric characters. Existing programs send base64url, and it works. That
-    the other characters are accepted is inferred.
+    The IMDS documentation mentions ten digits in one place, and 32 alphanumeric characters in another. Existing programs send base64url, and the
+    service accepts it. We infer that it accepts the other unreserved characters, too.
     """
     return _NONCE.fullmatch(nonce) is not None
 
 
 def timestamp(at: int) -> str:
-    """Format Unix seconds like the signed content: ``MM/DD/YY HH:MM:SS -0000``, UTC."""
+    """Format Unix seconds as in the signed content: ``MM/DD/YY HH:MM:SS -0000``, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%m/%d/%y %H:%M:%S -0000")
 
 
 def default_nonce(created_on: int) -> str:
-    """Return the nonce for a request without one: ``expiresOn`` as ``YYYYMMDD-HHMMSS``, UTC.
+    """Return the nonce of a document that was requested without a nonce. It is ``expiresOn`` as ``YYYYMMDD-HHMMSS``, in UTC.
 
-    The documentation calls it the current time; every genuine document without a caller's nonce contains the time of expiry.
+    The IMDS documentation says that this nonce is the current time. However, in every genuine document it is the time of expiry.
     """
     return datetime.fromtimestamp(created_on + LIFETIME, UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str | None) -> bytes:
-    """Return the bytes to sign: compact JSON, keys in alphabetical order.
+    """Return the bytes to sign: compact JSON with the keys in alphabetical order.
 
     Args:
-        facts: path of a member of :data:`imdskit.versions.ATTESTED` -> its value; the default is ``""``.
-        version: api-version of the request, which selects the members.
-        created_on: Unix seconds.
-        nonce: nonce of the request, or None for the default.
+        facts: mapping from the path of a member of :data:`imdskit.versions.ATTESTED` to its value. The value of all other members is ``""``.
+        version: api-version of the request. It determines which members the content has.
+        created_on: time of creation in Unix seconds.
+        nonce: nonce of the request. None selects the result of :func:`default_nonce`.
     """
     made = {
         "nonce": default_nonce(created_on) if nonce is None else nonce,
@@ -74,10 +74,10 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
 
 
 def envelope(signed_data: bytes) -> bytes:
-    """Return the body of the response with the DER of a SignedData in standard base64, padded, on one line."""
+    """Return the body of the response. It contains ``signed_data``, the DER of a SignedData, in standard base64 with padding, on one line."""
     return compact({"encoding": "pkcs7", "signature": base64.b64encode(signed_data).decode("ascii")})
 
 
 def compact(value: Mapping[str, object] | Object) -> bytes:
-    """Format JSON like the service: no white space, UTF-8, and only necessary escapes."""
+    """Format JSON as the service does: without white space, in UTF-8, and with escapes only where JSON requires them."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

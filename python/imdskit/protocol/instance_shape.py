@@ -1,8 +1,10 @@
-"""Shape of the instance document: its tree of members, the members of each version, and the names of the preview.
+"""Shape of the instance document: its tree of members, the members of each api-version, and the member names of the preview version.
 
-Pure functions on parsed JSON. The input has the newest shape, and all its primitives are strings. Members that no table contains are copied
-unchanged if the requested api-version is not older than the one that the caller names for them.
-Source: IMDS documentation; ``docs/fidelity.md`` describes how the rule was checked against recorded responses.
+The functions convert a document in the newest shape to the shape of an older api-version. Documents are parsed JSON, and all their simple values
+are strings. :data:`imdskit.versions.INSTANCE` is the table of known members. For unknown members, the caller names the first api-version that has
+them. From that version on, they are copied unchanged.
+
+Source: IMDS documentation. ``docs/fidelity.md`` describes how this rule was checked against recorded responses.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ Object: TypeAlias = "dict[str, Value]"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Node of the document.
+    """Member of the document, as a node in the tree of members.
 
     Attributes:
-        since: first version that has it; for an object, the first version of any of its members.
-        kind: kind of the node.
+        since: first version that has the member. For an object, it is the first version that has any of its members.
+        kind: kind of the member, such as object or array.
         members: members of the object, or of each element of the array.
     """
 
@@ -33,7 +35,8 @@ class Member:
 
 
 def tree(paths: Mapping[str, str]) -> Member:
-    """Return the tree for a mapping from dotted paths, in which ``[]`` means each element, to first versions."""
+    """Return the tree of members. ``paths`` maps the path of a member to its first version. A path contains dots, and ``[]`` for each element of an
+    array."""
     return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
 
 
@@ -66,28 +69,29 @@ _EXTENDED_NAMES = {name.lower(): name for path in versions.EXTENDED for name in 
 
 
 _HIDDEN = {"extended", "dnsservers"}
-"""Known members that no table contains. ``extended`` is added only on request, and ``dnsservers`` belongs to the preview."""
+"""Members that are known although the table does not contain them. ``extended`` is added only if the request has ``extended=true``, and only the
+preview version has ``dnsservers``."""
 
 
 def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return ``path`` with every key in the letter case of the document of ``version``. Unknown keys are not changed.
+    """Return ``path`` with every key in the letter case that the document has at ``version``. Unknown keys are not changed.
 
     Args:
-        path: requested keys.
-        version: the api-version.
-        more: further keys, by their names in lower case.
+        path: keys in the request.
+        version: api-version of the request.
+        more: mapping from a further key in lower case to the key in the document.
     """
     names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES, **_EXTENDED_NAMES}
     return tuple(names.get(step.lower(), step) for step in path)
 
 
 def at_version(document: Object, version: str, newer: str | None = None) -> Object:
-    """Return the part of ``document`` that ``version`` has, with keys in alphabetical order and without ``extended``.
+    """Return ``document`` with only those members that ``version`` has. Keys are in alphabetical order, and ``extended`` is left out.
 
     Args:
         document: document in the newest shape.
-        version: the api-version.
-        newer: first api-version with members that no table contains; None if no version has them.
+        version: api-version of the request.
+        newer: first api-version that has the unknown members of the document. None means that no version has them.
     """
     if version == versions.PREVIEW:
         return _preview(document)
@@ -115,7 +119,7 @@ def _visible(value: Value, node: Member, version: str, unknown: bool) -> Value:
 
 
 def unknown_names(value: Value, node: Member | None = INSTANCE) -> set[str]:
-    """Return the names of all members that no table contains, and of the members below them."""
+    """Return the names of all unknown members, and of all members below them."""
     if isinstance(value, list):
         return {name for element in value for name in unknown_names(element, node)}
     if not isinstance(value, dict):
@@ -160,11 +164,11 @@ def _preview_interface(interface: Object) -> Value:
 
 
 def objects(value: Value | None) -> list[Object]:
-    """Return the objects in an array; nothing for anything else."""
+    """Return the objects in an array. If ``value`` is not an array, return an empty list."""
     return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
 
 
 def member(value: Object, name: str) -> Object:
-    """Return the object called ``name``; an empty one if there is none."""
+    """Return the member called ``name`` if it is an object. Otherwise return an empty object."""
     found = value.get(name)
     return found if isinstance(found, dict) else {}

@@ -1,6 +1,6 @@
-"""Requests and responses on the wire, which the transport and the service exchange.
+"""HTTP requests and responses, which the emulator's transport and the emulated service exchange.
 
-:mod:`imdskit.protocol.requests` and :mod:`imdskit.protocol.responses` interpret them.
+:mod:`imdskit.protocol.requests` decodes requests, and :mod:`imdskit.protocol.responses` contains the error responses of the service.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ def _values(headers: tuple[tuple[str, str], ...], name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Request as received.
+    """HTTP request as it was received.
 
     Attributes:
-        method: method as sent, such as ``GET``.
+        method: method as the client sent it, such as ``GET``.
         target: path and query in origin form, not decoded (RFC 9112 section 3.2.1).
-        headers: (name, value) in the order received, with names as sent.
-        body: the whole body; empty if there is none.
-        source: address of the client, for limits, faults and the journal; ``""`` if unknown.
-        port: port that received it; 0 if unknown.
+        headers: pairs of name and value in the order in which they were received. Names have the letter case that the client sent.
+        body: the whole body. It is empty if the request has no body.
+        source: address of the client, or ``""`` if it is unknown. Rate limits, faults and the journal use it.
+        port: port of the emulator that received the request, or 0 if it is unknown.
     """
 
     method: str
@@ -42,15 +42,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Delivery of a response that is delayed, sent in pieces or cut off. Times are on the emulator's clock.
+    """Way to deliver a response that is delayed, sent in pieces or cut off. The emulator's clock measures all times.
 
     Attributes:
-        delay_ns: nanoseconds to wait before the response.
-        drip_bytes: number of bytes per piece; 0 sends the response in one piece.
-        drip_ns: nanoseconds between two pieces.
-        cut: number of body bytes after which the connection is closed, regardless of Content-Length; None for the whole body.
+        delay_ns: nanoseconds to wait before the response is sent.
+        drip_bytes: number of bytes per piece. With 0, the response is sent in one piece.
+        drip_ns: nanoseconds to wait between two pieces.
+        cut: number of bytes of the body after which the connection is closed, regardless of Content-Length. None sends the whole body.
         reset: whether to reset the connection instead of sending the response.
-        left: function to call once, when the response has been sent or cannot be sent. Until then the request is in progress.
+        left: function that the transport calls once, after it has sent the response or found that it cannot send it. Until this call, the request
+            counts as in progress.
     """
 
     delay_ns: int = 0
@@ -62,13 +63,13 @@ class Delivery:
 
 
 class Response(NamedTuple):
-    """Response to send. It is a tuple because one is created for each request.
+    """HTTP response to send. It is a NamedTuple because the emulator creates one for each request, and a NamedTuple is created quickly.
 
     Attributes:
         status: the status code.
-        headers: (name, value) in the order to send, without Content-Length and Date, which the transport adds.
+        headers: pairs of name and value in the order in which they are sent. The transport adds Content-Length and Date.
         body: the whole body.
-        delivery: delays and errors of the delivery, or None.
+        delivery: delays and errors of the delivery. None means that the response is sent at once and in full.
         rule: name of the rule that refused the request, or ``""``. Only the journal shows it.
         fault: type of the injected fault, or ``""``. Only the journal shows it.
     """

@@ -1,7 +1,8 @@
-"""Error bodies of the service, with the evidence for each.
+"""Error responses of the service, with the evidence for each of them.
 
-The older part of the service writes ``{ "error": "..." }`` with blanks inside the braces, the rest writes compact JSON. Bodies are exact to
-the byte. They are JSON even if text was requested, with one exception. The emulator's rules decide when to send which response.
+The bodies equal those of the service byte for byte. The older part of the service writes ``{ "error": "..." }`` with blanks inside the braces, and
+the rest writes compact JSON. A body is JSON even if the client requested text; the only exception is :data:`TOO_MANY_TEXT`. The emulator's rules
+decide when to send which response.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from imdskit import versions
 from imdskit.protocol.messages import Response
 
 SERVER = "IMDS/150.870.65.1854"
-"""Build number observed in responses of 2025 and 2026."""
+"""Value of the header ``Server``, with a build number. It was observed in responses of 2025 and 2026."""
 HOST_SERVER = "Microsoft-IIS/10.0"
-"""Web server of the host. It is in front of the service and responds to some requests itself."""
+"""Value of the header ``Server`` in responses of the host's web server. That server passes most requests to the service, and responds to some
+itself."""
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -31,11 +33,11 @@ class Evidence(StrEnum):
     """Kind of evidence for a body."""
 
     DOCUMENTED = "documented"
-    """Documentation or a published interface description."""
+    """The body is in Microsoft's documentation or in a published interface description."""
     OBSERVED = "observed"
-    """A recorded response of the real service, or a widely used client that depends on it."""
+    """The body is in a recorded response of the real service, or a widely used client depends on it."""
     INFERRED = "inferred"
-    """No evidence exists; the body is our best guess."""
+    """There is no evidence. The body is our best guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,14 @@ class ErrorResponse:
     """Error response of the service.
 
     Attributes:
-        name: stable name, for the table of rules and its page.
+        name: stable name of the response. The table of rules and its documentation page use it.
         status: the status code.
-        body: exact body.
+        body: the exact body.
         evidence: kind of evidence for the body.
-        source: source of the body.
-        content_type: media type.
-        server: the ``Server`` header.
-        headers: further headers.
+        source: document or recording that contains the body.
+        content_type: value of the header ``Content-Type``.
+        server: value of the header ``Server``.
+        headers: further headers, as pairs of name and value.
     """
 
     name: str
@@ -68,12 +70,12 @@ class ErrorResponse:
 
 
 def spaced(text: str) -> bytes:
-    """Format ``{ "error": "..." }`` like the older part of the service."""
+    """Return the body ``{ "error": "..." }``, formatted as by the older part of the service."""
     return b'{ "error": ' + json.dumps(text).encode() + b" }"
 
 
 def identity_error(error: str, description: str) -> bytes:
-    """Format ``{"error":"...","error_description":"..."}`` like ``/metadata/identity`` (RFC 6749 section 5.2)."""
+    """Return the body ``{"error":"...","error_description":"..."}``, formatted as by ``/metadata/identity`` (RFC 6749 section 5.2)."""
     return json.dumps({"error": error, "error_description": description}, separators=(",", ":")).encode()
 
 
@@ -344,26 +346,27 @@ ERROR_RESPONSES: tuple[ErrorResponse, ...] = (
     HOST_ERROR,
     WRONG_HOST,
 )
-"""All error responses of this module. Where a body contains ``...``, one of the functions below replaces it."""
+"""All error responses of this module. If a body contains ``...``, one of the functions below replaces these dots before the response is sent."""
 
 
 def bad_version(enabled: Sequence[str], error: ErrorResponse = BAD_VERSION) -> ErrorResponse:
-    """Return the version error with the three newest of the ``enabled`` versions, newest first. ``error`` is one of its wordings."""
+    """Return the error response for an invalid api-version. It lists the three newest of the ``enabled`` versions, newest first. ``error`` selects
+    one of the texts that the service uses for this error."""
     body = json.loads(error.body)
     body["newest-versions"] = versions.newest(enabled)
     return replace(error, body=json.dumps(body, separators=(",", ":")).encode())
 
 
 def not_allowed(error: ErrorResponse, methods: Sequence[str]) -> ErrorResponse:
-    """Return ``error`` with the ``Allow`` header that RFC 9110 section 15.5.6 requires."""
+    """Return ``error`` with the header ``Allow``, which names the allowed ``methods``. RFC 9110 section 15.5.6 requires it."""
     return replace(error, headers=(("Allow", ", ".join(methods)),))
 
 
 def failure(status: int, category: str | None, text: bool = False) -> ErrorResponse:
-    """Return an error response with ``status``. Statuses without a source have the same form (inferred).
+    """Return the error response with ``status``. If no source shows the response for a status, it has the same form as the others (inferred).
 
     Args:
-        status: an error status, 400 to 599.
+        status: error status, from 400 to 599.
         category: category of the request, such as ``identity``.
         text: whether text below ``/instance`` was requested.
     """
@@ -379,7 +382,7 @@ def failure(status: int, category: str | None, text: bool = False) -> ErrorRespo
 
 
 def host_failure(status: int) -> ErrorResponse:
-    """Return an error response with ``status`` from the host in front of the service. Its body is plain text."""
+    """Return an error response with ``status``, as the host's web server sends it. The body is plain text."""
     return replace(HOST_ERROR, status=status, body=_PHRASES.get(status, "Error").encode())
 
 
@@ -408,7 +411,7 @@ _FAILURES: dict[str, dict[int, ErrorResponse]] = {
 
 
 def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> ErrorResponse:
-    """Return the error of Entra ID for an unknown resource, as the service passes it on.
+    """Return the error response for a token request that names an unknown resource. The service passes on the error of Entra ID.
 
     Args:
         resource: requested resource.
@@ -416,7 +419,7 @@ def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlat
         time: time of the refusal in the format of :func:`entra_time`.
         trace: trace id of Entra ID, a UUID.
         correlation: correlation id of Entra ID, a UUID.
-        location: region of the machine and of Entra ID.
+        location: region of the machine, and of the Entra ID server.
     """
     body = json.loads(IDENTITY_UNKNOWN_RESOURCE.body)
     pieces = body["error_description"].split("...")
@@ -428,11 +431,11 @@ def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlat
 
 
 def entra_time(at: int) -> str:
-    """Format Unix seconds like Entra ID in errors: ``YYYY-MM-DD HH:MM:SSZ``."""
+    """Format Unix seconds as in errors of Entra ID: ``YYYY-MM-DD HH:MM:SSZ``."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def about_request(error: ErrorResponse, path: str, method: str) -> ErrorResponse:
-    """Return ``error``, an error of the load balancer endpoint, with the path and the method of the request filled in."""
+    """Return ``error`` with the path and the method of the request filled in. ``error`` is an error of the load balancer endpoint."""
     before, between, after = json.loads(error.body)["error"].split('"..."')
     return replace(error, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))

@@ -2,7 +2,7 @@
 
 `imdskit events ACTION --help` describes one action.
 
-Exit status: 0 success; 1 the service or the emulator does not respond, or refuses; 2 a mistake in the arguments."""
+Exit status: 0 success; 1 the service or the emulator does not respond, or refuses the request; 2 a mistake in the arguments."""
 
 from __future__ import annotations
 
@@ -40,15 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for one in (watch, acknowledge):
         one.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
-    watch.add_argument("--api-version", metavar="V", help="by default 2020-07-01; 2024-07-09 adds SpotRebalanceRecommendation")
-    watch.add_argument("--count", metavar="N", type=_number, help="stop after N lines; by default never")
-    watch.add_argument("--seen", metavar="FILE", help="record written events in this file, so that a later run continues from there")
+    watch.add_argument(
+        "--api-version", metavar="V", help="api-version; by default 2020-07-01. 2024-07-09 adds events of type SpotRebalanceRecommendation"
+    )
+    watch.add_argument("--count", metavar="N", type=_number, help="stop after N lines; by default, never stop")
+    watch.add_argument(
+        "--seen", metavar="FILE", help="store in this file which events were written, so that a later run does not write them again"
+    )
     acknowledge.add_argument("event", metavar="ID", nargs="*", help="EventId of an event")
-    announce.add_argument("--keep", action="store_true", help="keep the events that the emulator has")
-    announce.add_argument("--machine", metavar="N", type=_number, help="with a fleet: number of the machine, from 0")
-    announce.add_argument("--admin", metavar="URL", help="address of the admin API; needs --token-file")
+    announce.add_argument("--keep", action="store_true", help="keep the earlier events instead of replacing them")
+    announce.add_argument(
+        "--machine", metavar="N", type=_number, help="if the emulator emulates a fleet: number of the machine, counted from 0"
+    )
+    announce.add_argument("--admin", metavar="URL", help="address of the emulator's admin API; requires --token-file")
     announce.add_argument("--token-file", metavar="FILE", help="file with the token of the admin API")
-    announce.add_argument("--state-file", metavar="FILE", help=f"file that `serve --state-file` wrote; by default that in {VARIABLE}")
+    announce.add_argument(
+        "--state-file", metavar="FILE", help=f"file that `serve --state-file` wrote; by default the file that {VARIABLE} names"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,14 +76,14 @@ def _watch(options: argparse.Namespace) -> int:
         event = next(events)
         output.line(json.dumps(event.raw))
         output.flush()
-        if options.seen is not None:  # after the line: writing an event twice is better than losing it
+        if options.seen is not None:  # saved after the line is written, because an event that is written twice is better than a lost one
             inputs.write(options.seen, json.dumps(dict(events.seen)).encode())
         left = None if left is None else left - 1
     return 0
 
 
 def _seen(path: str | None) -> Mapping[str, str]:
-    """Return the events that an earlier run has written. Empty if there was none."""
+    """Return the ids and statuses of the events that an earlier run has written. The mapping is empty if there was no such run."""
     if path is None or not Path(path).exists():
         return {}
     kept = _object(inputs.read(path, MAX_BYTES))
@@ -96,7 +104,9 @@ def _announce(options: argparse.Namespace) -> int:
         message = str(members.get("message") or f"The admin API responded with status {response.status}.")
         code = str(members.get("code") or "unexpected-status")
         location, hint = str(members.get("location", "")), str(members.get("hint", ""))
-        output.error(ImdskitError(code, message, location=location, hint=hint))  # the admin API has its own codes
+        output.error(
+            ImdskitError(code, message, location=location, hint=hint)
+        )  # the code comes from the admin API, which has other codes than the client
         return 1
     output.value(members)
     return 0

@@ -20,9 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=["json", "text"],
-        help="format of the response; text gives a single value, or the names of the members of an object",
+        help="format of the response. text gives a single value as text, or for an object the names of its members",
     )
-    parser.add_argument("--api-version", metavar="V", help="by default 2021-02-01; newest chooses the newest that the host supports")
+    parser.add_argument(
+        "--api-version", metavar="V", help="api-version; by default 2021-02-01. newest chooses the newest version that the host supports"
+    )
     parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
     parser.add_argument("--no-retry", action="store_true", help="make one attempt only")
 
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         body = client.get_bytes(options.path, options.format or "json", options.api_version)
     except ClientError as error:
-        # The service responds with 400 to a request for a single value as JSON, without stating this reason.
+        # The service refuses a request for a single value as JSON with status 400, but its error does not say so.
         is_instance = address.category(address.full_path(options.path)) == "instance"
         if options.format is not None or error.code != ClientCode.BAD_REQUEST or not is_instance:
             raise

@@ -1,7 +1,8 @@
-"""Record this machine as a scenario for the emulator. `imdskit serve --scenario OUT.json` emulates it.
+"""Record this machine as a scenario for the emulator. `imdskit serve --scenario OUT.json` then emulates the machine.
 
-Everything that identifies the machine or its owner is replaced, unless you give --keep. Check the result before you share it. The scenario
-has no identities, because no token is requested. Scheduled events are not requested either, because the first request would enable them.
+Values that identify the machine or its owner are replaced, unless you give --keep. Check the file before you share it. The scenario contains
+no managed identities, because no token is requested. It contains no scheduled events, because the first request for them would enable them on
+this machine.
 
 Exit status: 0 recorded; 1 no response, or an error from the service; 2 a mistake in the arguments, or the file cannot be written."""
 
@@ -61,7 +62,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
     """Return the machine as a scenario, and the redactor that replaced its values.
 
     Args:
-        client: sends the requests.
+        client: client that sends the requests.
         keep: categories of values that are not replaced.
 
     Raises:
@@ -92,7 +93,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         del parts["compute"]["location"]
     if "compute" in parts and not _is_cloud(_below(parts, "compute", "azEnvironment")):
         scenario["cloud"] = "public"
-    # Without a list of versions, the emulator offers all of them, so members that are absent here must not appear at a later one.
+    # If the host lists no versions, the emulator supports all of them. Members that are absent here must not appear at a later version.
     parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
     if "kind" in scenario:
         parts.pop("compute", None)
@@ -100,7 +101,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
 
 
 def _versions(client: Client) -> tuple[str, ...]:
-    """Return the api-versions of the host that a scenario can list. Empty if the host lists none, as hosts before 2020 did."""
+    """Return the api-versions of the host that a scenario can list. The result is empty if the host has no list, as was usual before 2020."""
     try:
         return tuple(sorted({version for version in client.versions() if is_version(version)}))
     except ClientError as error:
@@ -110,7 +111,8 @@ def _versions(client: Client) -> tuple[str, ...]:
 
 
 def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
-    """Return the load balancer document. Empty if the service responds with an error, as it does for a machine without load balancer."""
+    """Return the load balancer document. The result is empty if the service responds with an error. It does so if the machine has no load
+    balancer."""
     if version < versions.ENDPOINTS["loadbalancer"]:
         return {}
     try:
@@ -137,7 +139,7 @@ def _networks(instance: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _elements(value: object, *names: str) -> list[Any]:
-    """Return the array at this path; an empty one if there is none."""
+    """Return the array at this path, or an empty list if there is no array."""
     found = _below(value, *names)
     return found if isinstance(found, list) else []
 
@@ -158,7 +160,7 @@ def _is_cloud(environment: object) -> bool:
 
 
 def _completed(value: Any, node: Member, version: str) -> Any:
-    """Return ``value`` with null for each absent member of ``version``, because the emulator would fill in absent members."""
+    """Return ``value`` with null for each member that ``version`` has but ``value`` lacks. Without null, the emulator would invent a value."""
     if isinstance(value, list):
         return [_completed(item, node, version) for item in value]
     if not isinstance(value, dict):

@@ -1,8 +1,9 @@
 """Redaction: replaces everything that identifies a machine or its owner, so that a recorded document can be shared.
 
-Values are numbered in the order of the document. Equal values get equal replacements, so resource ids still match names, and addresses
-stay in their networks. No replacement is derived from its value, so none can be reversed. Empty values stay empty. Members that the table
-below lacks are left out.
+A replacement contains a number, such as ``name-1``. Values are numbered in the order in which the document contains them. Equal values get
+equal replacements, so a resource id still contains the names of its resources. Addresses of one network stay in one network. Replacements are
+not computed from the values, so nobody can compute the values from them. Empty values stay empty. Members that the table ``_KINDS`` does not
+contain are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CATEGORIES: Mapping[str, str] = {
     "user-data": "user data and custom data",
     "tags": "names and values of tags",
 }
-"""Category of replaced values -> its description."""
+"""Mapping from a category of replaced values to its description."""
 
 _KINDS: Mapping[str, str] = {
     "plain": """
@@ -74,12 +75,12 @@ _KINDS: Mapping[str, str] = {
         loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress""",
 }
 KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path in paths.split()}
-"""Path of a member, as in :mod:`imdskit.versions` -> kind of its value."""
+"""Mapping from the path of a member, written as in :mod:`imdskit.versions`, to the kind of its value."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _WORD = re.compile(r"[^/:]+")
 _AZURE = "168.63.129.16"
-"""Address of the Azure platform and its name server. It is the same on every machine and identifies none."""
+"""Address of the Azure platform and its name server. It is the same on every machine, so it identifies no machine."""
 _PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
 """Networks reserved for documentation (RFC 5737)."""
 
@@ -91,13 +92,13 @@ class Redactor:
     """Redactor of one document.
 
     Args:
-        keep: categories that are not replaced.
-        unknown: whether to keep members that the table lacks.
-        networks: networks as ``address/prefix``. Each is replaced by another network, in which an address keeps its host part.
+        keep: categories of values that are not replaced.
+        unknown: whether to keep members that the table does not contain.
+        networks: networks as ``address/prefix``. Each network is replaced by another one. Addresses in it keep their host part.
 
     Attributes:
-        counts: category -> number of distinct values that were replaced.
-        dropped: paths that were left out because the table lacks them.
+        counts: mapping from a category to the number of distinct values that were replaced.
+        dropped: paths of members that were left out because the table does not contain them.
     """
 
     def __init__(self, keep: Container[str] = (), networks: tuple[str, ...] = (), *, unknown: bool = False) -> None:
@@ -119,7 +120,7 @@ class Redactor:
         }
 
     def document(self, value: Any, path: str = "") -> Any:
-        """Return a copy of ``value``, parsed JSON from ``path``, with identifying values replaced."""
+        """Return a copy of ``value`` with identifying values replaced. ``value`` is the parsed JSON at ``path`` in the document."""
         if isinstance(value, dict):
             prefix = path + "." if path else ""
             done = {}
@@ -134,7 +135,7 @@ class Redactor:
         if isinstance(value, list):
             return [self.document(item, path + "[]") for item in value]
         kind = KIND.get(path)
-        if value is None:  # observed for an empty list; equivalent to an absent member
+        if value is None:  # the service sends null for an empty list (observed); it means the same as an absent member
             return None
         if kind == "plain":
             return value
@@ -144,7 +145,8 @@ class Redactor:
         return self._makers[kind](value) if value else ""
 
     def _one(self, category: str, kind: str, value: str, make: Callable[[int], str]) -> str:
-        """Return the replacement of ``value``. Letter case is ignored, as Azure ignores it in resource names."""
+        """Return the replacement of ``value``. Values that differ only in letter case get equal replacements, because Azure ignores letter case in
+        resource names."""
         if category in self._keep:
             return value
         key = kind, value.lower()
@@ -155,7 +157,7 @@ class Redactor:
         return self._known[key]
 
     def _name(self, value: str) -> str:
-        """Replace a name or a UUID. The number in ``SET_7`` is kept."""
+        """Replace a name or a UUID. A number after an underscore at the end, as in ``SET_7``, is kept."""
         if _UUID.fullmatch(value):
             return self._one("ids", "id", value, lambda number: f"00000000-0000-4000-8000-{number:012}")
         if "names" in self._keep:
@@ -179,7 +181,8 @@ class Redactor:
         return "/".join(done)
 
     def _tags(self, value: str) -> str:
-        """Replace the tags in ``name:value;name:value``. A tag that contains ``:`` or ``;`` is ambiguous and gets several replacements."""
+        """Replace the tags in ``name:value;name:value``. The parts of a tag that contains ``:`` or ``;`` are replaced separately, because this form is
+        ambiguous."""
         pairs = [pair.partition(":") for pair in value.split(";")]
         return ";".join("".join((self._tag(name), mark, self._tag(text))) for name, mark, text in pairs)
 
@@ -218,7 +221,8 @@ def _is_known(path: str) -> bool:
 
 
 def _renumbered(networks: tuple[str, ...]) -> tuple[tuple[Network, Network], ...]:
-    """Return pairs of each network and its replacement, ``10.N.0.0`` with the same prefix length. The longest prefixes come first."""
+    """Return pairs of a network and its replacement. The replacement is ``10.N.0.0`` with the same prefix length. Networks with the longest
+    prefixes come first."""
     found: list[tuple[Network, Network]] = []
     for text in dict.fromkeys(networks):
         try:

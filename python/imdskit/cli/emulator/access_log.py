@@ -15,12 +15,13 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def listener(name: str) -> Callable[[Entry], None]:
-    """Return a function for ``Journal.listener`` that writes entries in the format called ``name``. Lines of several threads do not mix."""
+    """Return a function for ``Journal.listener`` that writes entries in the format called ``name``. A lock keeps the lines of several threads
+    apart."""
     form, lock = FORMATS[name], threading.Lock()
 
     def write(entry: Entry) -> None:
         line = form(entry) + "\n"
-        with lock, suppress(OSError, ValueError, AttributeError):  # standard error is closed
+        with lock, suppress(OSError, ValueError, AttributeError):  # standard error may be closed
             sys.stderr.write(line)
             sys.stderr.flush()
 
@@ -28,7 +29,8 @@ def listener(name: str) -> Callable[[Entry], None]:
 
 
 def common(entry: Entry) -> str:
-    """Return the line in the Common Log Format of Apache and the W3C. The journal does not record the version, so it is always HTTP/1.1."""
+    """Return the line in the Common Log Format of Apache and the W3C. The line always says HTTP/1.1, because the journal does not record the
+    HTTP version of a request."""
     at = datetime.fromtimestamp(entry.time, UTC)
     time = f"{at:%d}/{_MONTHS[at.month - 1]}/{at:%Y:%H:%M:%S} +0000"
     request = _escaped(f"{entry.method} {entry.target}")
@@ -36,7 +38,7 @@ def common(entry: Entry) -> str:
 
 
 def json_line(entry: Entry) -> str:
-    """Return the line as a JSON object in ASCII."""
+    """Return the line as a JSON object in ASCII characters."""
     members = {
         "time": datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "source": entry.source,
@@ -54,10 +56,10 @@ def json_line(entry: Entry) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape everything except printable ASCII, and quotation marks and backslashes, as Apache does, so that a request cannot forge a
-    line."""
+    """Return ``text`` with escape sequences for all characters that are not printable ASCII, and for quotation marks and backslashes. Apache does
+    the same. Without the escapes, a request could forge a line of the log."""
     return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)
 
 
 FORMATS: dict[str, Callable[[Entry], str]] = {"common": common, "json": json_line}
-"""Name of a format -> function that formats an entry."""
+"""Mapping from the name of a format to the function that formats an entry."""

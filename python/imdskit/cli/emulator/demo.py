@@ -1,8 +1,8 @@
 """See the emulator, the client and the verifier work together on this machine.
 
-The demo uses only the loopback network, and changes nothing.
+The demo uses only the loopback network, and changes nothing on this machine.
 
-Exit status: 0 every step gave the expected result; 1 a step did not."""
+Exit status: 0 every step gave the expected result; 1 at least one step did not."""
 
 from __future__ import annotations
 

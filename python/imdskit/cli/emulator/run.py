@@ -1,13 +1,13 @@
 """Run an unchanged command on an emulated Azure machine. The emulator responds at 169.254.169.254.
 
-This verb needs Linux, but not root. The command runs in its own namespaces, without any other network. It keeps its user and gets no
-capabilities.
+This verb needs Linux, but not root. The command runs in separate namespaces. By default, it reaches no network except the emulator. The command
+runs as the same user as before, and gets no capabilities.
 
   imdskit run -- curl -s -H Metadata:true \\
     'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
 
-Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist; 126 it cannot be executed; 2 a mistake
-in the arguments, or the system refuses to create the namespaces."""
+Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist; 126 the command cannot be executed; 2 a
+mistake in the arguments, or the system refuses to create the namespaces."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from imdskit.testing import environment
 from imdskit.verify.aia.locations import LOCATIONS
 
 ISSUERS = "ca-issuers"
-"""Name that stands for all hosts from which certificates of Azure's authorities are fetched."""
+"""Value of ``--map-host`` that stands for all hosts from which the certificates of Azure's authorities can be downloaded."""
 NETWORKS = ("none", "pasta", "host")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("command", metavar="COMMAND", nargs=argparse.PARSER, help="the command and its arguments, best after `--`")
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.PARSER, help="the command and its arguments; put `--` before them")
     parser.add_argument(
         "--network",
         choices=NETWORKS,
         default="none",
-        help="what the command can reach besides the emulator:\nnone: nothing, the default\n"
+        help="networks that the command can reach besides the emulator:\nnone: no network; this is the default\n"
         "pasta: the network of this machine, through the program pasta\n"
-        "host: everything; this adds 169.254.169.254 to this machine, and needs root",
+        "host: all networks of this machine; this adds 169.254.169.254 to the machine, and needs root",
     )
     parser.add_argument("--force", action="store_true", help="with --network host: proceed even on a real Azure machine")
     parser.add_argument(
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help=f"resolve this host name to the emulator; {ISSUERS} stands for the hosts of all CA Issuers addresses; may be repeated",
+        help=f"resolve this host name to the emulator; {ISSUERS} stands for all hosts of CA Issuers URLs in Azure's certificates; may be repeated",
     )
     parser.add_argument("--journal", metavar="FILE", help="write all requests to this file when the command ends, one line of JSON each")
     parser.add_argument("--show-requests", action="store_true", help="list the requests on standard error when the command ends")
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         hint = "Start `imdskit serve`, and give its address to the program; docs/reach-the-address.md says how."
         raise UsageError("bad-argument", "`imdskit run` needs Linux.", location="run", hint=hint)
-    from imdskit.emulator.namespace import command, inside  # these need Linux
+    from imdskit.emulator.namespace import command, inside  # these modules exist only for Linux
 
     words = options.command[1:] if options.command[0] == "--" else options.command
     if not words:
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         variables.pop(name, None)
     plan = inside.Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
     if options.journal is not None:
-        inputs.write(options.journal, b"")  # a file that cannot be written is reported before the command runs
+        inputs.write(options.journal, b"")  # if the file cannot be written, report it before the command runs
     backend = backends.get(options.backend)
     with ExitStack() as stack:
         if options.network == "host":
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _mapped(names: list[str]) -> list[str]:
-    """Return the host names that lead to the emulator. Raises UsageError for a name that a hosts file cannot contain."""
+    """Return the host names that shall resolve to the emulator. Raise UsageError for a name that a hosts file cannot contain."""
     found: dict[str, None] = {}
     for name in names:
         if name == ISSUERS:
@@ -107,7 +107,7 @@ def _mapped(names: list[str]) -> list[str]:
 
 
 def _report(options: argparse.Namespace, emulator: Host) -> None:
-    """Write the requests that the emulator received, if an option requests it."""
+    """Write the requests that the emulator received, if ``--journal`` or ``--show-requests`` is given."""
     entries = list(emulator.journal)
     if options.show_requests:
         output.note(f"Requests received: {emulator.journal.tally().total}")

@@ -1,6 +1,6 @@
-"""Emulate the Instance Metadata Service on this machine. Attested documents are really signed, by a test-only authority.
+"""Emulate the Instance Metadata Service on this machine. Attested documents have valid signatures, made by a test-only authority.
 
-When the emulator accepts requests, it writes one line of JSON on standard output. It stops on SIGTERM, SIGINT or SIGHUP.
+As soon as the emulator accepts requests, it writes one line of JSON on standard output. It stops on SIGTERM, SIGINT or SIGHUP.
 
 Exit status: 0 stopped by a signal; 2 a mistake in the arguments or the scenario, or the emulator cannot listen on the address."""
 
@@ -34,30 +34,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", type=_port, default=0, help="port to listen on; 0, the default, chooses a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
     parser.add_argument(
-        "--fleet", metavar="N", type=_seed, help="emulate N machines in one process, with the scenario as their template (docs/fleet.md)"
+        "--fleet", metavar="N", type=_seed, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)"
     )
     parser.add_argument(
         "--fleet-by",
         choices=SELECT,
-        help="how a request selects its machine: by the path /m/N, the default; by the port; or by the source address",
+        help="with --fleet: how a request selects its machine: by the path /m/N (the default), by the port, or by the source address",
     )
     parser.add_argument(
         "--fleet-network",
         metavar="NET",
         help=f"with --fleet-by source: requests to machine N come from address N + 1 of this network; by default {NETWORK}",
     )
-    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator, if not at the address that it listens on")
-    parser.add_argument("--health", action="store_true", help="respond to /healthz, as the admin API always does")
+    parser.add_argument(
+        "--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on"
+    )
+    parser.add_argument("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
     add_emulator_arguments(parser)
     parser.epilog = environment.table(parser)
 
 
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `imdskit serve` and `imdskit run` share: all except those for the address to listen on."""
+    """Add the options that `imdskit serve` and `imdskit run` share."""
     names = "the machine: the path of a scenario file, or one of\n" + ", ".join(Scenario.names())
     parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument(
-        "--seed", metavar="N", type=_seed, help="create the same machine and keys each time; anyone who knows the seed can sign"
+        "--seed",
+        metavar="N",
+        type=_seed,
+        help="number from which the machine and its keys are generated; anyone who knows it can sign documents",
     )
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
     parser.add_argument(
@@ -65,7 +70,9 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-rate-limit", action="store_true", help="do not limit the rate of requests")
     parser.add_argument(
-        "--profile", choices=tuple(PROFILES), help="service profile: how the service behaves; by default that of the scenario, or today"
+        "--profile",
+        choices=tuple(PROFILES),
+        help="service profile, a known behaviour of the service; by default that of the scenario, or else today",
     )
     parser.add_argument(
         "--rule",
@@ -80,7 +87,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=_delay,
         default=0,
-        help="delay from the first request for scheduled events until they are enabled; by default 0",
+        help="seconds from the first request for scheduled events until they are enabled; by default 0",
     )
     parser.add_argument("--faults", metavar="FILE", help="script of faults to inject (docs/faults.md)")
     parser.add_argument(
@@ -88,7 +95,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="accept this name in the Host header, besides loopback addresses; * for any; may be repeated",
+        help="accept this name in the Host header; * accepts any. Loopback addresses are always accepted; may be repeated",
     )
     parser.add_argument(
         "--admin-port", metavar="N", type=_port, help="start the admin API on this port (docs/admin.md); 0 chooses a free one"
@@ -97,16 +104,22 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-file", metavar="FILE", help="write the address and the token of the admin API to this file, for `imdskit events`"
     )
-    parser.add_argument("--snapshot", metavar="FILE", help="resume from this snapshot if it exists, and write it when the emulator stops")
+    parser.add_argument(
+        "--snapshot", metavar="FILE", help="file with the emulator's state: loaded at the start if it exists, and written at the end"
+    )
     parser.add_argument(
         "--clock",
         metavar="manual|fast=N",
         type=_rate,
         help="use a clock that stands still until it is moved, or one that runs N times as fast",
     )
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation that looks up nodes and counts requests")
-    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs, if not at /pki of the public URL")
-    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens, without the tenant, if not /oidc of the public URL")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="implementation that reads JSON members and limits the rate of requests"
+    )
+    parser.add_argument("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
+    parser.add_argument(
+        "--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL"
+    )
     parser.add_argument(
         "--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file"
     )
@@ -136,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def running(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Iterator[Host]:
-    """Start the emulator that the options describe. At the end stop it, and write its snapshot unless something failed."""
+    """Start the emulator that the options describe. At the end of the context, stop the emulator. If no error occurred, write its snapshot."""
     emulator = _emulator(options, backend, listener)
     try:
         if options.trust_out is not None:
@@ -159,7 +172,7 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
 
 
 def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
-    """Create the emulator. Its errors name the option, and list the environment variables that were used."""
+    """Create the emulator. If that fails, the error names the invalid option, and lists the environment variables that set options."""
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
     except ImdskitError as error:
@@ -174,7 +187,7 @@ def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.so
 
 
 def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> None:
-    """Write the line that reports that the emulator accepts requests."""
+    """Write the ready line: a JSON object that says that the emulator accepts requests."""
     if options.public_url is None and _every_address(options.host):
         where = f"note: The emulator listens on every address, but documents, tokens and URLs in its responses name {emulator.url}."
         output.note(f"{where} Give --public-url if clients on other machines use them.")
@@ -258,7 +271,7 @@ def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
 
 
 def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
-    """Return port and token of the admin API. ``--state-file`` implies the admin API, because the file exists to say where it is."""
+    """Return the port and the token of the admin API. ``--state-file`` starts the admin API, because the file contains its address."""
     port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
     for name in ("admin_token_file", "admin_host", "admin_allow_host"):
         if port is None and getattr(options, name):
@@ -270,7 +283,7 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
 
 
 def _reach(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the addresses at which clients reach the emulator and its admin API. `imdskit run` has no public URL."""
+    """Return arguments for the addresses at which clients reach the emulator and its admin API. `imdskit run` has no public URL."""
     return {
         "public_url": getattr(options, "public_url", None),
         "pki_url": options.pki_url,
@@ -284,14 +297,15 @@ def _reach(options: argparse.Namespace) -> dict[str, Any]:
 def _add_verifier(emulator: Host) -> None:
     """Give the admin page a verifier that trusts this emulator and uses its clock."""
     if emulator.admin is not None:
-        from imdskit.verify import Policy, Trust, Verifier, inspection  # these would add 25 ms to the 115 ms of importing this verb
+        # These imports take 25 ms, and importing the rest of this verb takes 115 ms.
+        from imdskit.verify import Policy, Trust, Verifier, inspection
 
         trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()], origin="this emulator")
         emulator.explain = partial(inspection.inspect_document, Verifier(trust, Policy.offline_audit(), clock=emulator.clock))
 
 
 def _optional_members(emulator: Host) -> dict[str, object]:
-    """Return the members of the ready line that describe the admin API and the fleet, if there are any."""
+    """Return the members of the ready line that describe the admin API and the fleet. The mapping is empty if there is neither."""
     members: dict[str, object] = {} if emulator.admin is None else {"admin": emulator.admin.url}
     addressing = emulator.addressing
     if addressing.select is not None:
@@ -301,7 +315,7 @@ def _optional_members(emulator: Host) -> dict[str, object]:
 
 
 def _clock(options: argparse.Namespace) -> Clock | None:
-    """Return the clock that ``--clock`` selects. It starts at the time of the snapshot, if there is one."""
+    """Return the clock that ``--clock`` selects. If a snapshot is loaded, the clock starts at the snapshot's time."""
     if options.clock is None:
         return None
     start = SystemClock().now()

@@ -1,6 +1,7 @@
-"""Options that environment variables can set: ``IMDSKIT_`` and the name of the option in upper case.
+"""Environment variables that set options. The name of a variable is ``IMDSKIT_`` and the name of the option in upper case.
 
-An option takes precedence over its variable, and the variable over the default. An empty variable counts as absent.
+If an option is given on the command line, its variable is ignored. Otherwise the variable replaces the default. An empty variable counts as
+absent.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 def variables(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """Return the variables of a command with the options that they stand for."""
+    """Return the name of each variable of a command with the option that it sets."""
     named = [action for action in parser._actions if action.option_strings and action.dest != "help"]  # argparse has no public list
     return {PREFIX + action.dest.upper(): action for action in named}
 
 
 def table(parser: argparse.ArgumentParser) -> str:
-    """Return the part of a help text that lists the variables, for ``Parser.epilog``."""
+    """Return the part of a help text that lists the variables. The caller assigns it to ``Parser.epilog``."""
     rows = [f"  {name:28}{action.option_strings[0]}{_form(action)}" for name, action in variables(parser).items()]
     return "\n".join(
         (
@@ -34,15 +35,16 @@ def table(parser: argparse.ArgumentParser) -> str:
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str], environment: Mapping[str, str]) -> argparse.Namespace:
-    """Return the options. ``variables`` of the result lists the variables that were used.
+    """Parse the arguments and the environment, and return the options. The attribute ``variables`` of the result lists the variables that were
+    used.
 
     Raises:
-        UsageError: a variable that is used has a value that its option does not accept; the location is its name.
+        UsageError: a variable has a value that its option does not accept. ``location`` is the name of the variable.
     """
     known = variables(parser)
     defaults = {}
     for action in known.values():
-        defaults[action.dest], action.default = action.default, None  # None now shows that the option was not given
+        defaults[action.dest], action.default = action.default, None  # if the value is still None after parsing, the option was not given
     options = parser.parse_args(arguments)
     used = []
     for name, action in known.items():

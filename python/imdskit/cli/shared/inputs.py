@@ -10,8 +10,8 @@ from imdskit.errors import UsageError
 
 
 def read(path: str, limit: int) -> bytes:
-    """Return the content of a file, or of standard input for ``-``, up to ``limit + 1`` bytes. The extra byte shows that the file is too
-    large.
+    """Return at most ``limit + 1`` bytes of a file, or of standard input if ``path`` is ``-``. If the result is longer than ``limit``, the file is
+    too large.
 
     Raises:
         UsageError: the file cannot be read.
@@ -29,7 +29,7 @@ def read(path: str, limit: int) -> bytes:
 
 
 def write(path: str, data: bytes) -> None:
-    """Replace the content of a file. Raises UsageError if it cannot be written."""
+    """Replace the content of a file. Raise UsageError if the file cannot be written."""
     try:
         Path(path).write_bytes(data)
     except (OSError, ValueError) as failure:
@@ -38,7 +38,7 @@ def write(path: str, data: bytes) -> None:
 
 
 def time(text: str) -> datetime:
-    """Return a time given in ISO 8601. Without a zone it is UTC; a date without a time means midnight.
+    """Return the time that a text in ISO 8601 states. A time without a time zone is in UTC. A date without a time means midnight.
 
     Raises:
         UsageError: the text is not a time in ISO 8601.

@@ -1,4 +1,4 @@
-"""Text in lines of at most 80 columns: parsers whose help fits, and wrapped paragraphs."""
+"""Layout of text in lines of at most 80 columns, for help texts and for paragraphs of output."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import argparse
 import textwrap
 
 COLUMNS = 80
-"""Maximum width of everything that people read. A single value that is longer, such as a path, is not broken."""
+"""Maximum width of text for people. A long value without blanks, such as a path, may exceed it, because values are not split."""
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Help within :data:`COLUMNS`, or within a narrower terminal. Keeps line breaks of option texts, and blank lines of descriptions."""
+    """Formatter for help texts. Lines fit into :data:`COLUMNS`, or into the terminal if it is narrower. Line breaks in the help of an option and
+    blank lines in a description are kept."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
@@ -27,12 +28,12 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser with this layout that accepts no abbreviated options.
+    """Argument parser that formats its help with :class:`HelpFormatter`, and does not accept abbreviated options.
 
     Args:
         prog: name of the program, with its verb.
         description: paragraphs separated by blank lines. A paragraph that begins with a space is printed as it is.
-        epilog: likewise, after the options.
+        epilog: paragraphs in the same form, which are printed after the options.
     """
 
     def __init__(self, prog: str, description: str = "", epilog: str | None = None) -> None:
@@ -40,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def wrapped(text: str, hanging: int = 0) -> str:
-    """Return each line of ``text`` wrapped at :data:`COLUMNS`; lines that continue one are indented by ``hanging`` blanks."""
+    """Return ``text`` with each line wrapped at :data:`COLUMNS`. Continuation lines are indented by ``hanging`` blanks."""
     return "\n".join("\n".join(_wrap(line, COLUMNS, "", " " * hanging)) for line in text.split("\n"))
 
 

@@ -1,7 +1,7 @@
 """Output of the command line: results on standard output, everything else on standard error.
 
-Text from documents and services is untrusted, so control characters are written as escapes. On a terminal the verdict at the beginning of a
-line is coloured, unless NO_COLOR is set (no-color.org).
+Text from documents and services is untrusted, so control characters are written as escape sequences. On a terminal, a verdict at the beginning
+of a line is coloured, unless the environment variable NO_COLOR is set (no-color.org).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def report(text: str, hanging: int = 0) -> None:
 
 
 def note(text: str) -> None:
-    """Write text for people on standard error, because it is not part of the result."""
+    """Write text for people that is not part of the result. It is written on standard error."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             _write(sys.stderr, text)
 
 
 def value(members: object) -> None:
-    """Write a result for programs: ASCII JSON, indented by two blanks."""
+    """Write a result for programs as JSON in ASCII, indented by two blanks."""
     with _standard_output() as stream:
         _write(stream, json.dumps(members, indent=2))
 
@@ -59,7 +59,7 @@ def write_bytes(data: bytes) -> None:
 
 
 def error(problem: ImdskitError) -> None:
-    """Write an error on standard error: its code and message, then one line for each other attribute."""
+    """Write an error on standard error. The first line contains its code and message, and each other attribute follows on a separate line."""
     refused = isinstance(problem, VerificationError)
     note(f"{'refused' if refused else 'error'}: {problem.code}: {problem.message}")
     for name, text in details(problem):
@@ -76,21 +76,21 @@ def details(problem: ImdskitError) -> list[tuple[str, str]]:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with every character that is neither printable nor a line feed as an escape sequence."""
+    """Return ``text`` with escape sequences for all characters that are not printable. Line feeds are kept."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def flush() -> None:
-    """Write everything that is still buffered. Raises UsageError if that fails."""
+    """Write the output that is still buffered. Raise UsageError if that fails."""
     if sys.stdout is not None:
         with _standard_output() as stream:
             stream.flush()
 
 
 def abandon() -> None:
-    """Discard buffered output that nobody reads any more, so that it raises no second error when the interpreter exits."""
+    """Discard buffered output after the reader has closed the pipe. Otherwise the interpreter would report a second error at its exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -99,7 +99,8 @@ def abandon() -> None:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[TextIO]:
-    """Yield standard output. Raises UsageError if writing fails, because a lost result is a failure. BrokenPipeError passes through."""
+    """Yield standard output. Raise UsageError if writing to it fails, because the command must not lose a result silently. A BrokenPipeError is
+    raised unchanged."""
     if sys.stdout is None:
         raise _unwritable("it is closed")
     try:

@@ -8,18 +8,18 @@ import sys
 from imdskit.clock import Clock
 
 INTERVAL_NS = 200_000_000
-"""Minimum time between two updates of the line."""
+"""Minimum time between two updates of the line, in nanoseconds."""
 SECOND_NS = 1_000_000_000
 _ERASE = "\r\x1b[K"
 
 
 class Progress:
-    """Progress line on standard error, if that is a terminal.
+    """Progress line on standard error. It is written only if standard error is a terminal.
 
     Args:
-        clock: measures the rate.
+        clock: clock for the number of documents per second.
         size: total size of the input, or None if it is unknown.
-        done: documents that an earlier run has finished. They do not count for the rate.
+        done: number of documents that an earlier run has finished. They do not count towards the documents per second.
     """
 
     def __init__(self, clock: Clock, size: int | None, done: int) -> None:
@@ -33,8 +33,8 @@ class Progress:
         """Update the line, unless the last update was too recent.
 
         Args:
-            done: finished documents, including those of an earlier run.
-            refused: number of refused documents among them.
+            done: number of finished documents, including those of an earlier run.
+            refused: number of refused documents among the finished ones.
             position: current position in the input, in the unit of ``size``.
         """
         if not self._on or (now := self._clock.monotonic_ns()) < self._next:

@@ -13,10 +13,10 @@ _active: list[threading.Event] = []
 
 @contextmanager
 def on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM, SIGINT and SIGHUP set. A nested context yields the same event.
+    """Yield an event that is set when the process receives SIGTERM, SIGINT or SIGHUP. A nested context yields the same event.
 
-    SIGINT is handled although a shell makes its background jobs ignore it. SIGHUP stays ignored if the caller ignores it, as ``nohup``
-    does.
+    A shell starts background jobs with SIGINT ignored. This context handles SIGINT nevertheless. If SIGHUP is ignored at the start, for example
+    because of ``nohup``, it stays ignored.
     """
     if _active:
         yield _active[0]
@@ -30,7 +30,7 @@ def on_signals() -> Iterator[threading.Event]:
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         numbers.append(hangup)
-    numbers.append(signal.SIGTERM)  # the last one: once its handler is installed, all are
+    numbers.append(signal.SIGTERM)  # SIGTERM is the last one, so when its handler is installed, all handlers are installed
     _active.append(stop)
     before = {number: signal.signal(number, request) for number in numbers}
     try:

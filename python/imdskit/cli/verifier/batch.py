@@ -1,4 +1,4 @@
-"""``verify --batch``: one line with a verdict for each document, in the order of the input.
+"""Implementation of ``verify --batch``. It writes one line with a verdict for each document, in the order of the input.
 
 Documents are verified in chunks, and only one chunk is in memory at a time. An interrupted run can be resumed.
 :mod:`imdskit.cli.verifier.batch_input` reads the documents.
@@ -33,26 +33,28 @@ if sys.platform != "win32":
 CHUNK = 2048
 """Maximum number of documents in a chunk."""
 CHUNK_BYTES = 8 * 1024 * 1024
-"""Size at which a chunk is complete. A chunk may be larger by part of its last document."""
+"""Size in bytes from which on no more documents are added to a chunk. The last document may make the chunk larger than this."""
 VERIFIED_AGAIN = 64
-"""Number of documents at the end of an interrupted run that are verified again, to check that trust, policy and input have not changed."""
+"""Number of documents that a resumed run verifies again. These are the last documents of the interrupted run. Equal verdicts show that trust,
+policy and input have not changed."""
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
 UNREADABLE, BAD_LINE = "unreadable", "bad-line"
-"""Reasons for a file that cannot be read, and for a line with an invalid time or nonce. The verifier never reports these two."""
+"""Two reasons that only this module reports. ``UNREADABLE``: a file cannot be read. ``BAD_LINE``: the time or the nonce in a line is
+invalid."""
 SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line is invalid."}
-"""Meanings of these two reasons."""
+"""Mapping from each of the two reasons above to a sentence that explains it."""
 _REASONS = {"", *SENTENCES, *map(str, Reason)}
 _BEGINNINGS = (b'{"line":', b'{"file":')
 
 
 class Results(NamedTuple):
-    """File that results are appended to."""
+    """File to which the results are appended."""
 
     file: BinaryIO
     path: str
 
     def append(self, data: bytes) -> None:
-        """Append without buffering, so that every line in the file is a complete result."""
+        """Append data without buffering, so that an interruption loses no finished result."""
         try:
             while data:
                 data = data[self.file.write(data) :]
@@ -62,10 +64,10 @@ class Results(NamedTuple):
 
 
 class Tally:
-    """Number of results by reason.
+    """Counts of documents by result.
 
     Attributes:
-        reasons: reason -> number of documents; ``""`` counts accepted ones.
+        reasons: mapping from a reason to the number of documents that were refused for it. The key ``""`` counts accepted documents.
     """
 
     def __init__(self) -> None:
@@ -77,11 +79,11 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Number of documents that were not accepted, including unread ones."""
+        """Number of documents that were not accepted. Documents that could not be read are included."""
         return self.all - self.reasons[""]
 
     def lines(self) -> Iterator[str]:
-        """Yield a summary for people, with the most frequent reason first."""
+        """Yield the lines of a summary for people. The most frequent reason comes first."""
         yield f"{self.all} documents: {self.reasons['']} accepted, {self.refused} refused"
         for reason, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
             if reason:
@@ -101,16 +103,17 @@ def run(
     """Verify every document at ``path``.
 
     Args:
-        verifier: verifies the documents.
-        path: a folder, a file with one document per line, or ``-``.
-        at: time of verification for documents whose lines have none, or None for the start time of the first run, in whole seconds.
-        results: file for the results; by default standard output.
-        resume: continue after the last complete line of ``results``, if the file exists.
-        threads: maximum number of threads; None for one per processor.
-        clock: source of the time, also for the rate on the progress line.
+        verifier: verifier for the documents.
+        path: path of a folder, or of a file with one document per line. ``-`` is standard input.
+        at: time of verification, for each document whose line in the input contains no time. None means the time at which the first run started,
+            in whole seconds.
+        results: path of the file for the results. None means standard output.
+        resume: whether to continue after the last complete line of ``results``, if that file exists.
+        threads: maximum number of threads. None means one thread per processor.
+        clock: clock for the start time of the run, and for the documents per second in the progress line.
 
     Returns:
-        0 if every document was accepted, else 1.
+        0 if every document was accepted, otherwise 1.
 
     Raises:
         UsageError: there are no documents, a file cannot be read or written, or the results are those of another run.
@@ -188,7 +191,8 @@ def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
 
 
 def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
-    """For each document, yield the reason (``""`` if it was accepted) and the line of the results. ``second`` is the time for documents without one."""
+    """Yield a reason and a line of results for each document. The reason is ``""`` for an accepted document. ``second`` is the time of
+    verification, in Unix seconds, of documents whose lines contain no time."""
     read = [item for item in chunk if item.document is not None]
     verdicts = verifier.verify_many(
         (item.document for item in read if item.document is not None),
@@ -210,7 +214,7 @@ def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int |
 
 
 def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, object], str]:
-    """Return the reason, the members of the result, and the claims as JSON text."""
+    """Return the reason for a refusal (``""`` for an accepted document), the members of the result, and the claims as JSON text."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         hint = {} if verdict.hint == verdict.reason.hint else {"hint": verdict.hint}
@@ -223,18 +227,18 @@ def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, o
 
 @lru_cache(maxsize=64)
 def _common_name(der: bytes) -> str:
-    """Return the common name of an authority; ``""`` if it has none."""
+    """Return the common name in the certificate of an authority, or ``""`` if it contains none."""
     return next(iter(parse_certificate(der).subject.common_names), "")
 
 
 def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
-    """Read the results of an interrupted run, and advance ``source`` past their documents.
+    """Read the results of an interrupted run, and skip the documents in ``source`` that already have a result.
 
     Returns:
-        the counts, the size in bytes of all complete lines, and the time of verification of the run.
+        The counts, the size in bytes of all complete lines, and the time of verification of the run.
 
     Raises:
-        UsageError: the file has other content, or results of other documents, another time or other options.
+        UsageError: the file does not contain results, or its results belong to other documents, another time or other options.
     """
     tally, complete = Tally(), 0
     last: deque[tuple[Item, bytes]] = deque(maxlen=VERIFIED_AGAIN)
@@ -256,14 +260,14 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
                 last.append((item, line))
                 progress.show(tally.all, tally.refused, item.position)
             if not line.startswith(_BEGINNINGS) and not any(beginning.startswith(line) for beginning in _BEGINNINGS):
-                # Resuming removes an incomplete last line, so that line must be the beginning of a result.
+                # A resumed run removes an incomplete last line. This is safe only if the line is the beginning of a result.
                 raise _other(path, "Its last line is not a result.")
     except OSError as failure:
         raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
     finally:
         progress.end()
     if last:
-        # If no time was found, every line so far has its own, and the 0 is not used.
+        # If `moment` is None, every line so far contains a time, so the 0 is never used.
         again = _verified(verifier, [item for item, _ in last], 0 if moment is None else int(moment.timestamp()), 1)
         if [line for _, line in again] != [line for _, line in last]:
             raise _other(path, "Verifying the last documents again gave other results.")
@@ -271,7 +275,7 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
 
 
 def _result(line: bytes) -> dict[str, object]:
-    """Parse a line of results. Returns an empty dict for anything but a JSON object."""
+    """Parse a line of results. Return an empty dict if the line is not a JSON object."""
     try:
         value = signed_content.loads(line)
     except (ValueError, RecursionError):
@@ -285,7 +289,8 @@ def _other(path: str, message: str) -> UsageError:
 
 
 def _results(path: str, complete: int, resume: bool) -> BinaryIO:
-    """Open the file to append to, and remove an incomplete last line. The file is locked, where the system can, against a second run."""
+    """Open the file of results for appending, and remove an incomplete last line. If the system supports locks, the file is locked, so that no
+    second run can write to it."""
     try:
         file = open(path, "r+b" if resume and os.path.exists(path) else "xb", buffering=0)  # noqa: SIM115  # the caller closes it
         _lock(file, path)

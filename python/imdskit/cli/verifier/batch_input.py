@@ -1,6 +1,8 @@
-"""Input of ``verify --batch``: lines of a file or of standard input, or the files of a folder, one at a time and always in the same order.
+"""Input of ``verify --batch``. It is read from the lines of a file, from the lines of standard input, or from the files of a folder. Documents
+are read one at a time and always in the same order.
 
-A line that cannot be unwrapped is passed to the verifier unchanged, which refuses it with a reason.
+A line may be JSON that contains a document and its id, time and nonce. A line of another form is passed to the verifier unchanged, and the
+verifier refuses it with a reason if it is no document.
 """
 
 from __future__ import annotations
@@ -22,20 +24,21 @@ from imdskit.verify import signed_content
 from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
-"""Maximum length of a line in bytes: four times the largest document, to leave room for its id and for JSON escapes. A longer line is
-``too-large``."""
+"""Maximum length of a line in bytes. It is four times the size of the largest document, because the line may also contain an id and JSON escapes.
+A longer line is refused as ``too-large``."""
 
 
 class Item(NamedTuple):
     """One document and its origin.
 
     Attributes:
-        where: ``{"line": N}``, counted from 1, or ``{"file": PATH}``, relative to the folder; also the ``id`` of the line, if it has one.
-        document: the document to verify; None if it could not be read.
-        failure: why it could not be read, or ``""``.
-        position: bytes of the input up to the end of the item; number of files for a folder.
-        at: time of verification from the line, in Unix seconds, or None.
-        nonce: nonce from the line, or None.
+        where: origin of the document. For a line, it is ``{"line": N}`` with N counted from 1, and ``id`` if the line contains an id. For a file, it
+            is ``{"file": PATH}`` with the path relative to the folder.
+        document: document to verify. None if it could not be read.
+        failure: sentence that says why the document could not be read, or ``""``.
+        position: number of bytes of the input up to the end of this document. For a folder, it is the number of files.
+        at: time of verification that the line contains, in Unix seconds, or None.
+        nonce: nonce that the line contains, or None.
     """
 
     where: dict[str, int | str]
@@ -50,9 +53,9 @@ class Source(NamedTuple):
     """Documents in the order of the input.
 
     Attributes:
-        items: the documents, one at a time.
-        size: total size in the unit of :attr:`Item.position`; None if it is unknown.
-        unused: number of occurrences of each unknown member in the lines so far.
+        items: iterator over the documents.
+        size: total size in the unit of :attr:`Item.position`. None if it is unknown.
+        unused: number of occurrences of each unknown JSON member in the lines that were read so far.
     """
 
     items: Iterator[Item]
@@ -65,8 +68,8 @@ def opened(path: str, document_bytes: int) -> Iterator[Source]:
     """Yield the documents at ``path``.
 
     Args:
-        path: a folder, a file with one document per line, or ``-`` for standard input.
-        document_bytes: maximum size of a document. One byte more is read of each file, to notice a larger one.
+        path: path of a folder, or of a file with one document per line. ``-`` is standard input.
+        document_bytes: maximum size of a document in bytes. One byte more is read from each file, to detect a larger document.
 
     Raises:
         UsageError: ``path`` cannot be read.
@@ -80,7 +83,7 @@ def opened(path: str, document_bytes: int) -> Iterator[Source]:
         yield Source(_files(path, document_bytes), None, unused)
     else:
         try:
-            file = open(path, "rb")  # noqa: SIM115  # only errors of opening are caught here
+            file = open(path, "rb")  # noqa: SIM115  # the `with` statement must be outside the `try`, which handles only errors of `open`
         except (OSError, ValueError) as failure:
             raise _unreadable(failure, path) from None
         with file:
@@ -134,7 +137,7 @@ _COLUMN_NAMES = re.compile(rb"\"?[A-Za-z_][A-Za-z0-9_. -]{0,60}\"?(?:[,;\t]\"?[A
 
 
 def _check_first(line: bytes, path: str) -> None:
-    """Raise UsageError if the first line shows another file format, instead of refusing every line."""
+    """Raise UsageError if the first line shows that the file has another format. Otherwise the verifier would refuse every line."""
     what, remedy = next(((what, remedy) for magic, what, remedy in _OTHER_FILES if line.startswith(magic)), ("", ""))
     text = line.strip(b" \t\r\n")
     if text in (b"{", b"["):
@@ -152,7 +155,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
-    # The JSON of the service, without other members, contains exactly eight quotation marks. It needs no unwrapping.
+    # The service's JSON contains exactly eight quotation marks. Such a line is itself the document, so it need not be parsed.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return unchanged
     try:
@@ -191,7 +194,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
 
 
 MOST_NAMES = 100
-"""Maximum number of unknown members that are counted separately. All others share one count."""
+"""Maximum number of unknown members that are counted separately. All further members are counted together."""
 _LONGEST_NAME = 60
 
 
@@ -207,7 +210,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _second(at: object) -> int | None:
-    """Return the Unix second of whole seconds or of a date-time of RFC 3339; None for anything else."""
+    """Return a time in Unix seconds. ``at`` is a whole number of Unix seconds or a date-time of RFC 3339. For anything else, return None."""
     if isinstance(at, str) and not isinstance(at, signed_content.Number) and _TIME.fullmatch(at):
         try:
             at = (datetime.fromisoformat(at.upper()) - _EPOCH) // timedelta(seconds=1)
@@ -217,7 +220,7 @@ def _second(at: object) -> int | None:
 
 
 def _files(top: str, document_bytes: int) -> Iterator[Item]:
-    """Yield the files of a folder, depth first, by name. Symbolic links to folders are not followed."""
+    """Yield the files of a folder and its subfolders, depth first and sorted by name. Symbolic links to folders are not followed."""
     position = 0
     ahead = [""]
     while ahead:

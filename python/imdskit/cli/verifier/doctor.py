@@ -1,10 +1,10 @@
-"""Check the backend and the trusted certificates, and say what to do.
+"""Check the verification backend and the trusted certificates, and say what to do.
 
-The output shows which backend runs and why, every trusted certificate with its end of validity, and the clouds whose documents can be
-verified. It reports expiring certificates, and authorities that sign documents but are missing. No network is used.
+The output shows which backend is used and why, every trusted certificate with its end of validity, and the clouds whose documents can be
+verified. It reports certificates that expire soon, and authorities that sign documents but whose certificates are missing. No network is used.
 
-Exit status: 0 nothing to do; 1 a problem exists, or will exist within the next --days days; 2 a mistake in the arguments, or a bundle
-that cannot be read."""
+Exit status: 0 nothing to do; 1 a problem exists now, or will exist within the number of days that --days gives; 2 a mistake in the arguments,
+or a bundle that cannot be read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="TIME", help="check as of this time: ISO 8601, UTC unless it has a zone; by default now")
     parser.add_argument("--days", metavar="N", type=_days, default=60, help="report certificates that expire within N days; by default 60")
     parser.add_argument(
-        "--cloud", metavar="NAME", action="append", help="cloud whose documents must be verifiable; by default public; may be repeated"
+        "--cloud",
+        metavar="NAME",
+        action="append",
+        help="report a problem if documents of this cloud cannot be verified; by default public; may be repeated",
     )
     parser.add_argument("--bundle", metavar="DIR", help="check this trust bundle instead of the bundled one")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
@@ -95,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
-    """Return the name of the backend, its native parts, why it was chosen, and advice."""
+    """Return the name of the backend, the names of its native parts, the reason for choosing it, and advice."""
     try:
         found = backends.get("rust")
     except BackendError as error:
@@ -107,7 +110,7 @@ def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
 
 
 def _why_pure() -> str | None:
-    """Return the recorded reason why the package was built without the extension; None without a record."""
+    """Return the reason why the package was built without the extension. Return None if the build recorded no reason."""
     try:
         record = json.loads((files("imdskit") / "build-record.json").read_bytes())
     except FileNotFoundError:

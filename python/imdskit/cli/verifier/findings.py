@@ -1,4 +1,4 @@
-"""Content of a report on the results of ``imdskit verify --batch``: counts, and the documents with rare values."""
+"""Content of the report on the results of ``imdskit verify --batch``. It consists of counts, and of the documents that have rare values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 
 EXAMPLES = 5
-"""Number of documents named for each rare value."""
+"""Number of documents that the report names for each rare value."""
 VALUES = 10_000
-"""Maximum number of distinct values counted separately; further values are counted together as :data:`OTHERS`."""
+"""Maximum number of distinct values that are counted separately. Further values are counted together as :data:`OTHERS`."""
 OTHERS = "(others)"
 UNKNOWN = "(not stated)"
 _REASONS = {UNREADABLE, BAD_LINE, *map(str, Reason)}
@@ -30,13 +30,13 @@ _LATER = "5 hours and more"
 
 @dataclass
 class Counted:
-    """Frequencies of the values of one property, and the first few documents with each value.
+    """Frequencies of the values of one property, such as the region, and the first few documents with each value.
 
     Attributes:
         noun: name of the property.
-        order: the values in their natural order; empty for an order by frequency.
-        counts: documents per value.
-        first: per value, ids, files or line numbers of the first :data:`EXAMPLES` documents.
+        order: values in the order in which the report lists them. If it is empty, the report sorts them by frequency.
+        counts: mapping from a value to the number of documents with this value.
+        first: mapping from a value to the ids, files or line numbers of the first documents with this value, at most :data:`EXAMPLES`.
     """
 
     noun: str
@@ -45,7 +45,7 @@ class Counted:
     first: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, value: str, where: str) -> None:
-        """Count one document; ``where`` is its position in the input."""
+        """Count one document. ``where`` is the document's id, file or line number."""
         if value not in self.counts and len(self.counts) >= VALUES:
             value = OTHERS
         self.counts[value] += 1
@@ -58,10 +58,11 @@ class Findings:
     """Content of a report.
 
     Attributes:
-        documents: number of results; all percentages are shares of it.
+        documents: number of results. All percentages in the report are shares of this number.
         accepted: number of accepted documents.
-        times: documents per time of verification.
-        rare_below: a value is rare if fewer documents than this have it: one in a thousand, but always a value of a single document.
+        times: mapping from a time of verification to the number of documents that were verified as of that time.
+        rare_below: a value is rare if fewer documents than this number have it. The number is a thousandth of all documents, but at least 2. A
+            value of a single document is therefore always rare.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class Findings:
         """Count one line of results.
 
         Raises:
-            ValueError: it is not a result; the message says why.
+            ValueError: the line is not a result. The message says why.
         """
         where = str(result.get("id", result.get("file", result.get("line"))))
         at, verdict = result.get("at"), result.get("verdict")
@@ -109,7 +110,7 @@ class Findings:
         self.horizon.add(_remaining(claims, at), where)
 
     def outliers(self) -> list[tuple[str, str, int, list[str]]]:
-        """Return (property, value, number of documents, the first of them) for each rare value, the rarest first."""
+        """Return a tuple for each rare value: property, value, number of documents, first documents. The rarest value comes first."""
         found = [
             (counted.noun, value, count, counted.first[value])
             for counted in (self.reasons, self.clouds, self.regions, self.issuers, self.images)

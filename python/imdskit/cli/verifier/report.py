@@ -1,9 +1,9 @@
 """Turn the results of `imdskit verify --batch` into an HTML page.
 
-The page needs no other file and no script. It contains counts and, for rare values, the positions in the input. The only claims on it are
-the names of images.
+The page needs no other file and no script. It shows how many documents have each value, and it names the documents that have rare values. The
+only claims that it copies from documents are the names of images.
 
-Exit status: 0 success; 2 a mistake in the arguments, or RESULTS cannot be read or contains other lines."""
+Exit status: 0 success; 2 a mistake in the arguments, or RESULTS cannot be read, or a line of it is not a result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def gathered(path: str) -> Findings:
-    """Read the results at ``path``; ``-`` is standard input.
+    """Read the results in the file ``path``, or from standard input if ``path`` is ``-``.
 
     Raises:
         UsageError: the file cannot be read, or a line is not a result.

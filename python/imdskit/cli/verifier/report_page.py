@@ -1,6 +1,6 @@
 """The page of ``imdskit report``: one HTML file without scripts.
 
-Names come from the input and are escaped. Each bar has its number beside it, so no information depends on colour or length alone.
+Names come from the input, so they are escaped. Each bar has its number beside it, so readers need not compare colours or lengths.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from imdskit.cli.verifier.findings import Counted, Findings
 from imdskit.reasons import Reason
 
 BARS = 20
-"""Maximum number of bars in one section. A sentence summarizes the other values."""
+"""Maximum number of bars in one section. A sentence below the bars summarizes the remaining values."""
 OUTLIERS = 100
-"""Maximum number of rare values listed."""
+"""Maximum number of rare values that the page lists."""
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--bar:#2f6feb;--bad:#b93a22;--good:#1a7f4b;--paper:#fff}
 @media(prefers-color-scheme:dark){
@@ -115,12 +115,12 @@ def _documents(count: int) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return our own text as HTML. Text between backticks becomes code."""
+    """Return a text of this package as HTML. Text between backticks is shown as code. The text must not come from the input."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _share(count: int, total: int) -> str:
-    """Return ``count`` as a percentage of ``total``. Rounding never gives 0 % for some documents, or 100 % for fewer than all."""
+    """Return ``count`` as a percentage of ``total``. In spite of rounding, only ``count`` 0 gives 0 %, and only ``total`` gives 100 %."""
     if 0 < count < total / 2000:
         return "below 0.1 %"
     if total * 1999 / 2000 < count < total:

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     key.add_argument("name", metavar="NAME", help="name of the key")
     key.add_argument("--keys", metavar="FILE", required=True, help="key file; it is created if it does not exist")
     key.add_argument("--role", choices=ROLES, action="append", default=[], help="role of the key; by default client; may be repeated")
-    nonce_key.add_argument("name", metavar="FILE", help="the file to create")
+    nonce_key.add_argument("name", metavar="FILE", help="file to create")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -100,7 +100,7 @@ def _nonce_key(path: str) -> int:
 
 
 def _append(path: str, line: str) -> None:
-    """Append a line to a file. A new file is readable by its owner only."""
+    """Append a line to a file. If the file does not exist, create it, readable only by its owner."""
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -2,8 +2,8 @@
 
 `imdskit trust ACTION --help` describes one action.
 
-Exit status: 0 success, or nothing was missing; 1 a document is refused for another reason than a missing issuer; 2 a mistake in the
-arguments, a bundle that cannot be read or written, or a certificate that is unavailable or not acceptable."""
+Exit status: 0 success, or no certificate was missing; 1 a document was refused, but not because its issuer is unknown; 2 a mistake in the
+arguments, a bundle that cannot be read or written, or a certificate that cannot be fetched or is not acceptable."""
 
 from __future__ import annotations
 
@@ -43,9 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing, update = (actions.add_parser(name, help=about.partition("\n")[0], description=about) for name, about in _ACTIONS.items())
     listing.add_argument("--bundle", metavar="DIR", help="trust bundle to list instead of the bundled one")
-    update.add_argument("--bundle", metavar="DIR", help="symbolic link to a bundle; it is created if it does not exist")
-    update.add_argument("--document", metavar="FILE", action="append", default=[], help="document with an unknown issuer; may be repeated")
-    update.add_argument("--from", dest="source", metavar="PEM", action="append", default=[], help="file of certificates; may be repeated")
+    update.add_argument("--bundle", metavar="DIR", help="symbolic link to the bundle to update; it is created if it does not exist")
+    update.add_argument(
+        "--document", metavar="FILE", action="append", default=[], help="document whose issuer is to be added; may be repeated"
+    )
+    update.add_argument(
+        "--from", dest="source", metavar="PEM", action="append", default=[], help="file of certificates to add; may be repeated"
+    )
     for one in (listing, update):
         one.add_argument("--at", metavar="TIME", help="check as of this time: ISO 8601, UTC unless it has a zone; by default now")
         one.add_argument("--json", action="store_true", help="write everything as JSON")

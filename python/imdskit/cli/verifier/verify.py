@@ -2,7 +2,7 @@
 
 FILE contains the service's JSON, plain base64 or DER. No network is used, except with --fetch-intermediates.
 
-With --batch, FILE is a folder of documents, or has one document per line, and each result is a line of JSON (docs/cli.md).
+With --batch, FILE is a folder of documents, or a file with one document per line. Each result is then one line of JSON (docs/cli.md).
 
 Exit status: 0 accepted, the claims are on standard output; 1 refused, the reason and a hint are on standard error; 2 a mistake in the
 arguments, or a file that cannot be read."""
@@ -27,7 +27,9 @@ BACKENDS = ("auto", "python", "rust")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the document; - for standard input")
-    parser.add_argument("--cloud", metavar="NAME", help="accept this cloud only: " + ", ".join(cloud.name for cloud in clouds.CLOUDS))
+    parser.add_argument(
+        "--cloud", metavar="NAME", help="accept only documents of this cloud: " + ", ".join(cloud.name for cloud in clouds.CLOUDS)
+    )
     parser.add_argument(
         "--trust", metavar="PEM", action="append", help="trust these certificates instead of the bundled roots; may be repeated"
     )
@@ -38,23 +40,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="intermediate",
         metavar="PEM",
         action="append",
-        help="intermediate certificates; may be repeated",
+        help="file of intermediate certificates to use in addition to the bundled ones; may be repeated",
     )
-    parser.add_argument("--intermediates-cache", metavar="DIR", help="folder that caches fetched intermediates; nothing in it is trusted")
+    parser.add_argument(
+        "--intermediates-cache",
+        metavar="DIR",
+        help="folder that caches fetched intermediates; its certificates are verified like any other",
+    )
     parser.add_argument(
         "--fetch-intermediates",
         action="store_true",
-        help="fetch an unknown issuer from Microsoft's or DigiCert's servers (docs/intermediates.md)",
+        help="fetch the certificate of an unknown issuer from Microsoft's or DigiCert's servers (docs/intermediates.md)",
     )
     parser.add_argument(
         "--crl",
         metavar="FILE",
         action="append",
-        help="file of revocation lists, PEM or DER; if any is given, every authority needs one; may be repeated",
+        help="file of revocation lists, PEM or DER; may be repeated. With this option, every authority in the chain needs a list",
     )
     parser.add_argument("--at", metavar="TIME", help="verify as of this time: ISO 8601, UTC unless it has a zone; by default now")
     parser.add_argument("--nonce", metavar="N", help="nonce that the document must carry")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to use; both give the same verdicts")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to use; python and rust give the same verdicts")
     parser.add_argument(
         "--preset", choices=PRESETS, default="offline_audit", help="verification policy; by default offline_audit, which needs no nonce"
     )
@@ -63,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
         action="store_true",
-        help="verify every line of FILE, or every file of a folder, and write the results as NDJSON in the same order",
+        help="verify every line of FILE, or every file in the folder FILE; write one line of JSON for each, in the order of the input",
     )
     parser.add_argument("--output", metavar="RESULTS", help="with --batch: file for the results")
     parser.add_argument("--resume", action="store_true", help="with --output: continue an interrupted run")
@@ -80,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     trust = _trust(bundled, options.trust, options.intermediate, options.crl)
     cache = None if options.intermediates_cache is None else IntermediateCache(options.intermediates_cache)
     if cache is not None:
-        # Cached certificates are only hints. Those that the caller gives come first.
+        # The verifier tries intermediates in this order. Cached certificates come after those that the caller gives.
         trust = replace(trust, intermediates=(*trust.intermediates, *cache.load()))
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
@@ -113,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_batch(options: argparse.Namespace) -> None:
-    """Raise UsageError for options that have no effect together."""
+    """Raise UsageError if an option has no effect in combination with the others."""
     given = {"--output": options.output, "--resume": options.resume or None, "--threads": options.threads}
     for name in [] if options.batch else [name for name, value in given.items() if value is not None]:
         raise UsageError("bad-argument", f"{name} needs --batch.", location=name, hint="Give --batch too.")
@@ -130,7 +136,7 @@ def _check_batch(options: argparse.Namespace) -> None:
 
 
 def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
-    """Return the trust with the given anchors instead of its own, and with the given intermediates in addition to its own."""
+    """Return a copy of ``trust``. Given anchors replace the anchors of ``trust``, and given intermediates are added to its intermediates."""
     if anchors:
         found = tuple(der for path in anchors for der in _certificates(path))
         trust = replace(trust, anchors=found, origin=", ".join(anchors), date="")
@@ -139,14 +145,14 @@ def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | N
 
 
 def _crls(path: str) -> tuple[bytes, ...]:
-    """Return the revocation lists of a file. Errors name the file."""
+    """Return the revocation lists in a file. If one is unusable, the error names the file."""
     found = pem.crls(inputs.read(path, pem.MAX_CRL_BYTES), path)
     _check(replace(Trust.bundled(), crls=found), path)
     return found
 
 
 def _certificates(path: str) -> tuple[bytes, ...]:
-    """Return the certificates of a file. Errors name the file."""
+    """Return the certificates in a file. If one is unusable, the error names the file."""
     found = pem.certificates(inputs.read(path, pem.MAX_BYTES), path)
     _check(Trust(found), path)
     return found

@@ -1,7 +1,7 @@
-"""Responses as typed objects: a frozen dataclass for each object of each category, with the members of all api-versions.
+"""Responses as typed objects. Each object in a response has a frozen dataclass with the members of all api-versions.
 
-No value is converted: text stays text, so that the JSON that is written equals the JSON that was read. This package takes longer to import
-than the client, so the client does not import it.
+Values are not converted. For example, a number that the service sends as text stays text. A model therefore writes the same JSON that it was
+created from. This package takes longer to import than the client, so the client does not import it.
 """
 
 from imdskit.client.models.compute import (

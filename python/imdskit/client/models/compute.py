@@ -1,6 +1,6 @@
-"""``compute``, in every api-version. :data:`imdskit.versions.INSTANCE` has the first version of each member.
+"""Models of ``compute``, with the members of every api-version. :data:`imdskit.versions.INSTANCE` names the first version of each member.
 
-Numbers and booleans are text, as in the service's responses.
+Numbers and booleans are text, because the service sends them as text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PublicKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag(Model):
-    """Element of ``tagsList``. Unlike ``tags``, it is unambiguous if a tag contains ``;`` or ``:``."""
+    """Element of ``tagsList``. The member ``tags`` contains the same tags in one text, which is ambiguous if a tag contains ``;`` or ``:``."""
 
     name: str | None = None
     value: str | None = None
@@ -38,7 +38,7 @@ class Tag(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityProfile(Model):
-    """Security profile. ``encryption_at_host`` exists from 2021-11-01, ``security_type`` from 2021-12-13."""
+    """Security profile of the machine. ``encryption_at_host`` exists from 2021-11-01, ``security_type`` from 2021-12-13."""
 
     encryption_at_host: str | None = None
     secure_boot_enabled: str | None = None
@@ -74,7 +74,7 @@ class AdditionalCapabilities(Model):
 class Compute(Model):
     """Properties of the machine.
 
-    Existing programs read ``interconnect_group_id`` and ``interconnect_subgroup_id`` at api-version 2025-11-11.
+    ``interconnect_group_id`` and ``interconnect_subgroup_id`` are not documented. Existing programs read them with api-version 2025-11-11.
     """
 
     additional_capabilities: AdditionalCapabilities | None = None

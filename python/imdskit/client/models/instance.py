@@ -1,4 +1,7 @@
-"""``/metadata/instance``: the whole document, and ``network``. The preview 2017-03-01 has other names in ``network``."""
+"""Models of ``/metadata/instance``: the whole document, and its member ``network``.
+
+The preview is the api-version 2017-03-01. In that version, members of ``network`` have other names.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from imdskit.client.models.reader import Model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpAddress(Model):
-    """IP address of an interface. The preview calls its members ``ipaddress`` and ``publicip``."""
+    """IP address of an interface. In the preview, its members are called ``ipaddress`` and ``publicip``."""
 
     private_ip_address: str | None = None
     public_ip_address: str | None = None
@@ -38,7 +41,7 @@ class Subnet(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ipv4(Model):
-    """Addresses of an interface. ``ipaddress`` is the name of the list in the preview."""
+    """IPv4 addresses of an interface. In the preview, the list of addresses is called ``ipaddress``."""
 
     ip_address: tuple[IpAddress, ...] | None = None
     subnet: tuple[Subnet, ...] | None = None
@@ -47,7 +50,7 @@ class Ipv4(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ipv6(Model):
-    """Addresses of an interface. ``ipaddress`` is the name of the list in the preview; that its elements are objects is *inferred*."""
+    """IPv6 addresses of an interface. In the preview, the list of addresses is called ``ipaddress``. We *inferred* that its elements are objects."""
 
     ip_address: tuple[IpAddress, ...] | None = None
     ipaddress: tuple[IpAddress, ...] | None = None
@@ -57,8 +60,8 @@ class Ipv6(Model):
 class Interface(Model):
     """Network interface.
 
-    The MAC address has twelve hexadecimal digits without colons; the preview calls it ``mac``. Existing programs read
-    ``interface_compartment_id`` at api-version 2025-07-24."""
+    The MAC address has twelve hexadecimal digits without colons. In the preview, it is called ``mac``. ``interface_compartment_id`` is not
+    documented. Existing programs read it with api-version 2025-07-24."""
 
     NAMES: ClassVar[Mapping[str, str]] = {"interface_compartment_id": "interfaceCompartmentID"}
 
@@ -78,7 +81,7 @@ class Network(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedCompute(Model):
-    """``has_custom_data`` is a true JSON boolean."""
+    """Members of ``compute`` that ``extended=true`` adds. ``has_custom_data`` is a JSON boolean, not text."""
 
     has_custom_data: bool | None = None
     pps_type: str | None = None
@@ -86,7 +89,7 @@ class ExtendedCompute(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended(Model):
-    """Members that ``extended=true`` adds from 2021-08-01. Undocumented."""
+    """Undocumented members that the parameter ``extended=true`` adds to the response, from api-version 2021-08-01."""
 
     compute: ExtendedCompute | None = None
 

@@ -1,6 +1,6 @@
 """Conversion between parsed JSON and models, based on the fields of the dataclasses.
 
-The other modules of this package define the members.
+The other modules of this package define the dataclasses.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _JSON_TYPES = {str: "text", int: "a whole number", bool: "true or false", tuple:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """Base class of the models. A member that is absent or null is None. The service itself writes ``""`` for an empty member.
+    """Base class of the models. If a member of the JSON is absent or null, the attribute is None. The service sends ``""`` for an empty member.
 
     Attributes:
-        extra: members without a field, and members with the value null. Not part of the hash.
+        extra: members that have no field in the model, and members with the value null. The hash of a model ignores this attribute.
     """
 
     SPELLING: ClassVar[Spelling] = "camelCase"
-    """Spelling of the member names of this object."""
+    """Spelling of the member names in the JSON object."""
     NAMES: ClassVar[Mapping[str, str]] = {}
-    """Field -> name of the JSON member, for members whose names do not follow the spelling."""
+    """Mapping from a field to the name of its JSON member, for names that do not follow ``SPELLING``."""
 
     extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
@@ -43,7 +43,7 @@ class Model:
 
         Args:
             value: parsed JSON.
-            place: JSON pointer to the object (RFC 6901), for errors.
+            place: JSON pointer to the object (RFC 6901), which errors contain.
 
         Raises:
             ClientError: ``not-imds``: a member has an unexpected type. ``location`` is its JSON pointer.
@@ -62,7 +62,7 @@ class Model:
         return cls(**given, extra=extra)
 
     def to_json(self) -> dict[str, Json]:
-        """Return JSON that equals the JSON that was read."""
+        """Return the model as parsed JSON, equal to the JSON that it was created from."""
         written = {name: _written(getattr(self, member.field)) for name, member in members(type(self)).items()}
         return {**{name: item for name, item in written.items() if item is not None}, **self.extra}
 
@@ -72,7 +72,7 @@ class Member(NamedTuple):
 
     Attributes:
         field: name of the field.
-        kind: ``str``, ``int``, ``bool`` or a model; for an array, that of its elements.
+        kind: type of the member: ``str``, ``int``, ``bool`` or a model. For an array, it is the type of its elements.
         is_array: whether the member is an array.
     """
 
@@ -102,7 +102,7 @@ def _members(model: type[Model]) -> Mapping[str, Member]:
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
-    """Return T for ``T | None`` or ``tuple[T, ...] | None``, and whether it is an array."""
+    """Return the type T of an annotation ``T | None`` or ``tuple[T, ...] | None``, and whether the annotation is that of an array."""
     arguments = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
     (only,) = arguments
     if typing.get_origin(only) is tuple:
@@ -141,7 +141,8 @@ def _written(value: object) -> Json:
 
 
 def _wrong(kind: type, value: Json, location: str) -> ClientError:
-    """Return the error for a value that is not of type ``kind``. ``location`` needs no escapes (RFC 6901): its names are the service's."""
+    """Return the error for a value that is not of type ``kind``. ``location`` needs no JSON pointer escapes (RFC 6901), because the service's
+    member names contain neither ``~`` nor ``/``."""
     message = f"The response contains {type(value).__name__} where the service sends {_JSON_TYPES[kind]}."
     hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
     return ClientError(ClientCode.NOT_IMDS, message, location=location or "/", hint=hint)

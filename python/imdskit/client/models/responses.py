@@ -1,6 +1,6 @@
-"""Responses of the other categories: versions, attested documents, tokens, scheduled events and load balancers.
+"""Models of the responses of all other endpoints: versions, attested documents, tokens, scheduled events and load balancers.
 
-Source: IMDS documentation, the section of each; recorded responses.
+Source: the section about each endpoint in the IMDS documentation; recorded responses.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class ApiVersions(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedDocument(Model):
-    """Response of ``/metadata/attested/document``. ``signature`` is a DER message in base64.
+    """Response of ``/metadata/attested/document``. ``signature`` is a CMS SignedData in DER, encoded in base64.
 
-    The signature is not verified here; see :class:`imdskit.verify.Verifier`."""
+    The model does not verify the signature; :class:`imdskit.verify.Verifier` does."""
 
     encoding: str | None = None
     signature: str | None = None
@@ -56,8 +56,8 @@ class AttestedContent(Model):
 class Token(Model):
     """Response of ``/metadata/identity/oauth2/token``.
 
-    Times are decimal text: Unix seconds, or remaining seconds in ``expires_in`` and ``ext_expires_in``. ``repr`` does not show the
-    secret, but the result of :meth:`to_json` contains it."""
+    All times are decimal text. ``expires_in`` and ``ext_expires_in`` are numbers of remaining seconds, and the other times are Unix seconds.
+    ``repr`` does not show the secret token, but the result of :meth:`to_json` contains it."""
 
     SPELLING: ClassVar[Spelling] = "snake_case"
 
@@ -81,8 +81,8 @@ class Token(Model):
 class ScheduledEvent(Model):
     """Scheduled event.
 
-    ``description`` exists from 2019-04-01, ``event_source`` from 2019-08-01, and ``duration_in_seconds`` from 2020-07-01: -1 means
-    unknown, and 0 means no interruption. ``not_before`` is ``""`` once the event has started."""
+    ``description`` exists from 2019-04-01, ``event_source`` from 2019-08-01, and ``duration_in_seconds`` from 2020-07-01. A duration of -1 means
+    that it is unknown, and 0 means that there is no interruption. ``not_before`` is ``""`` for an event that has started."""
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
 
@@ -99,7 +99,7 @@ class ScheduledEvent(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvents(Model):
-    """Response of ``/metadata/scheduledevents``. ``document_incarnation`` grows with each change of the list."""
+    """Response of ``/metadata/scheduledevents``. The service increases ``document_incarnation`` whenever the list of events changes."""
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
 
@@ -109,7 +109,7 @@ class ScheduledEvents(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontendAddress(Model):
-    """Public address of a load balancer, with the private address of the machine."""
+    """Public address of a load balancer, and the private address of the machine behind it."""
 
     frontend_ip_address: str | None = None
     private_ip_address: str | None = None

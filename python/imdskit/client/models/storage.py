@@ -1,6 +1,6 @@
-"""``compute.storageProfile``: disks and image. Members exist from 2019-06-01 unless stated otherwise.
+"""Models of ``compute.storageProfile``: disks and image. Members exist from api-version 2019-06-01 unless stated otherwise.
 
-Sizes, numbers and booleans are text, as in the service's responses.
+Sizes, numbers and booleans are text, because the service sends them as text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Reference(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob(Model):
-    """Image or disk in a storage account. Only machines with unmanaged disks have one."""
+    """Image or disk in a storage account. Only machines with unmanaged disks have this object."""
 
     uri: str | None = None
 
@@ -38,7 +38,7 @@ class ManagedDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataDisk(Model):
-    """Data disk. The throttles, ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk`` exist from 2021-05-01."""
+    """Data disk. Five members exist from 2021-05-01: the two throttles, ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk``."""
 
     NAMES: ClassVar[Mapping[str, str]] = _SIZE
 
@@ -60,7 +60,7 @@ class DataDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReference(Model):
-    """Image of the machine. The ids of gallery images and ``exact_version`` exist from 2023-07-01."""
+    """Image that the machine was created from. The ids of gallery images and ``exact_version`` exist from 2023-07-01."""
 
     community_gallery_image_id: str | None = None
     exact_version: str | None = None
@@ -90,7 +90,7 @@ class KeyEncryptionKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptionSettings(Model):
-    """Encryption settings of the system disk. The keys exist from 2021-11-01."""
+    """Encryption settings of the operating system's disk. The members for the keys exist from 2021-11-01."""
 
     disk_encryption_key: DiskEncryptionKey | None = None
     enabled: str | None = None
@@ -99,7 +99,7 @@ class EncryptionSettings(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffDiskSettings(Model):
-    """Settings of an ephemeral disk, from 2019-08-01. ``option`` is ``Local`` for such a disk."""
+    """Settings of an ephemeral disk. They exist from 2019-08-01. For an ephemeral disk, ``option`` is ``Local``."""
 
     option: str | None = None
 
@@ -125,7 +125,7 @@ class OsDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceDisk(Model):
-    """Temporary disk, from 2021-02-01. ``size`` is in KiB."""
+    """Temporary disk of the machine. It exists from 2021-02-01. ``size`` is a number of KiB."""
 
     size: str | None = None
 
