@@ -4,7 +4,7 @@
 
 /// Limits on hostile input. All of them are inclusive.
 ///
-/// The type may gain members: start with [`Limits::default`] and assign the members that differ.
+/// Later versions may add members. Start with [`Limits::default`] and assign the members that you want to change.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -34,7 +34,7 @@ impl Default for Limits {
 
 /// The settings of a checker.
 ///
-/// The type may gain members: start with [`Setup::default`], which trusts nobody, and assign the members that differ.
+/// Later versions may add members. Start with [`Setup::default`], which trusts nobody, and assign the members that you want to change.
 ///
 /// ```
 /// use imdskit_core::contract::Setup;
@@ -51,7 +51,8 @@ pub struct Setup {
     pub anchors: Vec<Vec<u8>>,
     /// Certificates in DER that may help to build a path. They are not trusted.
     pub intermediates: Vec<Vec<u8>>,
-    /// Accepted signers as (label, domain). The signer's certificate must have the domain or a name below it. The verdict contains the label.
+    /// Accepted signers as (label, domain). The signer's certificate must contain the domain or a name below the domain. The verdict contains the
+    /// label.
     pub names: Vec<(String, String)>,
     /// Limits on hostile input.
     pub limits: Limits,
