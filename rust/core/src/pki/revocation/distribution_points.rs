@@ -73,7 +73,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum PointName {
     Full(Vec<GeneralName>),
-    /// nameRelativeToCRLIssuer, as the entries (at most one) that it adds to [`Name::key`].
+    /// nameRelativeToCRLIssuer. Contains the entries (at most one) that it adds to [`Name::key`].
     Relative(NameKey),
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct DistributionPoint {
 }
 
 impl Default for DistributionPoint {
-    /// Returns the point that every certificate has: the name of its issuer, for all reasons.
+    /// Returns the implicit distribution point of every certificate: the name of its issuer, for all reasons.
     fn default() -> Self {
         Self {
             name: None,
