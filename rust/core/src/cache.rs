@@ -173,8 +173,8 @@ pub(crate) struct Cut {
     pub(crate) signature: Range<usize>,
 }
 
-/// Returns the key of a template from the length of the message and its sample, the bytes before the signature. All messages of one signer that have the same length
-/// have the same key. The caller compares the whole template, so a collision only costs time.
+/// Returns the key of a template, which depends on the length of the message and on `sample`, the bytes before its signature. All messages of one signer that have
+/// the same length have the same key. The caller compares the whole template, so a collision only costs time.
 fn key_of(length: usize, sample: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(FACTOR);
@@ -401,7 +401,7 @@ mod tests {
     };
     use crate::samples;
 
-    /// Returns a signer whose certificate differs from the others in its last bytes, because real ones differ in their signatures.
+    /// Returns a signer whose certificate differs from all others in its last bytes, as real certificates do.
     fn signer(number: u32) -> Arc<Signer> {
         let mut certificate = samples::leaf("leaf", "issuer", 1);
         certificate.der = [&[7; 1500][..], &number.to_le_bytes(), &[0; 4]].concat().into();

@@ -1,4 +1,4 @@
-//! Verification from end to end: the order of the checks, and the use of the cache.
+//! The complete verification of a document: the order of the checks, and the use of the cache.
 //!
 //! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the processor supports it.
 

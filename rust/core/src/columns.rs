@@ -42,7 +42,7 @@ pub struct Signer {
     pub chain: Vec<Vec<u8>>,
 }
 
-/// The verdicts of one or more batches.
+/// The verdicts of one or more batches, with one row per document.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     /// Number of rows.

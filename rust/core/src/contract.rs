@@ -56,7 +56,7 @@ pub struct Setup {
     pub names: Vec<(String, String)>,
     /// Limits on hostile input.
     pub limits: Limits,
-    /// Number of seconds by which the clocks of signer and verifier may differ. The default is 120.
+    /// Maximum difference in seconds between the clocks of signer and verifier. The default is 120.
     pub skew: i64,
     /// Maximum number of seconds since `createdOn`. `None`, the default, allows any age.
     pub max_age: Option<i64>,
@@ -74,7 +74,7 @@ pub struct Setup {
     pub min_rsa_bits: u32,
     /// Certificate revocation lists in DER.
     pub crls: Vec<Vec<u8>>,
-    /// Whether to refuse a certificate for which there is no usable list. It has an effect only if `crls` is not empty.
+    /// Whether to refuse a certificate for which there is no usable list. This setting has an effect only if `crls` is not empty.
     pub require_crl: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Verification of attested data documents of the Azure Instance Metadata Service.
 //!
 //! An attested data document is a signed statement about a virtual machine, in the form of a CMS message (RFC 5652). A [`checker::Checker`] decides whether
-//! such a document is genuine: it verifies the signature, builds and validates a certification path to a trusted root (RFC 5280), compares the names in the
-//! signer's certificate with the domains of the Azure clouds, and checks the claims. Nothing is fetched from the network.
+//! such a document is genuine. It verifies the signature, and builds and validates a certification path to a trusted root (RFC 5280). It compares the names
+//! in the signer's certificate with the domains of the Azure clouds, and checks the claims. It fetches nothing from the network.
 //!
 //! ```
 //! use imdskit_core::checker::Checker;

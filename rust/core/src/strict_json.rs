@@ -178,7 +178,7 @@ fn escape(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     Ok((character, at + 2))
 }
 
-/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after it.
+/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after its escapes.
 fn character(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     let first = unit(octets, at)?;
     let (units, end) = if matches!(first, 0xD800..=0xDBFF) && octets[at + 6..].starts_with(b"\\u") {
@@ -213,7 +213,7 @@ const HIGH: u64 = ONES << 7;
 
 /// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. Only the lowest mark is exact.
 const fn stops(word: u64) -> u64 {
-    // The XOR exchanges the quotation mark (0x22) and the blank (0x20), so that the former is below 0x21, like control characters, and the latter is not.
+    // The XOR exchanges the quotation mark (0x22) and the blank (0x20). Then only quotation marks and control characters are below 0x21.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * 0x5C)).wrapping_sub(ONES);
     (low | backslash) & !word & HIGH

@@ -185,7 +185,7 @@ fn vectors(rows: &Rows) -> [Vector; BLOCK] {
 }
 
 /// Adds the product of one block and several others to `columns`. Each column stays in a register from its first product to its last. With indices
-/// modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other one, and `high[i + j]` is the next column.
+/// modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other block, and `high[i + j]` is the next column.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {

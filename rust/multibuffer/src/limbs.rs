@@ -358,8 +358,8 @@ impl<const NB: usize> Modulus<NB> {
         self.by_block.get_or_init(|| Fold::new(&self.n, BLOCK))
     }
 
-    /// Returns the constants of the comparison. They are computed on first use, which takes as long as one verification, because most keys of
-    /// authorities verify a single signature.
+    /// Returns the constants of the comparison. They are computed on first use, because most keys of authorities verify a single signature. The computation
+    /// takes as long as one verification.
     pub(crate) fn comparison(&self, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> &Comparison<NB> {
         self.comparison
             .get_or_init(|| Box::new(Comparison::new(self, |a, b| multiply(a, b, self))))
@@ -370,9 +370,9 @@ impl<const NB: usize> Modulus<NB> {
         self.used.set(()).is_err()
     }
 
-    /// Computes R² modulo n. It starts with 2^size - n, which is 2^size modulo n. Shifts turn it into R, and then into R 2^d, the Montgomery form of
-    /// 2^d. Squarings turn that into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. More squarings need fewer shifts; three
-    /// squarings are fastest, or nearly so, for every length.
+    /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then into R 2^d, the
+    /// Montgomery form of 2^d. Squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. More squarings need fewer
+    /// shifts; three squarings are fastest, or nearly so, for every length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;

@@ -112,8 +112,8 @@ fn verifies_signatures_at_the_edges_of_the_range() {
     }
 }
 
-/// The largest prime of each length. Every number has a root modulo a prime, which Fermat's theorem gives, so the test can compute a signature for
-/// any block.
+/// The largest prime of each length. Modulo a prime, Fermat's theorem gives a root of every number, so the test can compute a signature for any
+/// block.
 const PRIMES: [(usize, u32); 3] = [(2048, 1_942_289), (3072, 1_103_717), (4096, 2_549)];
 
 /// Tests blocks with the padding of PKCS #1 whose lowest bytes have extreme values, and blocks that differ slightly from them.

@@ -175,7 +175,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Returns a reader over a range of the same buffer, as a member of the element that this reader walks.
+    /// Returns a reader over a range of this buffer. `field` names the range as a member of the element that this reader walks.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
         Self {
             data: self.data,

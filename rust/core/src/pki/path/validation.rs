@@ -138,8 +138,8 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
     check_issuing(certificate, index, inputs)
 }
 
-/// Checks a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
-/// authorities (6.1.4 (l), (m)).
+/// Checks a path as a whole: its names (6.1.3 (b) and (c), 6.1.4 (g)), its policies (6.1.3 (d) to (f), 6.1.4 (a), (b) and (h) to (j), 6.1.5), and the
+/// number of authorities on it (6.1.4 (l) and (m)).
 pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &mut Budget) -> Result {
     let [signer, above @ ..] = path else {
         return Ok(());

@@ -62,7 +62,7 @@ impl Reasons {
     }
 }
 
-/// A value that is the same for equal general names: [`Name::key`] for a directoryName, or else the kind and the octets.
+/// A key that is the same for equal general names. For a directoryName it is [`Name::key`]. For other names it consists of the kind and the octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Directory(NameKey),

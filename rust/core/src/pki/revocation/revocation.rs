@@ -160,7 +160,7 @@ pub(crate) trait Authorities<'a> {
     fn budget(&mut self) -> &mut Budget;
     /// Returns the verdicts on the signatures of lists that the search has verified so far.
     fn signatures(&mut self) -> &mut Signatures<'a>;
-    /// Returns the certificates with this subject. One of them may have issued a list, in addition to those on the path.
+    /// Returns the available certificates with this subject. A list may have been issued by one of them instead of a certificate on the path.
     fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
     /// Returns whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
     fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;

@@ -35,7 +35,8 @@ pub(crate) fn uses_kernels() -> bool {
     KERNELS.load(Ordering::Relaxed) && kernels::available()
 }
 
-/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every such key.
+/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every id-RSASSA-PSS
+/// key.
 #[derive(Debug)]
 pub(crate) struct RsaPublicKey {
     /// Big-endian, without leading zeros.
