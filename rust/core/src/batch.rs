@@ -27,8 +27,7 @@ impl<'a> From<&'a Times> for At<'a> {
 }
 
 /// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a [`Signed`]
-/// without verifying its signature a second time. No other public function skips the signature. `D` must return the same bytes on every call of
-/// `as_ref`.
+/// without verifying its signature a second time. Only a batch can do this. `D` must return the same bytes on every call of `as_ref`.
 ///
 /// ```compile_fail,E0624
 /// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {

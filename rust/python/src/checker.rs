@@ -104,7 +104,7 @@ fn number_of(threads: Option<usize>) -> PyResult<NonZeroUsize> {
     }
 }
 
-/// Returns the number of processors. The number is determined only once, because the system call takes as long as verifying ten documents.
+/// Returns the number of processors. The number is determined only once, because determining it takes as long as verifying ten documents.
 fn processors() -> NonZeroUsize {
     static PROCESSORS: OnceLock<NonZeroUsize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
