@@ -1,4 +1,4 @@
-//! Times of the hot paths: `cargo bench -p imdskit-core`. The documents are accepted ones from `tests/vectors/attested`.
+//! Benchmarks of the performance-critical functions: `cargo bench -p imdskit-core`. They use the valid documents of `tests/vectors/attested`.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a bench
 
@@ -49,7 +49,7 @@ fn vectors() -> (Setup, i64, Vec<u8>) {
     (setup, lines[0]["at"].as_i64().unwrap(), decode(&case.unwrap()["document"]))
 }
 
-/// Verifies one document, with the kernels and without.
+/// Verifies one document, once with the AVX-512 kernels and once without them.
 #[divan::bench(args = [true, false])]
 fn one_document(bencher: divan::Bencher<'_, '_>, kernels: bool) {
     imdskit_core::use_kernels(kernels);

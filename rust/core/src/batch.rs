@@ -8,7 +8,7 @@ use crate::forks::ForkAware;
 use crate::reasons::Refusal;
 use crate::verdicts::{At, Verdicts};
 
-/// The times at which validity is judged, in Unix seconds. See [`At`].
+/// The time of the check in Unix seconds, for all documents or for each one. [`At`] is the same type with borrowed times.
 #[derive(Clone, Debug)]
 pub enum Times {
     /// One time for all documents.
@@ -26,8 +26,8 @@ impl<'a> From<&'a Times> for At<'a> {
     }
 }
 
-/// Documents and their verdicts. Neither can be replaced, so [`Batch::get`] can turn an accepted document into a [`Signed`] without verifying its
-/// signature a second time. Nothing else can do that. `D` must return the same bytes on every call of `as_ref`.
+/// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a [`Signed`]
+/// without verifying its signature a second time. Only a batch can do this. `D` must return the same bytes on every call of `as_ref`.
 ///
 /// ```compile_fail,E0624
 /// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {
@@ -77,7 +77,7 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
         &self.verdicts
     }
 
-    /// Returns the result of [`Checker::check`] for the document at `index`, or `None` beyond the last document.
+    /// Returns the result of [`Checker::check`] for the document at `index`, or `None` if there is no such document.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Result<Signed, Refusal>> {
         Some(match self.verdicts.get(index)? {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadArgument;
 
-/// The level of the bucket and the time of the last update. The level counts fractions of a token: `per_ns` of them are one token.
+/// The level of the bucket and the time of the last update. The unit of the level is a fraction of a token: `per_ns` units are one token.
 #[derive(Debug)]
 struct State {
     level: u64,
@@ -48,7 +48,7 @@ impl Bucket {
         })
     }
 
-    /// Takes one token at `now_ns`, a reading of a clock of the caller's choice in nanoseconds. Returns 0 if there was a token. Otherwise takes
+    /// Takes one token at the time `now_ns`, in nanoseconds. The caller may choose any clock. Returns 0 if a token was available. Otherwise takes
     /// nothing and returns the number of nanoseconds until the next token.
     pub fn take(&self, now_ns: i64) -> u64 {
         // Each assignment leaves the two numbers valid, so a panic in another thread cannot have left the state half written.

@@ -1,8 +1,9 @@
-//! The cache that a checker keeps between documents: signers with their certification paths, and message templates. Readers never wait.
+//! The cache that a checker keeps between documents: signers with their certification paths, and message templates. Reading the cache never waits for a lock.
 //!
-//! A message template is an accepted message. The parser never looks inside the OCTET STRINGs that hold the content and the signature, so a message
-//! that equals a template everywhere else parses identically. The checker does not have to decode the equal parts from base64 either: strict base64
-//! has one encoding of each byte string, so equal text means equal bytes. Decisions 0014 and 0046 explain what that saves and what bounds the cache.
+//! A message template is an accepted message with which the checker compares later messages. The parser never looks inside the OCTET STRINGs that hold the content
+//! and the signature, so a message that equals a template everywhere else parses identically. The checker does not have to decode the equal parts from base64
+//! either: strict base64 has one encoding of each byte string, so equal text means equal bytes. Decisions 0014 and 0046 explain how much work this saves and how the
+//! size of the cache is limited.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -16,34 +17,35 @@ use crate::pki::signatures::signature::Scheme;
 use crate::pki::x509::certificate::Certificate;
 use crate::reasons::Refusal;
 
-/// Maximum number of cached signers, and of cached paths of one signer. A region uses one signer for weeks.
+/// Maximum number of cached signers. One signer may also have at most this many cached paths. An Azure region uses one signer for weeks.
 const MAX_SIGNERS: usize = 256;
 
-/// Maximum size in bytes of all message templates, and of the templates of one signer. A template of a typical document takes 7 kB.
+/// Maximum total size of all message templates in bytes. The next constant limits the templates of one signer. A typical template takes 7 kB.
 pub(crate) const MAX_TEMPLATE_BYTES: usize = 16 << 20;
 pub(crate) const MAX_TEMPLATE_BYTES_PER_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
 
-/// Maximum number of different signature sizes among the templates. Each size costs a lookup. RSA and ECDSA with the usual key sizes have about
-/// twelve.
+/// Maximum number of different signature sizes among the templates. Each size costs one lookup per message. RSA and ECDSA signatures with the usual key sizes have
+/// about twelve different sizes.
 const MAX_SIGNATURE_SIZES: usize = 16;
 
-/// Number of bytes before the signature that take part in the key of a template. They contain the serial number of the signer's certificate, even if
-/// the parameters of RSASSA-PSS follow it.
+/// Number of bytes before the signature from which the key of a template is computed. They always contain the serial number of the signer's certificate, even if
+/// long RSASSA-PSS parameters follow it.
 const SAMPLE: usize = 128;
 
 /// A certification path, from the signer to the anchor.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
-/// The time of a check, reduced to what a path depends on. The starts and ends of all configured validity periods divide time into intervals.
-/// A moment is the number of the interval, and whether the signer is valid in it. Within an interval, no configured certificate or list becomes valid or expires.
+/// The aspects of the time of a check that decide whether a path is valid. The starts and ends of all configured validity periods divide time into intervals. A
+/// moment consists of the number of the interval and whether the signer is valid at the time of the check. Within an interval, no configured certificate or list
+/// becomes valid or expires.
 pub(crate) type Moment = (usize, bool);
 
-/// A signer and the results of earlier checks of it.
+/// A signer and the results of earlier checks of its certificate.
 #[derive(Debug)]
 pub(crate) struct Signer {
     pub(crate) certificate: Arc<Certificate>,
     paths: ArcSwap<Vec<(Moment, Chain)>>,
-    /// The accepted name of the certificate, or the refusal if it has none.
+    /// The accepted name of the certificate, or the refusal if it has no accepted name.
     pub(crate) identity: OnceLock<Result<Identity, Refusal>>,
 }
 
@@ -63,7 +65,7 @@ impl Signer {
         }
     }
 
-    /// Returns the path that was found for this moment.
+    /// Returns the cached path for this moment.
     pub(crate) fn path(&self, moment: Moment) -> Option<Chain> {
         self.paths
             .load()
@@ -86,7 +88,7 @@ impl Signer {
     }
 }
 
-/// An accepted message that has no signed attributes and no certificate except the signer's. The message ends with the signature.
+/// A message template. The message was accepted, has no signed attributes, contains no certificate except the signer's, and ends with the signature.
 #[derive(Debug)]
 pub(crate) struct Template {
     message: Box<[u8]>,
@@ -121,13 +123,13 @@ impl Template {
         size_of::<Self>() + self.message.len() + self.text.len()
     }
 
-    /// Returns whether another message of the same length differs from the template in content and signature alone.
+    /// Returns whether another message of the same length differs from the template only in its content and signature.
     fn fits(&self, message: &[u8]) -> bool {
         let same = |range: Range<usize>| message[range.clone()] == self.message[range];
         message.len() == self.message.len() && same(self.content.end..self.signature.start) && same(0..self.content.start)
     }
 
-    /// Returns the content and signature of a message in base64 if everything else in it equals the template.
+    /// Compares a message in base64 with the template. Returns its content and signature if everything else in it equals the template.
     fn cut(&self, text: &[u8]) -> Option<Cut> {
         let [content, signature] = [&self.content, &self.signature].map(groups);
         let same = |range: Range<usize>| text[range.clone()] == self.text[range];
@@ -144,8 +146,8 @@ impl Template {
         Some(Cut { bytes, content, signature })
     }
 
-    /// Decodes the base64 groups that contain `range`, appends them to `bytes`, and returns the new position of the range. Returns `None` if the
-    /// bytes around the range differ from the template's.
+    /// Decodes the base64 groups that contain `range` and appends them to `bytes`. Returns the position of the range in `bytes`, or `None` if the other bytes in
+    /// these groups differ from the template's.
     fn decode(&self, text: &[u8], range: &Range<usize>, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
         let start = bytes.len();
         STANDARD.decode_append(text, bytes).ok()?;
@@ -163,7 +165,7 @@ fn groups(range: &Range<usize>) -> Range<usize> {
     range.start / 3..range.end.div_ceil(3)
 }
 
-/// Parts of a message, with a few bytes around them.
+/// The content and the signature of a message, with a few bytes around each of them.
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) bytes: Vec<u8>,
@@ -171,8 +173,8 @@ pub(crate) struct Cut {
     pub(crate) signature: Range<usize>,
 }
 
-/// Returns the key of a template from the length of the message and its sample, the bytes before the signature. Messages of one length and one signer
-/// have the same key. The caller compares the whole template, so a collision only costs time.
+/// Returns the key of a template, which depends on the length of the message and on `sample`, the bytes before its signature. All messages of one signer that have
+/// the same length have the same key. The caller compares the whole template, so a collision only costs time.
 fn key_of(length: usize, sample: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(FACTOR);
@@ -202,12 +204,12 @@ fn key_of_text(text: &[u8], signature_size: usize) -> Option<u64> {
     Some(key_of(length, &bytes[start - 3 * groups.start..][..end - start]))
 }
 
-/// The caches of one checker. The oldest entries are evicted first.
+/// The caches of one checker. When a cache is full, it evicts its oldest entries.
 #[derive(Debug)]
 pub(crate) struct Cache {
     signers: Table<Signer>,
     templates: Table<Template>,
-    /// The signature sizes of the templates in the order of arrival, followed by zeros.
+    /// The signature sizes of the templates, in the order in which they were added. Unused elements are zero.
     signature_sizes: [AtomicUsize; MAX_SIGNATURE_SIZES],
 }
 
@@ -221,7 +223,7 @@ impl Default for Cache {
     }
 }
 
-/// Returns the key of a signer. The end of a certificate is the end of a signature, which is as good as a hash.
+/// Returns the key of a signer: the last bytes of its certificate. A certificate ends with a signature, so these bytes are as good as a hash.
 fn key_of_signer(der: &[u8]) -> Option<u64> {
     der.last_chunk().map(|tail| u64::from_le_bytes(*tail))
 }
@@ -274,8 +276,7 @@ impl Cache {
         }
     }
 
-    /// Adds a path of a signer. The caller must pass valid paths only, of signers whose messages had no other certificate and that have an accepted
-    /// name.
+    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must have contained no other certificate.
     pub(crate) fn add_path(&self, signer: &Arc<Signer>, moment: Moment, chain: &Chain) {
         let Some(key) = key_of_signer(&signer.certificate.der) else {
             return;
@@ -296,18 +297,18 @@ const SHARDS: usize = 16;
 
 type Shard<V> = ArcSwap<Vec<(u64, Arc<V>)>>;
 
-/// A hash table of bounded size. A writer replaces one shard as a whole, so readers never wait, and a write does not copy the whole table.
+/// A hash table of bounded size, split into shards. A writer replaces one whole shard. So readers never wait, and a write copies only one shard.
 #[derive(Debug)]
 struct Table<V> {
     shards: [Shard<V>; SHARDS],
     capacity: usize,
-    /// Maximum size of the entries of one owner, so that no owner can evict all entries of the others.
+    /// Maximum total size of the entries of one owner, so that no owner can evict all entries of the others.
     share: usize,
-    /// The order of arrival. Its lock serializes all writes.
+    /// The entries in the order in which they were added. The lock of this queue serializes all writes.
     queue: Mutex<Queue<V>>,
 }
 
-/// The entries of a table in the order of arrival, with sums of their sizes.
+/// The entries of a table in the order in which they were added, with sums of their sizes.
 #[derive(Debug)]
 struct Queue<V> {
     entries: VecDeque<Entry<V>>,
@@ -347,7 +348,7 @@ impl<V> Table<V> {
         shard.iter().filter(|(other, _)| *other == key).find_map(|(_, value)| pick(value))
     }
 
-    /// Adds a value unless the table has the `same` one. Returns the value that the table has afterwards.
+    /// Adds a value unless `same` finds an equal one in the table. Returns the value that is in the table afterwards.
     fn insert(&self, key: u64, owner: u64, size: usize, value: Arc<V>, same: impl Fn(&V, &V) -> bool) -> Arc<V> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.find(key, |known| same(known, &value).then(|| Arc::clone(known))) {
@@ -400,7 +401,7 @@ mod tests {
     };
     use crate::samples;
 
-    /// Returns a signer whose certificate differs from the others in its last bytes, because real ones differ in their signatures.
+    /// Returns a signer whose certificate differs from all others in its last bytes, as real certificates do.
     fn signer(number: u32) -> Arc<Signer> {
         let mut certificate = samples::leaf("leaf", "issuer", 1);
         certificate.der = [&[7; 1500][..], &number.to_le_bytes(), &[0; 4]].concat().into();

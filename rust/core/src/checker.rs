@@ -1,6 +1,6 @@
-//! Verification from end to end: the order of the checks, and the use of the cache.
+//! The complete verification of a document: the order of the checks, and the use of the cache.
 //!
-//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and computes signatures side by side if the processor can.
+//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the processor supports it.
 
 // Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at once:
 // `Checker::open` makes the checks before the signature, `Opened::check_signature` verifies it, and `Checker::conclude` makes the checks after it.
@@ -57,15 +57,15 @@ pub struct Checker {
 /// A document that has passed all checks before the signature.
 #[derive(Debug)]
 pub(crate) struct Opened<'d> {
-    /// The message, or the parts of it that contain content and signature.
+    /// The whole message, or only the parts that contain its content and its signature.
     bytes: Cow<'d, [u8]>,
     content: Range<usize>,
     signature: Range<usize>,
-    /// DER of the signed attributes. Without them, the signature is over the content.
+    /// DER of the signed attributes. If there are none, the signature is over the content.
     attributes: Option<Vec<u8>>,
     scheme: Option<Scheme>,
     signer: Arc<Signer>,
-    /// Certificates of the message, if it has others than the signer's.
+    /// Certificates of the message, if it contains any besides the signer's.
     certificates: Option<Vec<Arc<Certificate>>>,
     /// Whether the message was decoded with a template.
     from_template: bool,
@@ -91,7 +91,7 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// Returns the signed bytes, exactly as they were digested.
+    /// Returns the signed bytes exactly as they were hashed.
     #[must_use]
     pub fn content(&self) -> &[u8] {
         &self.bytes[self.content.clone()]
@@ -158,8 +158,8 @@ impl Checker {
         &self.setup
     }
 
-    /// Returns the result of `check` for a document that `check` has accepted for the same `at`, without verifying the signature again. Only
-    /// [`crate::batch::Batch`] may call it, because it keeps the verified bytes.
+    /// Returns the result of `check` for a document that `check` has accepted for the same `at`, without verifying the signature again. Only [`crate::batch::Batch`]
+    /// may call it, because a batch keeps the verified bytes.
     pub(crate) fn recall(&self, document: &[u8], at: i64) -> Result<Signed, Refusal> {
         self.signed(self.open(document)?, at, None)
     }
@@ -297,11 +297,11 @@ impl Checker {
         Ok((chain, identity, claims))
     }
 
-    /// Returns the path of a signer, from the cache if possible. For a new path, also returns the moment for which the caller may cache it.
+    /// Returns the path of a signer, from the cache if possible. For a path that is not from the cache, also returns the moment for which the caller may cache it.
     ///
-    /// A path depends on the available certificates and lists and on which of them are valid at `at`. The latter does not change between two
-    /// neighbouring ends of validity periods, so the key of the cache is the signer and the interval that contains `at`. Only valid paths are cached,
-    /// and only for messages without other certificates than the signer's. Genuine messages have none.
+    /// The path depends on which certificates and lists are available, and on which of them are valid at `at`. Their validity changes only when a validity period
+    /// starts or ends, so the key of the cache is the signer and the moment of `at`. Only valid paths are cached, and only for messages that contain no certificate
+    /// except the signer's. Genuine messages contain no other.
     fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<(Chain, Option<Moment>), Refusal> {
         let signer = &opened.signer.certificate;
         if !self.setup.check_chain {
@@ -350,7 +350,7 @@ impl Checker {
         Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
     }
 
-    /// Parses a certificate in a message, unless it belongs to a cached signer. Stores the last such signer in `cached`.
+    /// Parses a certificate of a message. If the certificate is that of a cached signer, does not parse it again and stores the signer in `cached`.
     fn read_certificate(
         &self,
         der: &[u8],
@@ -383,8 +383,8 @@ impl<'d> Opened<'d> {
         }
     }
 
-    /// Returns whether the message becomes a template once it is accepted. Nothing may follow the signature: anyone can add unsigned attributes to a
-    /// message, and could fill the cache with variants of it.
+    /// Returns whether the message becomes a template once it is accepted. It must end with the signature. Otherwise anyone could add unsigned attributes to an
+    /// accepted message and fill the cache with its variants.
     pub(crate) fn makes_template(&self) -> bool {
         !self.from_template && self.attributes.is_none() && self.certificates.is_none() && self.signature.end == self.bytes.len()
     }
@@ -394,7 +394,7 @@ impl<'d> Opened<'d> {
         cache::key_of_message(&self.bytes, self.signature.len())
     }
 
-    /// Returns the data that the signature must be over.
+    /// Returns the data that the signer must have signed.
     fn message(&self) -> &[u8] {
         self.attributes.as_deref().unwrap_or(&self.bytes[self.content.clone()])
     }
@@ -407,7 +407,7 @@ impl<'d> Opened<'d> {
 }
 
 impl Opened<'_> {
-    /// Verifies many signatures: those that the kernels support side by side, the others one after another.
+    /// Verifies many signatures. The AVX-512 kernels verify up to eight of those that they support at a time. The others are verified one by one.
     pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
         let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
         let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];
@@ -483,7 +483,8 @@ fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
     crls.iter().enumerate().map(parse).collect()
 }
 
-/// Returns the Unix seconds at which the validity of some certificate or list starts or ends. notAfter and nextUpdate are inclusive.
+/// Returns the Unix seconds at which the validity of some certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their boundary is one second
+/// later.
 fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls: &[CertificateList]) -> Vec<i64> {
     let mut ends: Vec<i64> = certificates
         .flat_map(|certificate| [certificate.not_before, certificate.not_after + 1])

@@ -1,6 +1,6 @@
 //! The signed content of a document: the claims about the machine, their validity in time, and the nonce.
 //!
-//! A text borrows from the content unless it has escapes.
+//! Each text of the claims borrows from the content, unless the JSON string contains escapes.
 
 // Python counterpart: `backends/python/claims.py`.
 
@@ -11,8 +11,8 @@ use crate::contract::Setup;
 use crate::reasons::{Reason, Refusal};
 use crate::strict_json::{self, View};
 
-/// The claims of a document, with texts of type `T`. A member is `None` if the document does not have it, which depends on its api-version. Times are
-/// Unix seconds.
+/// The claims of a document, with texts of type `T`. A member is `None` if the document does not contain it; the api-version decides which members a
+/// document contains. Times are Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims<T> {
@@ -93,7 +93,8 @@ pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'
     Ok(claims)
 }
 
-/// Checks that `at` lies between `createdOn` and `expiresOn`, with a tolerance of the skew, and that the document is not older than the setup allows.
+/// Checks that `at` lies between `createdOn` and `expiresOn`, give or take `Setup::skew`. Also checks that the document is not older than
+/// `Setup::max_age`.
 pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup) -> Result<(), Refusal> {
     let (created, expires) = (claims.created_on, claims.expires_on);
     if at < created.saturating_sub(setup.skew) {

@@ -42,7 +42,7 @@ pub struct Signer {
     pub chain: Vec<Vec<u8>>,
 }
 
-/// The verdicts of one or more batches.
+/// The verdicts of one or more batches, with one row per document.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     /// Number of rows.
@@ -55,7 +55,7 @@ pub struct Columns {
     pub signer: Vec<u8>,
     /// `createdOn` in Unix seconds, as a 64-bit integer per row. It is 0 for refused documents.
     pub created_on: Vec<u8>,
-    /// `expiresOn`, in the same form.
+    /// `expiresOn`, in the same form as `created_on`.
     pub expires_on: Vec<u8>,
     /// The text columns, in the order of [`TEXTS`].
     pub texts: [Texts; TEXTS.len()],

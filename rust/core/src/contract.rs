@@ -4,7 +4,7 @@
 
 /// Limits on hostile input. All of them are inclusive.
 ///
-/// The type may gain members: start with [`Limits::default`] and assign the members that differ.
+/// Later versions may add members. Start with [`Limits::default`] and assign the members that you want to change.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -34,7 +34,7 @@ impl Default for Limits {
 
 /// The settings of a checker.
 ///
-/// The type may gain members: start with [`Setup::default`], which trusts nobody, and assign the members that differ.
+/// Later versions may add members. Start with [`Setup::default`], which trusts nobody, and assign the members that you want to change.
 ///
 /// ```
 /// use imdskit_core::contract::Setup;
@@ -51,11 +51,12 @@ pub struct Setup {
     pub anchors: Vec<Vec<u8>>,
     /// Certificates in DER that may help to build a path. They are not trusted.
     pub intermediates: Vec<Vec<u8>>,
-    /// Accepted signers as (label, domain). The signer's certificate must have the domain or a name below it. The verdict contains the label.
+    /// Accepted signers as (label, domain). The signer's certificate must contain the domain or a name below the domain. The verdict contains the
+    /// label.
     pub names: Vec<(String, String)>,
     /// Limits on hostile input.
     pub limits: Limits,
-    /// Number of seconds by which the clocks of signer and verifier may differ. The default is 120.
+    /// Maximum difference in seconds between the clocks of signer and verifier. The default is 120.
     pub skew: i64,
     /// Maximum number of seconds since `createdOn`. `None`, the default, allows any age.
     pub max_age: Option<i64>,
@@ -73,7 +74,7 @@ pub struct Setup {
     pub min_rsa_bits: u32,
     /// Certificate revocation lists in DER.
     pub crls: Vec<Vec<u8>>,
-    /// Whether to refuse a certificate for which there is no usable list. It has an effect only if `crls` is not empty.
+    /// Whether to refuse a certificate for which there is no usable list. This setting has an effect only if `crls` is not empty.
     pub require_crl: bool,
 }
 

@@ -1,4 +1,4 @@
-//! An indexed JSON document. Any node of it can be rendered as JSON or as text, in the formats of the metadata service.
+//! An indexed JSON document. Each of its nodes can be rendered as JSON or as text, in the formats of the metadata service.
 //!
 //! [`Document::new`] reads the document once, validates it completely, and records where each node is. [`Document::select`] renders one node.
 
@@ -129,7 +129,7 @@ impl Document {
         let bytes = self.text.as_bytes();
         let end = json.len() + range.len();
         match bytes[range.start..].first_chunk::<WIDE>() {
-            // Copying a fixed number of bytes is faster than copying exactly the few that are needed.
+            // Copying a fixed number of bytes is faster than copying a variable number, even if more bytes than needed are copied.
             Some(more) if range.len() < WIDE => {
                 json.extend_from_slice(more);
                 json[end] = then;
@@ -193,7 +193,7 @@ fn quote(text: &str, json: &mut Vec<u8>) {
     json.push(b'"');
 }
 
-/// Ends a container. The end replaces the comma after the last child, if there is one.
+/// Appends the two bytes of `end`, which end a container. They replace the comma after the last child, if the container has children.
 fn close(json: &mut Vec<u8>, end: [u8; 2]) {
     if json.last() == Some(&b',') {
         json.pop();

@@ -22,13 +22,13 @@ pub(crate) enum Payload<'d> {
     Der(&'d [u8]),
     Base64 {
         text: Cow<'d, [u8]>,
-        /// The member that contains the text, for errors.
+        /// The JSON member that contains the message. Errors report it as their location.
         location: &'static str,
     },
 }
 
-/// Returns the message inside `document`. DER begins with 0x30, which is also the digit 0. The base64 of a message never begins with that digit, and
-/// the second byte of a DER message is never a base64 character.
+/// Returns the message inside `document`. DER begins with the byte 0x30, which is also the character `0`. The base64 of a message never begins with
+/// that character, and the second byte of a DER message is never a base64 character.
 pub(crate) fn open<'d>(document: &'d [u8], limits: &Limits) -> Result<Payload<'d>, Refusal> {
     if document.len() > limits.document_bytes {
         let detail = format!("{} bytes, at most {} are read", document.len(), limits.document_bytes);

@@ -2,7 +2,7 @@
 //!
 //! `fork()` copies only the calling thread. At that moment, another thread may hold a mutex of the checker's cache or may be initialising a `OnceLock`. In
 //! the child, nobody would ever release it. A child therefore never touches the cache of its parent's checker: [`ForkAware`] builds a new checker from the
-//! same setup. It does not compare process ids, because the system reuses them.
+//! same setup. A child is recognized by a count of the forks and not by its process id, because the system reuses process ids.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,7 +52,8 @@ impl ForkAware {
         if current.0 == forks {
             return Arc::clone(&current.1);
         }
-        // The setup has been parsed once, so parsing it again succeeds. Several threads may do so at the same time; any of the results is good.
+        // The setup was parsed successfully before, so parsing it again succeeds. Several threads may do this at the same time. All of them build equal
+        // checkers, so it does not matter which one is kept.
         let Ok(renewed) = Checker::new(current.1.setup().clone()) else {
             return Arc::clone(&current.1);
         };

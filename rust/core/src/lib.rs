@@ -1,8 +1,8 @@
 //! Verification of attested data documents of the Azure Instance Metadata Service.
 //!
 //! An attested data document is a signed statement about a virtual machine, in the form of a CMS message (RFC 5652). A [`checker::Checker`] decides whether
-//! such a document is genuine: it verifies the signature, builds and validates a certification path to a trusted root (RFC 5280), compares the names in the
-//! signer's certificate with the domains of the Azure clouds, and checks the claims. Nothing is fetched from the network.
+//! such a document is genuine. It verifies the signature, and builds and validates a certification path to a trusted root (RFC 5280). It compares the names
+//! in the signer's certificate with the domains of the Azure clouds, and checks the claims. It fetches nothing from the network.
 //!
 //! ```
 //! use imdskit_core::checker::Checker;
@@ -18,16 +18,16 @@
 //! # Ok::<(), imdskit_core::checker::BadTrust>(())
 //! ```
 //!
-//! The crate also contains two hot paths of an emulator of the service: [`document::Document`], an indexed JSON document, and [`bucket::Bucket`], a token
-//! bucket.
+//! The crate also contains two performance-critical parts of an emulator of the service: [`document::Document`], an indexed JSON document, and
+//! [`bucket::Bucket`], a token bucket.
 //!
 //! # Features
 //!
 //! - `multibuffer` (default): verifies RSA signatures with AVX-512 if the processor supports it. Without this feature the crate needs Rust 1.85 instead of
 //!   1.89.
 //! - `roots`: adds the module `roots` with the certificates of Azure's authorities.
-//! - `parts`: adds the module `parts` with single steps of the verification, for test suites. It is not a way to verify documents, and semantic versioning
-//!   does not cover it.
+//! - `parts`: adds the module `parts`, in which test suites can call single steps of the verification. Do not verify documents with these steps. Semantic
+//!   versioning does not cover them.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -66,8 +66,8 @@ pub fn cpu_path() -> &'static str {
     }
 }
 
-/// Sets whether the whole process uses the kernels of `imdskit-multibuffer` if the processor supports them. For tests and measurements: no verdict depends
-/// on it.
+/// Sets whether this process uses the AVX-512 kernels of `imdskit-multibuffer` when the processor supports them. The setting is for tests and measurements. No
+/// verdict depends on it.
 pub fn use_kernels(used: bool) {
     pki::signatures::rsa::use_kernels(used);
 }

@@ -28,8 +28,8 @@ use crate::reasons::{Reason, Refusal};
 
 pub use crate::asn1::der::DerError;
 
-/// Parses a certificate. Returns the RFC 5280 rules that the well-formed certificate breaks, as (field, problem), and the object identifiers of its
-/// critical extensions that are not understood.
+/// Parses a certificate. Returns two lists: the RFC 5280 rules that the certificate breaks, each as (field, problem), and the object identifiers of
+/// the critical extensions that this crate does not understand.
 ///
 /// # Errors
 /// Returns an error if the bytes are not a certificate.
@@ -68,8 +68,8 @@ pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: 
     Ok(signature::verify(&algorithm, &key, data, value).map_err(signature::Fault::text))
 }
 
-/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`. `rsa-pss` needs `mask`, the hash of
-/// the mask generation function and the length of the salt. Returns false if the scheme or a hash is unknown.
+/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`. `rsa-pss` needs `mask`, which contains
+/// the hash of the mask generation function and the length of the salt in bytes. Returns false if the scheme or a hash is unknown.
 ///
 /// # Errors
 /// Returns an error if the key is malformed.
@@ -102,7 +102,7 @@ fn hash_named(name: &str) -> Option<Hash> {
     .find(|hash| hash.name() == name)
 }
 
-/// A CMS message whose signatures are valid. Nothing is known about its certificates.
+/// A CMS message whose signatures are valid. Its certificates have not been checked.
 #[derive(Debug)]
 pub struct Message {
     /// The signed content.
@@ -152,7 +152,7 @@ fn read(der: &[u8], offset: usize, field: der::Field) -> der::Result<Arc<Certifi
 }
 
 /// Verifies the signatures of all signers of a message. Weak digests and keys are accepted. `content` is the content of a detached signature. `extra`
-/// are certificates in addition to those in the message. With `only_extra`, the certificates in the message are ignored.
+/// contains certificates in addition to those in the message. With `only_extra`, the certificates in the message are ignored.
 ///
 /// # Errors
 /// Returns an error if a signature is invalid or an argument is malformed.
@@ -189,7 +189,7 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     })
 }
 
-/// The inputs of RFC 5280 section 6.1.1, and the accepted keys, algorithms and lists. Object identifiers are dotted text.
+/// The inputs of RFC 5280 section 6.1.1, and settings for keys, algorithms and revocation lists. Object identifiers are dotted text.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // the flags of the RFC
 pub struct PathInputs {
@@ -207,7 +207,7 @@ pub struct PathInputs {
     pub inhibit_mapping: bool,
     /// initial-any-policy-inhibit.
     pub inhibit_any: bool,
-    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit it.
+    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit this number.
     pub max_path_length: Option<u64>,
     /// Whether an anchor's certificate must be valid at the time of the check.
     pub anchor_validity: bool,
@@ -251,7 +251,8 @@ impl PathInputs {
     }
 }
 
-/// Encodes the contents of an object identifier. Returns no bytes for a malformed text; an empty value equals no object identifier.
+/// Encodes the contents of an object identifier. Returns an empty value for a malformed text, because an empty value never equals an object
+/// identifier.
 fn oid_contents(dotted: &str) -> Vec<u8> {
     let Ok(arcs) = dotted.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>() else {
         return Vec::new();

@@ -217,7 +217,7 @@ impl Reason {
 pub struct Refusal {
     /// The reason.
     pub reason: Reason,
-    /// ASN.1 or JSON path of the member at fault, followed by `@` and its byte offset in the DER if it has one.
+    /// ASN.1 or JSON path of the member at fault. If the member has an offset in the DER, `@` and the offset in bytes follow.
     pub location: Cow<'static, str>,
     /// Description of the value that was found, for logs. May be empty.
     pub detail: Cow<'static, str>,

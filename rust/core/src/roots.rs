@@ -1,6 +1,6 @@
 //! The certificates of Azure's authorities, and the domains of the four Azure clouds.
 //!
-//! The anchors are trusted. The intermediates are only hints, but documents contain none, so no path could be built without them. The bundle is as
+//! The anchors are trusted. The intermediates are not trusted, but they are needed to build a path, because documents contain none. The bundle is as
 //! old as this version of the crate. Azure's authorities change, so update the crate or pass your own certificates in [`Setup`].
 
 use crate::contract::Setup;
@@ -28,7 +28,7 @@ pub fn intermediates() -> Vec<Vec<u8>> {
     decode(INTERMEDIATES)
 }
 
-/// Returns a setup that trusts these anchors and accepts the signers of all four clouds.
+/// Returns a setup that trusts these root certificates and accepts the signers of all four clouds.
 #[must_use]
 pub fn setup() -> Setup {
     Setup {

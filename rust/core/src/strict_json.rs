@@ -21,15 +21,15 @@ pub(crate) enum Node {
     Literal(Range<usize>),
     /// A string without escapes; the range excludes the quotation marks.
     Plain(Range<usize>),
-    /// A string with escapes, in the same form.
+    /// A string with escapes; the range excludes the quotation marks.
     Escaped(Range<usize>),
     /// An object. It contains all nodes between this one and the given position. Each name is followed by its value and the contents of that value.
     Object(usize),
-    /// An array, in the same form but without names.
+    /// An array. It contains all nodes between this one and the given position.
     Array(usize),
 }
 
-/// Maximum nesting depth, independent of the limit on brackets, so that a generous limit cannot overflow the stack.
+/// Maximum nesting depth, independent of the limit on brackets, so that a generous limit on brackets cannot overflow the stack.
 // The same as `contract.MAX_JSON_BRACKETS` in Python, so that no valid setting allows more.
 pub(crate) const MAX_DEPTH: usize = 256;
 
@@ -112,7 +112,7 @@ impl<'d, 'n> View<'d, 'n> {
         }
     }
 
-    /// Returns the names and values of an object, or nothing for other values.
+    /// Returns an iterator over the names and values of an object. It is empty for other values.
     pub(crate) fn members(self) -> impl Iterator<Item = (Self, Self)> {
         let (mut at, end) = match self.node() {
             Node::Object(end) => (self.at + 1, *end),
@@ -125,7 +125,7 @@ impl<'d, 'n> View<'d, 'n> {
         })
     }
 
-    /// Returns the elements of an array, or nothing for other values.
+    /// Returns an iterator over the elements of an array. It is empty for other values.
     pub(crate) fn elements(self) -> impl Iterator<Item = Self> {
         let (mut at, end) = match self.node() {
             Node::Array(end) => (self.at + 1, *end),
@@ -178,7 +178,7 @@ fn escape(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     Ok((character, at + 2))
 }
 
-/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after it.
+/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after its escapes.
 fn character(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     let first = unit(octets, at)?;
     let (units, end) = if matches!(first, 0xD800..=0xDBFF) && octets[at + 6..].starts_with(b"\\u") {
@@ -213,7 +213,7 @@ const HIGH: u64 = ONES << 7;
 
 /// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. Only the lowest mark is exact.
 const fn stops(word: u64) -> u64 {
-    // The XOR exchanges the quotation mark (0x22) and the blank (0x20), so that the former is below 0x21, like control characters, and the latter is not.
+    // The XOR exchanges the quotation mark (0x22) and the blank (0x20). Then only quotation marks and control characters are below 0x21.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * 0x5C)).wrapping_sub(ONES);
     (low | backslash) & !word & HIGH
@@ -249,7 +249,7 @@ struct Scanner<'d> {
     text: &'d str,
     max_depth: usize,
     nodes: Vec<Node>,
-    /// The keys of the names so far in each open object; see [`key`].
+    /// The keys of the names read so far, for every object that is still open; see [`key`].
     keys: Vec<u64>,
     /// A hash table of the keys of one object.
     table: Vec<u64>,
@@ -341,7 +341,7 @@ impl Scanner<'_> {
         Some(at + 1)
     }
 
-    /// Returns whether two keys from `first` on are equal, or too many keys collide in the table. Only then does the parser compare the names.
+    /// Returns true if two keys from `first` on are equal, or if too many keys collide. Only then does the parser compare the names themselves.
     fn may_have_duplicates(&mut self, first: usize) -> bool {
         let keys = &self.keys[first..];
         if keys.len() <= FEW {

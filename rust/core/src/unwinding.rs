@@ -1,4 +1,4 @@
-//! A boundary that no panic crosses, for bindings to other languages.
+//! A function that catches panics, so that no panic reaches the bindings to other languages.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,8 +1,8 @@
 //! Verification of many documents on several threads. The verdicts are stored in columns and converted to values only on access.
 //!
-//! Documents are verified in pieces. The checker opens all documents of a piece, then verifies their signatures side by side, then makes the
-//! remaining checks. If no message template fits a document yet, the checker verifies it alone and at once, so that it becomes a template for the
-//! documents after it ([`crate::cache`]). A bad document does not slow down the others.
+//! Documents are verified in pieces of at most 128 documents. The checker opens all documents of a piece, then verifies their signatures side by
+//! side, then makes the remaining checks. If no message template ([`crate::cache`]) fits a document yet, the checker verifies this document
+//! completely before it opens the next one. The document then becomes a template for those after it. A bad document does not slow down the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ const MAX_THREADS: usize = 64;
 /// The length that stands for an absent text.
 const ABSENT: u32 = u32::MAX;
 
-/// The times at which validity is judged, in Unix seconds.
+/// The time of the check in Unix seconds, for all documents or for each one.
 #[derive(Clone, Copy, Debug)]
 pub enum At<'a> {
     /// One time for all documents.
@@ -74,7 +74,7 @@ enum Row {
     Refused {
         reason: Reason,
         start: usize,
-        /// Lengths of location and detail.
+        /// Lengths of location and detail, in bytes.
         lengths: [u32; 2],
     },
     Signed {
@@ -104,7 +104,8 @@ impl<'v> Accepted<'v> {
         self.chain.first()?.der.last_chunk().copied()
     }
 
-    /// Returns whether another verdict has the same signer, path and name. Certificates that share one allocation are equal without a comparison.
+    /// Returns whether another verdict has the same signer, path and name. Two references to the same allocation are equal, so the bytes of these
+    /// certificates are not compared.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<Certificate>, &Arc<Certificate>)| Arc::ptr_eq(one, other) || one.der == other.der;
         self.label == other.label
@@ -133,7 +134,7 @@ impl Verdicts {
         self.length == 0
     }
 
-    /// Returns the verdict at `index`, or `None` beyond the last one.
+    /// Returns the verdict at `index`, or `None` if there is no such verdict.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Result<Accepted<'_>, Refusal>> {
         let piece = self.pieces.get(index / self.piece)?;
@@ -234,8 +235,8 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // The templates that a document with a valid signature should have created. If that document was refused later, no template
-        // exists. The next document of this kind would probably not create one either, so it need not be verified alone.
+        // The templates that a document with a valid signature should have created. If that document was refused after the signature check, no
+        // template exists. The next document of this kind would probably not create one either, so it need not be verified alone.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {

@@ -116,8 +116,8 @@ fn batches_run_concurrently_with_single_documents() {
     });
 }
 
-/// Puts a document with a bad signature, a truncated document and one of an unknown signer in every lane of eight, and in one of many. The other
-/// documents in the batch are accepted all the same.
+/// Puts each bad document into batches of valid ones, at one position per batch. Together, the batches cover all eight lanes. The checker must still
+/// accept every other document of the batch.
 #[test]
 fn bad_document_does_not_change_other_verdicts_of_its_batch() {
     let (setup, now, documents) = vectors();
@@ -139,7 +139,8 @@ fn bad_document_does_not_change_other_verdicts_of_its_batch() {
     }
 }
 
-/// The bucket gives out its initial tokens and those that it gained, and no others, with any number of threads and any order of the clock's readings.
+/// The bucket gives out exactly its initial tokens and the tokens that it gained. The number of threads and the order of the clock readings do not
+/// matter.
 #[test]
 fn bucket_gives_out_exactly_the_tokens_that_it_gained() {
     const CALLS: usize = 2_000;

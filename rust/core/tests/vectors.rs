@@ -1,5 +1,5 @@
-//! Tests of the documents in `tests/vectors/attested`, which the Python tests use too. Verdict, reason and location must match the recorded ones:
-//! with and without a cache, for single documents and batches, and on several threads.
+//! Tests of the documents in `tests/vectors/attested`, which the Python tests use too. Verdict, reason and location must match the recorded ones. The
+//! tests check single documents and batches, with and without cached entries, and on several threads.
 
 #![allow(clippy::unwrap_used)]
 

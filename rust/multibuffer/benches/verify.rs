@@ -52,7 +52,7 @@ fn fixture(size: KeySize) -> Fixture {
     }
 }
 
-/// Returns the processor time of this thread in seconds. Time that other threads take is not counted.
+/// Returns the processor time of this thread in seconds. The time of other threads is not counted.
 fn thread_time() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     #[allow(clippy::cast_precision_loss)] // seconds of one run

@@ -1,4 +1,4 @@
-//! Verification of many signatures at once. Eight signatures of the same length are computed side by side, whatever their keys.
+//! Verification of many signatures at once. Eight signatures of the same length are computed side by side, even if their keys differ.
 
 use crate::key::Key;
 

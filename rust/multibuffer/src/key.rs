@@ -84,7 +84,7 @@ impl Key {
     /// zeros.
     ///
     /// Returns `None` if the signature does not have the length of the modulus or is not less than the modulus. The caller checks the block, so this
-    /// also serves RSASSA-PSS.
+    /// method also works for RSASSA-PSS.
     #[must_use]
     pub fn public_operation(&self, signature: &[u8]) -> Option<Vec<u8>> {
         fn power<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8]) -> Vec<u8> {

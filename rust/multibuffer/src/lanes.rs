@@ -7,10 +7,10 @@ use core::arch::x86_64::{
 use crate::limbs::{BLOCK, Comparison, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
 
-/// Number of multiplications side by side.
+/// Number of signatures that the kernel computes side by side.
 pub(crate) const LANES: usize = 8;
 
-/// One limb of each of the eight numbers.
+/// A row with one limb of each of the eight numbers.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
 struct Row([u64; LANES]);
@@ -84,7 +84,7 @@ impl Columns {
     pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; 2 * MAX_BLOCKS]);
 }
 
-/// Returns for each lane, as a bit, whether the signature produces its encoded block; see [`Comparison`]. `low` is L there.
+/// Returns one bit for each lane, which says whether the signature produces its encoded block. [`Comparison`] explains the method, and calls `low` L.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(s: &Wide<NB>, low: &Wide<LOW_BLOCKS>, modulus: &WideModulus<NB>, columns: &mut Columns) -> u8 {
     let mut power = s.clone();
@@ -140,8 +140,8 @@ fn multiples<const NB: usize>(a: &Wide<NB>, n: &Wide<NB>) -> u8 {
         .fold(u8::MAX, |none, difference| none & _mm512_test_epi64_mask(difference, difference))
 }
 
-/// Replaces `a` with `a`² / R modulo *n*. The result is less than 3*n* if `a` is. It computes half of the products, doubles them, and adds the
-/// squares of the limbs.
+/// Replaces `a` with `a`² / R modulo *n*. The result is less than 3*n* if `a` is. The function computes only half of the products, doubles them, and
+/// adds the squares of the limbs.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn square<const NB: usize>(a: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
     let columns = &mut columns.0[..2 * NB];
@@ -185,7 +185,7 @@ fn vectors(rows: &Rows) -> [Vector; BLOCK] {
 }
 
 /// Adds the product of one block and several others to `columns`. Each column stays in a register from its first product to its last. With indices
-/// modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other one, and `high[i + j]` is the next column.
+/// modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other block, and `high[i + j]` is the next column.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {

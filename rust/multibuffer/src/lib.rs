@@ -35,8 +35,8 @@ mod vector;
 pub use batch::{Job, verify_many};
 pub use key::{Key, KeyError};
 
-/// Returns whether the processor and the operating system can run the kernels, which need AVX-512 F and IFMA. It is always false on architectures
-/// other than x86-64.
+/// Returns whether the processor and the operating system can run the kernels, which need AVX-512 F and IFMA. On architectures other than x86-64, the
+/// result is always false.
 #[must_use]
 pub fn available() -> bool {
     cpu::Ifma::detect().is_some()

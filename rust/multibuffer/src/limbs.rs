@@ -1,5 +1,5 @@
-//! Numbers as 52-bit limbs, least significant first, in blocks of eight. All kernels and their model use them. This module uses plain integers and no
-//! vectors.
+//! Numbers as 52-bit limbs, least significant first, in blocks of eight. All kernels and their model use these numbers. The code in this module uses plain
+//! integers instead of vectors.
 
 use std::sync::OnceLock;
 
@@ -95,7 +95,7 @@ impl<const NB: usize> Number<NB> {
         number
     }
 
-    /// Writes the number as big-endian bytes. It must fit.
+    /// Writes the number as big-endian bytes. The number must fit into `octets`.
     pub(crate) fn to_be(&self, octets: &mut [u8]) {
         let mut pending: u128 = 0;
         let mut bits = 0;
@@ -142,8 +142,8 @@ impl<const NB: usize> Number<NB> {
         self.subtract_if_not_less(n);
     }
 
-    /// Multiplies the number by 2^`bits` modulo `n`, which has `size` bits. The number must be less than 1.01`n`, and so is the result. `bits` is at
-    /// most [`MAX_SHIFT`].
+    /// Multiplies the number by 2^`bits` modulo `n`, which has `size` bits. The number must be less than 1.01`n`. The result is less than 1.01`n` too.
+    /// `bits` is at most [`MAX_SHIFT`].
     ///
     /// The quotient is estimated from the uppermost 63 bits of `n`, rounded up, and the corresponding bits of the number. The estimate is never too
     /// large. Before rounding down it is too small by less than 4 * 2^50 / 2^62.
@@ -214,16 +214,16 @@ impl<const NB: usize> Across<NB> {
 /// The constants for reducing modulo *n* by blocks of `width` limbs. B is 2^(52 `width`).
 #[derive(Clone, Debug)]
 pub(crate) struct Fold<const NB: usize> {
-    /// Number of limbs in a block; a divisor of 8 `NB`.
+    /// Number of limbs in a block. It must divide 8 `NB`.
     #[cfg_attr(not(any(test, feature = "model")), allow(dead_code))] // the kernels know it from their types
     pub(crate) width: usize,
     /// -1/*n* modulo B, least significant limb first. Only the first `width` limbs are used.
     pub(crate) q: [u64; MAX_BLOCKS],
-    /// (*n* *q* + 1) / B. At most *n*.
+    /// (*n* *q* + 1) / B, which is at most *n*.
     pub(crate) folded: Number<NB>,
 }
 
-/// An odd modulus *n* and the constants for multiplication modulo *n*. Its uppermost bit is the uppermost bit of its most significant byte. R is 2^(416 `NB`).
+/// An odd modulus *n* and the constants for multiplication modulo *n*. The uppermost bit of the most significant byte of *n* is set. R is 2^(416 `NB`).
 #[derive(Clone, Debug)]
 pub(crate) struct Modulus<const NB: usize> {
     pub(crate) n: Number<NB>,
@@ -239,7 +239,7 @@ pub(crate) struct Modulus<const NB: usize> {
     used: OnceLock<()>,
     /// The reduction across the lanes for one number: eight blocks of `NB` limbs.
     pub(crate) by_lane: Fold<NB>,
-    /// The numbers in the form for that reduction.
+    /// *n*, R² and the folded *n* in the form for the kernel for one number.
     pub(crate) across: AcrossModulus<NB>,
 }
 
@@ -258,7 +258,7 @@ pub(crate) struct Comparison<const NB: usize> {
     pub(crate) across: AcrossComparison<NB>,
 }
 
-/// The constants of [`Comparison`], and 2 *n*, in the form for the kernel for one number.
+/// The constants of [`Comparison`] and the number 2 *n*, in the form for the kernel for one number.
 #[derive(Clone, Debug)]
 pub(crate) struct AcrossComparison<const NB: usize> {
     /// K, and K shifted up by `NB` limbs, both modulo *n*.
@@ -318,7 +318,7 @@ pub(crate) fn low_part(block: &[u8]) -> Option<Number<LOW_BLOCKS>> {
     }
 }
 
-/// *n*, R² and the folded *n* of `by_lane`.
+/// The numbers *n*, R² and `by_lane.folded` of a modulus, in the form for the kernel for one number.
 #[derive(Clone, Debug)]
 pub(crate) struct AcrossModulus<const NB: usize> {
     pub(crate) n: Across<NB>,
@@ -358,8 +358,8 @@ impl<const NB: usize> Modulus<NB> {
         self.by_block.get_or_init(|| Fold::new(&self.n, BLOCK))
     }
 
-    /// Returns the constants of the comparison. They are computed on first use, which takes as long as one verification, because most keys of
-    /// authorities verify a single signature.
+    /// Returns the constants of the comparison. They are computed on first use, because most keys of authorities verify a single signature. The computation
+    /// takes as long as one verification.
     pub(crate) fn comparison(&self, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> &Comparison<NB> {
         self.comparison
             .get_or_init(|| Box::new(Comparison::new(self, |a, b| multiply(a, b, self))))
@@ -370,9 +370,9 @@ impl<const NB: usize> Modulus<NB> {
         self.used.set(()).is_err()
     }
 
-    /// Computes R² modulo n. It starts with 2^size - n, which is 2^size modulo n. Shifts turn it into R, and then into R 2^d, the Montgomery form of
-    /// 2^d. Squarings turn that into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. More squarings need fewer shifts; three
-    /// squarings are fastest, or nearly so, for every length.
+    /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then into R 2^d, the
+    /// Montgomery form of 2^d. Squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. More squarings need fewer
+    /// shifts; three squarings are fastest, or nearly so, for every length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;

@@ -1,5 +1,5 @@
-//! The arithmetic of the kernels in plain 64-bit integers. Tests compare the kernels with it limb by limb, and Miri can run it. It checks the sums of
-//! columns for overflow, so that tests can show that the bounds of the README hold.
+//! The arithmetic of the kernels in plain 64-bit integers. Tests compare the kernels with it limb by limb, and Miri can run it. The model checks the
+//! sums of columns for overflow, so that tests can show that the bounds of the README hold.
 
 use crate::key::check;
 use crate::limbs::{BLOCK, Comparison, Fold, LIMB_BITS, LIMB_MAX, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
@@ -36,14 +36,15 @@ fn carry(columns: &mut [u64]) -> u64 {
     carried
 }
 
-/// Returns `a` `b` / R modulo *n*, less than 3*n* if both are, with the blocks of `fold`, which must belong to *n*.
+/// Returns `a` `b` / R modulo *n*. The result is less than 3*n* if `a` and `b` are. The reduction uses the blocks of `fold`, which must belong to
+/// *n*.
 pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
     accumulate(&mut columns, a.limbs(), b.limbs());
     reduce(&mut columns, n, fold)
 }
 
-/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* if `a` and `b` are; see [`Comparison`].
+/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*; see [`Comparison`]. The result is less than 3*n* if `a` and `b` are.
 #[cfg_attr(not(test), allow(dead_code))] // for tests within the crate
 pub(crate) fn multiply_and_compare<const NB: usize>(
     a: &Number<NB>,

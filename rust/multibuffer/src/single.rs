@@ -1,7 +1,7 @@
 //! The kernel for one number. The eight lanes contain eight parts of it, so limb j of the number is in vector j modulo `NB`.
 //!
-//! The product of limbs i and j belongs to column i + j. Here the column only decides which vector the product is added to, whatever the lane.
-//! Nothing moves between lanes until `NB` limbs are processed.
+//! The product of limbs i and j belongs to column i + j. In this layout, i + j only decides which vector the product is added to. The lane plays no
+//! role in that. Nothing moves between lanes until `NB` limbs are processed.
 
 use core::arch::x86_64::{
     _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,
@@ -54,7 +54,7 @@ macro_rules! add_product {
     };
 }
 
-/// Returns `s`^65537 modulo *n*, less than *n*.
+/// Returns `s`^65537 modulo *n*. The result is less than *n*.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     let s = s.across();
@@ -64,7 +64,7 @@ pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> N
     power
 }
 
-/// Returns whether a signature produces its encoded block; see [`Comparison`], which must belong to the modulus. `low` is L there.
+/// Returns whether a signature produces its encoded block; see [`Comparison`], where `low` is called L. The comparison must belong to the modulus.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(
     s: &Number<NB>,
@@ -92,10 +92,11 @@ fn square_across<const NB: usize>(mut power: Across<NB>, times: u32, modulus: &M
     power
 }
 
-/// Computes the reduced product of `$a` and `$b`. `$more` adds to the sums at the start. It is a macro for the same reason as `add_product`.
+/// Computes the reduced product of `$a` and `$b`. The code in `$more` adds further terms to the sums at the start. It is a macro for the same reason
+/// as `add_product`.
 ///
-/// The limbs for a reduction come out of a chain of carries. The product of the next limbs stands between this chain and the reduction in the
-/// program, so that the processor has other work while it waits for the carries.
+/// The limbs for a reduction come out of a chain of carries. In the program, the product of the next limbs stands between this chain and the
+/// reduction, so that the processor has other work while it waits for the carries.
 macro_rules! product {
     ($a:ident, $b:ident, $modulus:ident, |$sums:ident| $more:block) => {{
         let mut $sums = Sums {
@@ -123,13 +124,14 @@ macro_rules! product {
     }};
 }
 
-/// Returns `a` `b` / R modulo *n*, less than 3*n* if both are.
+/// Returns `a` `b` / R modulo *n*. The result is less than 3*n* if `a` and `b` are.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply<const NB: usize>(a: &Across<NB>, b: &Across<NB>, modulus: &Modulus<NB>) -> Across<NB> {
     product!(a, b, modulus, |sums| {})
 }
 
-/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* if `a` and `b` are. `low` has at most 2 `NB` limbs that are not zero.
+/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*. The result is less than 3*n* if `a` and `b` are. `low` has at most 2 `NB` limbs that are
+/// not zero.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply_and_compare<const NB: usize>(
     a: &Across<NB>,

@@ -16,7 +16,7 @@ fn cases() -> ProptestConfig {
     }
 }
 
-/// Generates limbs that make carries propagate far: all zeros, all ones, or nearly so. Others are random.
+/// Generates limbs that make carries propagate far: all zeros, all ones, or nearly so. The other limbs are random.
 fn limb() -> impl Strategy<Value = u64> {
     prop_oneof![
         2 => Just(0),
@@ -76,7 +76,8 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     }
 }
 
-/// Returns an L for [`crate::limbs::Comparison`] with up to 13 limbs in a block of PKCS #1. Every fourth has all limbs with their maximum value.
+/// Returns an L for [`crate::limbs::Comparison`] with up to 13 limbs in a block of PKCS #1. In every fourth L, all these limbs have their maximum
+/// value.
 fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
     let mut low = Number::ZERO;
     let all = limbs[2] % 4 == 3;
@@ -246,7 +247,7 @@ mod kernels {
         }
     }
 
-    /// Is short enough for Miri, which checks the memory accesses of the vectors.
+    /// Runs one product of each kernel, which is short enough for Miri. Miri checks the memory accesses of the vectors.
     #[test]
     fn one_product_of_each_kernel_matches_the_model() {
         let Some(ifma) = Ifma::detect() else {

@@ -11,7 +11,8 @@ mod support;
 
 const SIZES: [usize; 3] = [2048, 3072, 4096];
 
-/// Returns odd moduli with exactly this many bits: with limbs of all ones, with limbs of all zeros between the ends, and similar ones.
+/// Returns odd moduli with exactly this many bits. Some have only limbs of all ones, some have limbs of all zeros between the ends, and others are
+/// similar.
 fn moduli(bits: usize) -> Vec<BigUint> {
     let one = BigUint::from(1_u8);
     let top = &one << (bits - 1);
@@ -41,7 +42,8 @@ fn power(s: &BigUint, n: &BigUint) -> BigUint {
     s.modpow(&BigUint::from(65537_u32), n)
 }
 
-/// Returns signatures and whether they are in range: the edges, limbs of all ones, and roots of simple blocks.
+/// Returns signatures, and for each of them whether it is in range. They are the edges of the range, numbers with limbs of all ones, and roots of
+/// simple blocks.
 fn signatures(n: &BigUint) -> Vec<(BigUint, bool)> {
     let one = BigUint::from(1_u8);
     let bits = usize::try_from(n.bits()).expect("small");
@@ -110,8 +112,8 @@ fn verifies_signatures_at_the_edges_of_the_range() {
     }
 }
 
-/// The largest prime of each length. Every number has a root modulo a prime, which Fermat's theorem gives, so the test can compute a signature for
-/// any block.
+/// The largest prime of each length. Modulo a prime, Fermat's theorem gives a root of every number, so the test can compute a signature for any
+/// block.
 const PRIMES: [(usize, u32); 3] = [(2048, 1_942_289), (3072, 1_103_717), (4096, 2_549)];
 
 /// Tests blocks with the padding of PKCS #1 whose lowest bytes have extreme values, and blocks that differ slightly from them.
@@ -138,7 +140,7 @@ fn compares_padded_blocks_to_the_last_bit() {
                 cases.push((signature.clone(), other, false));
             }
         }
-        // The first use of a key runs other code than later ones.
+        // The first use of a key runs different code from later uses.
         for (signature, block, good) in &cases {
             let fresh = Key::new(&octets(&n, length)).expect("a supported modulus");
             for key in [&fresh, &fresh, &keys[0]] {

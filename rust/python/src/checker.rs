@@ -47,7 +47,7 @@ impl Checker {
         }
     }
 
-    /// Verify many documents on at most `threads` threads; the default is the number of processors. Few documents use fewer threads.
+    /// Verify many documents on at most `threads` threads. The default is the number of processors. A short list of documents uses fewer threads.
     #[pyo3(signature = (documents, at, threads=None))]
     fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: TimesArgument, threads: Option<usize>) -> PyResult<Verdicts> {
         let threads = number_of(threads)?;
@@ -104,7 +104,7 @@ fn number_of(threads: Option<usize>) -> PyResult<NonZeroUsize> {
     }
 }
 
-/// Returns the number of processors. It is determined once, because that takes as long as verifying ten documents.
+/// Returns the number of processors. The number is determined only once, because determining it takes as long as verifying ten documents.
 fn processors() -> NonZeroUsize {
     static PROCESSORS: OnceLock<NonZeroUsize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
@@ -203,7 +203,7 @@ fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyA
     ))
 }
 
-/// The verdicts on many documents, in order. A sequence whose items are created on access.
+/// Sequence of the verdicts on many documents, in order. Each item is created when it is accessed.
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Verdicts(Batch<PyBackedBytes>);
 

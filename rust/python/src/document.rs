@@ -17,7 +17,7 @@ fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Document {
     nodes: document::Document,
-    /// The rendered nodes by path. A node has one path, so there are never more entries than nodes.
+    /// The cache of rendered nodes by path. Each node has only one path, so there are never more entries than nodes.
     json: Py<PyDict>,
     text: Py<PyDict>,
 }

@@ -9,8 +9,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PySlice};
 
-/// Number of bytes of documents that are copied at a time. Another thread may take the interpreter's lock between two parts, so parts should be few;
-/// but a part should fit in the cache of the processor.
+/// Number of bytes of documents that are copied at a time. Another thread may take the interpreter's lock between two parts, so there should be few
+/// parts. But each part should fit in the processor's cache.
 const PART: usize = 4 << 20;
 
 /// Reads the times of the check: a Unix second for all documents, or a buffer with one for each.

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyType};
 use crate::errors::refused;
 use crate::setup;
 
-/// Single steps of the checker. They are not a way to verify documents.
+/// Single steps of the checker, for tests only. Do not verify documents with them, because each step omits checks.
 #[pymodule(submodule)]
 pub mod parts {
     #[pymodule_export]

@@ -1,8 +1,7 @@
 //! A strict DER reader (X.690). DER allows one encoding of each value; the reader refuses every other encoding.
 //!
-//! A [`Reader`] walks the elements between two offsets of one buffer. A constructed element gives another reader over the same buffer. A [`Trail`]
-//! records the position of each reader in the grammar, so that every error can name the field at fault. The text of that path is built only when an
-//! error occurs.
+//! A [`Reader`] walks the elements between two offsets of one buffer. A constructed element gives another reader over the same buffer. A [`Trail`] records
+//! the position of each reader in the grammar, so that every error can name the field at fault. The text of that name is built only when an error occurs.
 
 // Python counterpart: `asn1/reader.py`.
 
@@ -76,7 +75,7 @@ impl Error for DerError {}
 
 pub(crate) type Result<T> = std::result::Result<T, DerError>;
 
-/// The name of a member in the grammar, such as `serialNumber`, an index such as `[3]`, or both, as in `signerInfos[0]`. Paths leave out empty names.
+/// One step of an ASN.1 path: the name of a member (`serialNumber`), an index (`[3]`), or both (`signerInfos[0]`). Paths leave out empty steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     name: &'static str,
@@ -112,7 +111,7 @@ pub(crate) struct Trail {
 const NOWHERE: u32 = u32::MAX;
 
 impl Trail {
-    /// Creates an empty trail. `base` is the offset of the buffer in the outermost one.
+    /// Creates an empty trail. `base` is the offset of this buffer in the outermost buffer.
     pub(crate) fn new(base: usize) -> Self {
         Self {
             entries: RefCell::new(Vec::with_capacity(64)),
@@ -176,7 +175,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Returns a reader over a range of the same buffer, as a member of the element that this reader walks.
+    /// Returns a reader over a range of this buffer. `field` names the range as a member of the element that this reader walks.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
         Self {
             data: self.data,
@@ -192,7 +191,7 @@ impl<'d, 't> Reader<'d, 't> {
         self.trail.path(self.node, field.into())
     }
 
-    /// Converts a position in this buffer to an offset in the outermost one.
+    /// Converts a position in this buffer to an offset in the outermost buffer.
     pub(crate) fn offset(&self, pos: usize) -> usize {
         self.trail.base + pos
     }
@@ -394,8 +393,8 @@ impl<'d, 't> Reader<'d, 't> {
         self.contents(OCTET_STRING, field)
     }
 
-    /// Reads a BIT STRING and returns the number of unused bits in the last octet, which must be zero, and the octets (X.690 sections 8.6 and
-    /// 11.2.1).
+    /// Reads a BIT STRING and returns two values: the number of unused bits in the last octet, and the octets. Every unused bit must be zero (X.690
+    /// sections 8.6 and 11.2.1).
     pub(crate) fn bits(&mut self, field: impl Into<Field>) -> Result<(u8, &'d [u8])> {
         self.bits_as(BIT_STRING, field)
     }
@@ -456,8 +455,8 @@ impl<'d, 't> Reader<'d, 't> {
         unix_seconds(century * 100 + short, parts).ok_or_else(|| self.fault_at("The time does not exist.", field, pos))
     }
 
-    /// Checks that a range consists of well-formed elements, down to the primitive ones. An explicit work list replaces recursion, so that deep
-    /// nesting cannot overflow the stack.
+    /// Checks that a range consists of well-formed elements, including the elements nested inside them. An explicit work list replaces recursion, so that
+    /// deep nesting cannot overflow the stack.
     fn check(&self, start: usize, stop: usize, field: Field) -> Result<()> {
         let here = self.within(start, stop, field);
         let mut ranges = vec![(start, stop, 0)];

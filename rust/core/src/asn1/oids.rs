@@ -1,4 +1,4 @@
-//! Object identifiers, as the contents of their DER. The names come from the documents that define them.
+//! Object identifiers. Each constant contains the contents octets of the DER encoding and has the name that its standard uses.
 
 // Python counterpart: `asn1/oids.py`.
 

@@ -24,7 +24,7 @@ struct Attribute<'d> {
     values: Vec<&'d [u8]>,
 }
 
-/// A set of attributes. `der` is the whole set under its universal tag, which is the form that is digested.
+/// A set of attributes. `der` is the whole set with the universal tag SET. The signature is computed over this form.
 #[derive(Debug)]
 pub(crate) struct Attributes<'d> {
     items: Vec<Attribute<'d>>,
@@ -38,7 +38,7 @@ enum SignerIdentifier<'d> {
     KeyIdentifier(&'d [u8]),
 }
 
-/// The name of an issuer. If a certificate in the message has the same encoded name, its parsed name is used.
+/// The name of an issuer. If a certificate in the message has the same encoded name, this is the parsed name of that certificate.
 #[derive(Debug)]
 enum Issuer {
     Read(NameKey),
@@ -54,7 +54,7 @@ impl Issuer {
     }
 }
 
-/// The signer of a message (RFC 5652 section 5.3). `digest_listed` says whether SignedData.digestAlgorithms contains the signer's digest.
+/// The signer of a message (RFC 5652 section 5.3). `digest_listed` says whether SignedData.digestAlgorithms contains the signer's digest algorithm.
 #[derive(Debug)]
 pub(crate) struct SignerInfo<'d> {
     sid: SignerIdentifier<'d>,
@@ -75,7 +75,7 @@ pub(crate) struct SignedData<'d> {
     pub(crate) signers: Vec<SignerInfo<'d>>,
 }
 
-/// A digest, as DigestAlgorithmIdentifiers identify it.
+/// A digest algorithm that a DigestAlgorithmIdentifier identifies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Digest<'d> {
     Known(Hash),
@@ -117,7 +117,8 @@ pub(crate) fn parse<'d>(
         return Err(data.fault_at("SignedData does not have this version.", "version", pos));
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
-    // Only known digests are listed, each once. Unknown ones cannot be used anyway, and the code below searches this list for every signer.
+    // The list contains each known digest once. It omits unknown digests, which cannot be used anyway. The code below searches the list for every
+    // signer, so it must stay short.
     let mut listed = Vec::new();
     let mut count = 0;
     while !algorithms.is_empty() {
@@ -155,7 +156,7 @@ pub(crate) fn parse<'d>(
     let mut infos = data.enter(SET, "signerInfos")?;
     let mut signers = Vec::new();
     while !infos.is_empty() {
-        // A document has one signer. Searching the certificates for the issuer's name pays only for the first one.
+        // A genuine document has one signer. Only for the first signer is it worthwhile to search the certificates for the issuer's name.
         let certificates = if signers.is_empty() { &certificates[..] } else { &[] };
         signers.push(read_signer(&mut infos, item(signers.len()), &listed, certificates)?);
     }
@@ -290,7 +291,7 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
 /// Returns the digest and the algorithm of the signature. The error describes the problem with them.
 ///
 /// The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other algorithm specifies a hash, which
-/// must be the same.
+/// must equal the hash of the digest algorithm.
 fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<'static, str>> {
     let digest = signer.digest_algorithm;
     let hash = match digest_named(digest.oid) {
@@ -351,8 +352,8 @@ pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -
 
 /// Checks the signed attributes (RFC 5652 sections 5.4 to 5.6).
 ///
-/// Signed attributes must contain content-type and message-digest, each once, with one correct value. The signature is then over the DER of the SET.
-/// Without signed attributes the signature is over the content, whose type must be id-data (section 5.3).
+/// If there are signed attributes, content-type and message-digest must each occur once, with one correct value. The signature is then over the DER
+/// of the SET of attributes. Without signed attributes the signature is over the content, whose type must be id-data (section 5.3).
 pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], content: &[u8], hash: Hash) -> Result<(), Refusal> {
     let location = signer!("signedAttrs");
     let Some(attributes) = &signer.signed_attributes else {

@@ -10,8 +10,8 @@ fn skip(switch: &str, why: &str) {
     println!("skipped: {why}");
 }
 
-/// Returns whether to use the kernels, for each run of a test: with and without. With `IMDSKIT_REQUIRE_IFMA` set, panics if the processor does not
-/// support them.
+/// Returns one element for each run of a test, which says whether that run uses the AVX-512 kernels. With `IMDSKIT_REQUIRE_IFMA` set, panics if the
+/// processor does not support them.
 pub fn kernels() -> &'static [bool] {
     imdskit_core::use_kernels(true);
     if imdskit_core::cpu_path() == "avx512-ifma" {

@@ -3,15 +3,15 @@
 //!
 //! A search pays for cached results too, so that the state of a cache never changes a verdict.
 
-// Python counterpart: `pki/path/budget.py`. Its prices are part of the contract: both backends exhaust the budget at the same point, although their
-// actual costs have other ratios.
+// Python counterpart: `pki/path/budget.py`. Its prices are part of the contract: both backends exhaust the budget at the same point, although the
+// relative speed of the operations differs between the backends.
 
 use crate::pki::x509::certificate::{Curve, PublicKey};
 use crate::reasons::{Reason, Refusal};
 
 /// Price of a candidate for the next issuer.
 const STEP: i64 = 20;
-/// Additional price for each certificate that is on the path already.
+/// Additional price of a candidate for each certificate that is already on the path.
 const PLACE: i64 = 6;
 /// Price of one name, subtree or policy of a certificate when a path is validated.
 const ITEM: i64 = 30;
@@ -30,7 +30,7 @@ impl Budget {
         }
     }
 
-    /// Returns the rest in thousandths of a unit.
+    /// Returns the remaining budget in thousandths of a unit.
     #[cfg(test)]
     pub(crate) fn left(&self) -> i64 {
         self.left
@@ -41,8 +41,8 @@ impl Budget {
         if self.left < 0 { Err(spent()) } else { Ok(()) }
     }
 
-    /// Pays for one verification with this key. The price of RSA is one multiplication for each bit of the exponent, and a multiplication is
-    /// quadratic in the size of the modulus. Unsupported keys verify nothing and cost nothing.
+    /// Pays for one verification with this key. With RSA, each bit of the exponent costs one multiplication. The price of a multiplication grows with
+    /// the square of the size of the modulus. Unsupported keys verify nothing and cost nothing.
     pub(crate) fn spend_signature(&mut self, key: &PublicKey) -> Result<(), Refusal> {
         match key {
             PublicKey::Rsa(key) => {
@@ -59,7 +59,7 @@ impl Budget {
         }
     }
 
-    /// Pays for one candidate for a path of this length.
+    /// Pays for one candidate for the next issuer on a path that has this length.
     pub(crate) fn spend_step(&mut self, length: usize) -> Result<(), Refusal> {
         self.spend(PLACE.saturating_mul(amount(length)).saturating_add(STEP))
     }

@@ -1,13 +1,13 @@
 //! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
 //!
-//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates with the issuer's name.
-//! Anchors come before other certificates, then certificates with a matching key identifier before others, then valid ones before others; the rest
-//! keeps the given order. A path contains each pair of name and key at most once, however many certificates there are for it. So paths cannot loop,
-//! and cross-signed twins are tried one after the other.
+//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates with the issuer's name. Anchors are
+//! tried before other certificates. Next, a matching key identifier and then validity take precedence. Otherwise candidates keep the given order. A path
+//! contains each pair of name and key at most once, even if several certificates have that pair. So paths cannot loop, and cross-signed twins are tried one
+//! by one.
 //!
 //! The order of the checks decides which reason is reported:
 //!
-//! 1. For each candidate, the search checks the signature that it would have made (algorithm, key, signature), and then the candidate itself.
+//! 1. For each candidate, the search first checks the child's signature (algorithm, the candidate's key, signature), and then the candidate itself.
 //! 2. For each path that has reached an anchor, it checks the signer itself, and then the path as a whole.
 //!
 //! As a result, an unknown issuer is reported before any other problem of the signer.
@@ -39,8 +39,8 @@ struct Candidate<'a> {
     own: bool,
 }
 
-/// The certificates that may stand between signer and anchor: those of the message, then the configured ones. Duplicates are dropped. A certificate
-/// that is both in the message and configured counts as configured.
+/// The certificates that may stand between signer and anchor: first those of the message, then the configured intermediates. Duplicates are dropped. A
+/// certificate that is both in the message and configured counts as configured.
 #[derive(Debug)]
 struct Intermediates<'a> {
     of_message: HashMap<&'a NameKey, Vec<Candidate<'a>>>,
@@ -107,7 +107,7 @@ impl<'a> Anchors<'a> {
 pub(crate) struct Sources<'a> {
     /// Trusted certificates.
     pub(crate) anchors: &'a Pool,
-    /// Certificates of the message. They precede the intermediates. Neither kind is trusted.
+    /// Certificates of the message. The search tries them before `intermediates`. It trusts neither.
     pub(crate) certificates: &'a [Arc<Certificate>],
     /// Configured certificates that may help to build a path.
     pub(crate) intermediates: &'a Pool,
@@ -119,7 +119,7 @@ pub(crate) struct Sources<'a> {
 
 /// Returns the first valid path, from the signer to the anchor. The path of a signer that is itself an anchor has one certificate.
 ///
-/// The location of a refusal is like `chain[1].keyUsage`, where `chain[0]` is the signer.
+/// A refusal has a location such as `chain[1].keyUsage`, where `chain[0]` is the signer.
 pub(crate) fn build(
     signer: &Arc<Certificate>,
     sources: Sources<'_>,
@@ -287,8 +287,8 @@ impl<'a> Search<'a, '_> {
         self.check_alone(issuer.certificate, index, anchor)
     }
 
-    /// Makes the checks of an issuer that do not depend on its position. The result is cached for each certificate, because the checks take time
-    /// linear in its size, and the budget charges very little for a step.
+    /// Makes the checks of an issuer that do not depend on its position. The result is cached for each certificate, because the checks take time linear in
+    /// the size of the certificate, but the budget charges very little for a candidate.
     fn check_alone(&mut self, issuer: &Arc<Certificate>, index: usize, anchor: bool) -> Result<(), Refusal> {
         let inputs = self.inputs;
         let check = || {
@@ -313,8 +313,8 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Sorts the candidates for the issuer of `child`, the most likely first. Names must chain (RFC 5280 section 6.1.3 (a)(4)). Key identifiers only
-    /// change the order (section 4.2.1.1): a wrong identifier excludes no candidate, because only the certificate itself vouches for it.
+    /// Sorts the candidates for the issuer of `child`, the most likely first. Names must chain (RFC 5280 section 6.1.3 (a)(4)). Key identifiers only change
+    /// the order (section 4.2.1.1). A wrong identifier excludes no candidate, because any certificate can claim any identifier.
     fn put_in_order(&self, child: &Certificate, candidates: &mut [Candidate<'a>]) {
         if candidates.len() < 2 {
             return;
@@ -455,8 +455,8 @@ fn is_final(refusal: &Refusal) -> bool {
     refusal.reason == Reason::BudgetSpent
 }
 
-/// Returns the rank of a reason. The least specific reasons have the lowest rank: a certificate that did not sign the child hardly belongs to the
-/// path at all. Of two reasons with the same rank, the first is reported.
+/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child probably does not
+/// belong to the path at all. Of two reasons with the same rank, the first is reported.
 const fn rank(reason: Reason) -> u8 {
     match reason {
         Reason::UnknownIssuer => 0,

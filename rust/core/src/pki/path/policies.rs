@@ -1,7 +1,8 @@
-//! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can forbid a path.
+//! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5). This module only decides whether they forbid a path.
 //!
 //! The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module uses the graph of RFC 9618, which has one node for each policy and
-//! depth. It keeps only the lowest depth, because the result depends only on whether a node is left and whether it descends from an accepted policy.
+//! depth. The module keeps only the nodes at the lowest depth, because the result depends only on whether such a node is left and whether it descends
+//! from an accepted policy.
 
 // Python counterpart: `pki/path/policies.py`.
 
@@ -66,7 +67,7 @@ impl<'c> PolicyState<'c> {
     fn next_depth(&self, certificate: &'c Certificate, last: bool) -> BTreeMap<&'c [u8], Node<'c>> {
         let policies = certificate.decoded.certificate_policies.as_deref().unwrap_or_default();
         let wildcard = self.graph.contains_key(ANY_POLICY);
-        // Maps each policy to whether one of its possible parents is accepted.
+        // The value for each policy says whether one of its possible parents is accepted.
         let mut above: BTreeMap<&'c [u8], bool> = BTreeMap::new();
         for (policy, node) in &self.graph {
             for expected in node.expected.as_deref().unwrap_or(std::slice::from_ref(policy)) {

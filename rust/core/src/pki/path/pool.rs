@@ -28,7 +28,7 @@ impl Pool {
         self.by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the certificate with the same bytes.
+    /// Returns the certificate of the pool that has the same bytes as `certificate`.
     pub(crate) fn find(&self, certificate: &Certificate) -> Option<&Arc<Certificate>> {
         self.get(&certificate.subject.key).iter().find(|own| own.der == certificate.der)
     }

@@ -10,17 +10,18 @@ use arc_swap::ArcSwap;
 use crate::pki::signatures::signature::Fault;
 use crate::pki::x509::certificate::Certificate;
 
-/// Maximum number of cached signatures. With more certificates, the remaining signatures are verified each time.
+/// Maximum number of cached signatures. When the cache is full, all other signatures are verified each time.
 const MAX_SIGNATURES: usize = 1024;
 
-/// A cache of the verdicts on certificate signatures. It contains only certificates that the owner of a checker configured, so documents cannot fill
-/// it. Readers never wait.
+/// A cache of the verdicts on certificate signatures. It contains only verdicts on configured certificates, so documents cannot fill it. Readers
+/// never wait.
 #[derive(Debug, Default)]
 pub(crate) struct SignatureCache {
     signatures: ArcSwap<HashMap<(usize, usize), CachedSignature>>,
 }
 
-/// The verdict on one certificate signature. It owns both certificates, so that no other certificate can get their addresses.
+/// The verdict on one certificate signature. It keeps both certificates alive, because the cache identifies them by their addresses and no other
+/// certificate may get these addresses.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedSignature {
     _child: Arc<Certificate>,

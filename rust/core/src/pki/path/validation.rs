@@ -25,7 +25,7 @@ pub(crate) struct Inputs {
     pub(crate) at: Option<i64>,
     /// Extended key usage that the signer must have and that authorities must not exclude. `None` allows any.
     pub(crate) purpose: Option<Cow<'static, [u8]>>,
-    /// Key usage bits. If the signer has the keyUsage extension, it must have one of them, unless the set is empty.
+    /// Key usage bits. If the set is not empty and the signer has the keyUsage extension, the extension must have at least one of these bits.
     pub(crate) key_usage: KeyUsage,
     /// The user-initial-policy-set. `None` stands for anyPolicy alone.
     pub(crate) policies: Option<Vec<Oid>>,
@@ -35,14 +35,14 @@ pub(crate) struct Inputs {
     pub(crate) inhibit_mapping: bool,
     /// initial-any-policy-inhibit.
     pub(crate) inhibit_any: bool,
-    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit it.
+    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit this number.
     pub(crate) max_path_length: Option<Count>,
     /// Whether an anchor's certificate must be valid at the time of the check.
     pub(crate) anchor_validity: bool,
     /// Whether an anchor must have basic constraints, as every authority below it must. Certificates of version 1 have none.
     pub(crate) anchor_authority: bool,
-    /// Whether an anchor's certificate constrains the path (RFC 5937) by its path length, key usage, extended key usage, name constraints and
-    /// policies, and whether unknown critical extensions in it are refused. Its other extensions, its serial number and its signature are never
+    /// Whether an anchor's certificate constrains the path (RFC 5937). If so, its path length, key usage, extended key usage, name constraints and
+    /// policies apply, and unknown critical extensions in it are refused. Its other extensions, its serial number and its signature are never
     /// checked, because it is trusted.
     pub(crate) anchor_constraints: bool,
     /// Whether anyExtendedKeyUsage is enough for the signer. It is always enough for authorities.
@@ -108,8 +108,8 @@ pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result
 
 /// Makes the checks for every intermediate in addition to [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
 pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
-    // 6.1.4 (k): the certificate must say that it belongs to an authority. Certificates of version 1 or 2 cannot say so, and this crate knows no
-    // other means.
+    // 6.1.4 (k): the certificate must say that it belongs to an authority. Certificates of version 1 or 2 have no extensions, so they cannot say
+    // this. This crate supports no other way to establish it.
     match certificate.decoded.basic_constraints {
         None => return refuse(Reason::NotACa, index, "basicConstraints", "absent"),
         Some(basic) if !basic.ca => return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE"),
@@ -138,8 +138,8 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
     check_issuing(certificate, index, inputs)
 }
 
-/// Checks a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
-/// authorities (6.1.4 (l), (m)).
+/// Checks a path as a whole: its names (6.1.3 (b) and (c), 6.1.4 (g)), its policies (6.1.3 (d) to (f), 6.1.4 (a), (b) and (h) to (j), 6.1.5), and the
+/// number of authorities on it (6.1.4 (l) and (m)).
 pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &mut Budget) -> Result {
     let [signer, above @ ..] = path else {
         return Ok(());
@@ -195,7 +195,7 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
     demand(policies.wrap_up(signer), Reason::Policy, 0, "certificatePolicies")
 }
 
-/// Converts an error text to a refusal.
+/// Converts an error that is a text to a refusal.
 fn demand(outcome: std::result::Result<(), &'static str>, reason: Reason, index: usize, member: &str) -> Result {
     outcome.or_else(|problem| refuse(reason, index, member, problem))
 }

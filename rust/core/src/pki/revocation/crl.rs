@@ -1,7 +1,7 @@
 //! Parser of certificate revocation lists (RFC 5280 section 5).
 //!
-//! Bytes that do not follow the grammar of a list are an error. If a list is well-formed but RFC 5280 does not allow anyone to rely on it, it is
-//! parsed, and [`CertificateList::unusable`] contains the reason: an unknown critical extension, or no nextUpdate or CRL number.
+//! Bytes that do not follow the grammar of a list are an error. RFC 5280 forbids the use of some well-formed lists. Such a list is parsed, and
+//! [`CertificateList::unusable`] contains the reason: the list has an unknown critical extension, has no nextUpdate, or has no CRL number.
 
 // Python counterpart: `pki/revocation/crl.py`.
 
@@ -38,7 +38,7 @@ const REASON_CODES: [&str; 11] = [
 /// The reason of an entry that removes an earlier entry.
 pub(crate) const REMOVED: &str = "removeFromCRL";
 
-/// An INTEGER of any length and sign. Contains its contents octets in the shortest form, so that values can be compared.
+/// An INTEGER of any length and sign. Stores the contents octets in the shortest form, so that equal numbers have equal octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Number(Box<[u8]>);
 
@@ -117,7 +117,7 @@ pub(crate) struct CertificateList {
     pub(crate) signature: Box<[u8]>,
     pub(crate) issuer: Name,
     pub(crate) this_update: i64,
-    /// `None` if the field is absent; such a list is unusable.
+    /// `None` if the field is absent, which makes the list unusable.
     pub(crate) next_update: Option<i64>,
     pub(crate) revoked: Revoked,
     /// cRLNumber.
@@ -127,7 +127,7 @@ pub(crate) struct CertificateList {
     /// issuingDistributionPoint.
     pub(crate) scope: Option<IssuingDistributionPoint>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    /// The reason why nobody may rely on the list.
+    /// The reason why the list must not be used.
     pub(crate) unusable: Option<Cow<'static, str>>,
 }
 
@@ -221,8 +221,8 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     })
 }
 
-/// Calls `each` for every extension with its object identifier, whether it is critical, and a reader over its value. `each` must read the value to
-/// its end.
+/// Calls `each` for every extension. The arguments are its object identifier, whether it is critical, and a reader over its value. `each` must read
+/// the value to its end.
 fn read_extensions<'d, 't>(
     mut items: Reader<'d, 't>,
     mut each: impl FnMut(&'d [u8], bool, Reader<'d, 't>) -> der::Result<()>,

@@ -62,7 +62,7 @@ impl Reasons {
     }
 }
 
-/// A value that is the same for equal general names: [`Name::key`] for a directoryName, or else the kind and the octets.
+/// A key that is the same for equal general names. For a directoryName it is [`Name::key`]. For other names it consists of the kind and the octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Directory(NameKey),
@@ -73,7 +73,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum PointName {
     Full(Vec<GeneralName>),
-    /// nameRelativeToCRLIssuer, as the entries (at most one) that it adds to [`Name::key`].
+    /// nameRelativeToCRLIssuer. Contains the entries (at most one) that it adds to [`Name::key`].
     Relative(NameKey),
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct DistributionPoint {
 }
 
 impl Default for DistributionPoint {
-    /// Returns the point that every certificate has: the name of its issuer, for all reasons.
+    /// Returns the implicit distribution point of every certificate: the name of its issuer, for all reasons.
     fn default() -> Self {
         Self {
             name: None,

@@ -1,13 +1,13 @@
 //! The revocation check of the certificates on a path (RFC 5280 section 6.3). The caller provides the revocation lists; nothing is fetched.
 //!
-//! For each certificate below the anchor, the check uses the lists that cover it. Such a list comes from the certificate's issuer or from the issuer
-//! that its distribution point names, is meant for certificates of its kind, adds reasons that no other list has covered yet, is current at the time
-//! of the check, and is signed by a key that may sign lists and is itself valid under the same anchor. A delta list is used together with the
-//! complete list that it continues. `certificateHold` counts as a revocation like any other.
+//! For each certificate below the anchor, the check uses the lists that cover it. A list covers a certificate if it comes from the certificate's issuer or
+//! from an issuer that a distribution point of the certificate names. The list must be for certificates of this kind, be current at the time of the check,
+//! and cover reasons that no earlier list has covered. The key that signed the list must be allowed to sign lists and must itself be valid under the same
+//! anchor. A delta list is used together with the complete list that it updates. `certificateHold` counts as a revocation like any other.
 //!
-//! The order is fixed: first the distribution points in the order of the certificate, then the lists of its own issuer (the last step of section
-//! 6.3.3). For each of them, the newest list comes first. Once a newer list covers all reasons, older lists are not used. Lists that are equally new
-//! are all used, and a revocation in one of them counts.
+//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the last step of
+//! section 6.3.3). For each of these sources, the newest list comes first. Once a newer list covers all reasons, older lists are not used. If several lists
+//! are equally new, all of them are used, and a revocation in any of them counts.
 
 // Python counterpart: `pki/revocation/revocation.py`.
 
@@ -23,7 +23,7 @@ use crate::pki::signatures::signature::{self, Strength};
 use crate::pki::x509::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
 use crate::reasons::{Reason, Refusal};
 
-/// Maximum number of nested checks of issuers of lists. Each issuer's own status may depend on a list of another issuer.
+/// Maximum nesting of revocation checks. The issuer of a list has a certificate, whose own status may depend on a list of another issuer.
 const MAX_NESTED: usize = 4;
 
 /// A list and its number. Lists with the same bytes have the same number.
@@ -36,7 +36,7 @@ struct Numbered {
 /// Revocation lists by their issuer, the newest first.
 #[derive(Debug)]
 pub(crate) struct Lists {
-    /// Whether a certificate that no list covers is refused.
+    /// Whether to refuse a certificate that no list covers.
     required: bool,
     complete: HashMap<NameKey, Vec<Numbered>>,
     delta: HashMap<NameKey, Vec<Numbered>>,
@@ -73,7 +73,7 @@ impl Lists {
         self.complete.get(&issuer.key).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the delta lists that continue `base` (section 6.3.3 (c), and section 5.2.4 on their numbers).
+    /// Returns the delta lists that update `base` (section 6.3.3 (c), and section 5.2.4 on their numbers).
     fn deltas(&self, base: &CertificateList) -> impl Iterator<Item = &Numbered> {
         self.delta
             .get(&base.issuer.key)
@@ -110,7 +110,7 @@ fn same_key(one: Option<&AuthorityKeyIdentifier>, other: Option<&AuthorityKeyIde
 
 /// The reason why a list does not tell the status of a certificate.
 enum Unfit {
-    /// The list is not usable. Another list may be.
+    /// The list does not help, for the given reason. Another list may help.
     Because(Cow<'static, str>),
     /// The budget is spent, which ends the search.
     Spent(Refusal),
@@ -140,7 +140,7 @@ impl<'a> Pending<'a> {
         self.0.iter().any(|pending| pending.der == certificate.der)
     }
 
-    /// Returns the same certificates and this one.
+    /// Returns a set with these certificates and `certificate`.
     pub(crate) fn with(&self, certificate: &'a Arc<Certificate>) -> Self {
         let mut more = self.clone();
         if !more.contains(certificate) {
@@ -160,7 +160,7 @@ pub(crate) trait Authorities<'a> {
     fn budget(&mut self) -> &mut Budget;
     /// Returns the verdicts on the signatures of lists that the search has verified so far.
     fn signatures(&mut self) -> &mut Signatures<'a>;
-    /// Returns the certificates with this subject. One of them may have issued a list, in addition to those on the path.
+    /// Returns the available certificates with this subject. A list may have been issued by one of them instead of a certificate on the path.
     fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
     /// Returns whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
     fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;
@@ -187,8 +187,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         let (certificate, lists) = (path[index], self.lists);
         let mut covered = Reasons::NONE;
         let mut why = None;
-        // If the distribution points of the certificate are malformed, a list of its issuer that is not limited to one point can still tell. The
-        // point at the end applies to every certificate: the name of its issuer, for all reasons.
+        // Malformed distribution points are ignored. A list of the certificate's issuer that is not limited to one point can still tell the status. The
+        // implicit point at the end applies to every certificate: the name of its issuer, for all reasons.
         let mut points = points_of(certificate).unwrap_or_default();
         points.push(DistributionPoint::default());
         for point in &points {
@@ -244,8 +244,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         ))
     }
 
-    /// Checks that the list may be relied on. Returns the newest delta lists that continue it and may be relied on. There can be several only if they
-    /// are equally new.
+    /// Checks that the list may be used. Returns the newest usable delta lists that update it. There are several only if they are equally new.
     fn read(
         &mut self,
         one: &'a Numbered,
@@ -291,8 +290,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         Ok(())
     }
 
-    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates above on the path come first, because they have been
-    /// checked already.
+    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates that are higher on the path are tried first, because they
+    /// have been checked already.
     fn signer(
         &mut self,
         one: &'a Numbered,
@@ -328,7 +327,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
                     continue;
                 }
             }
-            // A certificate that the distribution point names as the issuer of its own list may confirm its own status, because no other issuer can.
+            // A distribution point may name the certificate itself as the issuer of its list. Only then may a certificate confirm its own status, because
+            // no other issuer can.
             if holder.der == subject.der && self.pending.contains(subject) && point.crl_issuer.is_some() {
                 return Ok(holder);
             }

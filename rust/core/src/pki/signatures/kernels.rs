@@ -7,7 +7,7 @@ pub(crate) use imdskit_multibuffer::{Job, Key, available, verify_many};
 
 #[cfg(not(feature = "multibuffer"))]
 mod absent {
-    /// A key type without values.
+    /// A key type without values, because no key is supported.
     #[derive(Debug)]
     pub(crate) enum Key {}
 

@@ -1,8 +1,8 @@
 //! RSA public keys and signatures (RFC 8017). This module only verifies, so nothing in it is secret.
 //!
-//! The kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities if the processor supports them, or else AWS-LC does.
-//! Neither supports small or huge keys, long exponents and rare hashes. Without the kernels, RSASSA-PSS with a salt that is not as long as the digest
-//! is not supported either. For these, one public operation on big integers and the encodings of RFC 8017 are used.
+//! If the processor supports them, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities. Otherwise AWS-LC
+//! verifies them. Neither supports small or huge keys, long exponents or rare hashes. AWS-LC also requires that the salt of RSASSA-PSS is as long as
+//! the digest. In all other cases, this module computes the public operation with big integers and checks the encoding of RFC 8017.
 
 // Python counterpart: `pki/signatures/rsa.py`.
 
@@ -25,8 +25,7 @@ pub(crate) const KERNEL_BYTES: usize = 512;
 
 static KERNELS: AtomicBool = AtomicBool::new(true);
 
-/// Sets whether the kernels are used if the processor supports them. For tests and measurements of the code without them; no verdict depends on
-/// it.
+/// Sets whether the kernels are used when the processor supports them. Tests and measurements switch them off. No verdict depends on the setting.
 pub(crate) fn use_kernels(used: bool) {
     KERNELS.store(used, Ordering::Relaxed);
 }
@@ -36,7 +35,8 @@ pub(crate) fn uses_kernels() -> bool {
     KERNELS.load(Ordering::Relaxed) && kernels::available()
 }
 
-/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every such key.
+/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every id-RSASSA-PSS
+/// key.
 #[derive(Debug)]
 pub(crate) struct RsaPublicKey {
     /// Big-endian, without leading zeros.

@@ -105,7 +105,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 28] {
     let mut message = parts.concat();
     let bits = 8 * message.len() as u128;
     message.push(0x80);
-    // Zeros pad the message up to its length, which takes the last 16 bytes of the last block (section 5.1.2).
+    // Zeros fill the space before the length of the message, which takes the last 16 bytes of the last block (section 5.1.2).
     message.resize((message.len() + 16).next_multiple_of(BLOCK) - 16, 0);
     message.extend_from_slice(&bits.to_be_bytes());
     let state = message.chunks_exact(BLOCK).fold(INITIAL, compressed);

@@ -99,7 +99,7 @@ fn ecdsa_with(oid: &[u8]) -> Option<Hash> {
     })
 }
 
-/// Verifies a signature. Weak algorithms and keys are allowed here.
+/// Verifies a signature. This function accepts weak algorithms and keys.
 pub(crate) fn verify(algorithm: &AlgorithmIdentifier, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
     verify_with(scheme_of(algorithm.borrowed()), key, message, signature)
 }
@@ -145,7 +145,7 @@ pub(crate) fn verify_with(scheme: Option<Scheme>, key: &PublicKey, message: &[u8
     if good { Ok(()) } else { Err(Fault::Signature) }
 }
 
-/// Returns the hash that a signature algorithm specifies, or `None` if the algorithm is unknown or specifies none.
+/// Returns the hash that a signature algorithm specifies, or `None` if the algorithm is unknown or specifies no hash.
 pub(crate) fn hash_of(algorithm: Algorithm<'_>) -> Option<Hash> {
     if algorithm.oid == oids::RSASSA_PSS {
         return pss_parameters(algorithm.parameters).map(|parameters| parameters.hash);

@@ -1,7 +1,7 @@
 //! Parsed X.509 certificates.
 //!
-//! Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are the contents of their DER ([`crate::asn1::oids`]). Integers of
-//! any length are the contents of their DER too, in the shortest form.
+//! Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are the contents of their DER ([`crate::asn1::oids`]). Integers
+//! without a maximum length are also stored as the contents of their DER, in the shortest form.
 
 // Python counterpart: `pki/x509/certificate.py`.
 
@@ -12,7 +12,7 @@ use crate::pki::signatures::rsa::RsaPublicKey;
 /// The contents of an OBJECT IDENTIFIER.
 pub(crate) type Oid = Box<[u8]>;
 
-/// An extension or field that is well-formed but breaks a rule, and the description of the problem.
+/// The name of an extension or field that is well-formed but breaks a rule, and a description of the problem.
 pub(crate) type CertificateFault = (Cow<'static, str>, Cow<'static, str>);
 
 /// An AlgorithmIdentifier (RFC 5280 section 4.1.1.2). `parameters` is the DER of the ANY.
@@ -109,7 +109,8 @@ impl GeneralName {
     }
 }
 
-/// A path length, skip count or subtree bound, INTEGER (0..MAX). Larger values are replaced by the maximum, which has the same effect.
+/// A path length, skip count or subtree bound. Its ASN.1 type is INTEGER (0..MAX). A value that does not fit is replaced by the maximum of this type,
+/// which has the same effect.
 pub(crate) type Count = u64;
 
 #[derive(Clone, Copy, Debug)]

@@ -36,7 +36,7 @@ pub(crate) fn is_understood(oid: &[u8]) -> bool {
 }
 
 impl Extensions {
-    /// Decodes one value, to its end. Unknown extensions may contain anything.
+    /// Decodes the whole value of one extension. Unknown extensions may contain anything.
     pub(crate) fn decode(&mut self, oid: &[u8], mut value: Reader<'_, '_>) -> der::Result<()> {
         let reader = &mut value;
         match oid {
@@ -69,7 +69,7 @@ fn keep<T>(member: &mut Option<T>, value: T) {
     member.get_or_insert(value);
 }
 
-/// Reads values with `read`, given the reader and a field, to the end of the reader.
+/// Reads values until the reader is at its end. `read` receives the reader and the field of the value.
 fn items<'d, 't, T>(mut reader: Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't>, Field) -> der::Result<T>) -> der::Result<Vec<T>> {
     let mut found = Vec::new();
     while !reader.is_empty() {

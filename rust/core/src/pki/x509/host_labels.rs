@@ -13,7 +13,7 @@ pub(crate) fn labels(host: &[u8]) -> Vec<u8> {
     reversed
 }
 
-/// Returns the end of each label. The parent domains of a name end there.
+/// Returns the position of the end of each label. A prefix that ends at such a position is a parent domain or the name itself.
 pub(crate) fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
     let dots = labels.iter().enumerate().filter(|(_, octet)| **octet == b'.').map(|(end, _)| end);
     dots.chain((!labels.is_empty()).then_some(labels.len()))
@@ -32,7 +32,7 @@ pub(crate) fn is_host(name: &[u8]) -> bool {
     name.len() <= 253 && name.split(|octet| *octet == b'.').all(is_label)
 }
 
-/// Returns whether this is one such label.
+/// Returns whether the text is one label as described at [`is_host`].
 pub(crate) fn is_label(label: &[u8]) -> bool {
     let end = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
     label.len() <= 63
@@ -41,7 +41,7 @@ pub(crate) fn is_label(label: &[u8]) -> bool {
         && label.iter().all(|octet| end(octet) || *octet == b'-')
 }
 
-/// Returns whether this is a host name and not an IPv4 address.
+/// Returns whether the text is a host name and not an IPv4 address.
 pub(crate) fn is_named_host(name: &[u8]) -> bool {
     is_host(name) && !name.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
 }

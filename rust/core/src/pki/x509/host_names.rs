@@ -29,8 +29,8 @@ pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> V
     }
 }
 
-/// Returns the first DNS name of the certificate that is `domain` or lies below it. A wildcard stands for names below its parent, so its parent must
-/// be the domain or lie below it.
+/// Returns the first DNS name of the certificate that is `domain` or lies below it. A wildcard such as `*.example.com` stands for names below
+/// `example.com`, so its parent must be the domain or lie below it.
 pub(crate) fn matching_name(certificate: &Certificate, domain: &str, allow_common_name: bool) -> Option<String> {
     let wanted = domain.to_lowercase();
     let lies_below = |name: &&str| {

@@ -44,7 +44,8 @@ pub(crate) fn parse_public_key(spki: &[u8]) -> der::Result<PublicKey> {
     Ok(key)
 }
 
-/// Reads the key of a SubjectPublicKeyInfo. A key of another kind is [`PublicKey::Unsupported`]. An RSA key that is not an RSAPublicKey is an error.
+/// Reads the key of a SubjectPublicKeyInfo. A key that is neither RSA nor on a supported curve is [`PublicKey::Unsupported`]. An RSA key that does
+/// not follow the grammar of RSAPublicKey is an error.
 pub(crate) fn read_public_key(reader: &mut Reader<'_, '_>) -> der::Result<PublicKey> {
     let mut info = reader.sequence("subjectPublicKeyInfo")?;
     let algorithm = read_algorithm(&mut info, "algorithm")?;

@@ -1,8 +1,8 @@
 //! Name constraints: the names for which an authority may issue certificates (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)).
 //!
-//! The constraints of each certificate are kept separately and all applied. That is the same as intersecting the permitted and uniting the excluded
-//! subtrees. Subtrees are stored in sets. A name is looked up once for each position at which a subtree could contain it, however many subtrees there
-//! are.
+//! The constraints of each certificate are stored separately, and a name must satisfy all of them. RFC 5280 instead intersects the permitted subtrees
+//! and unites the excluded ones, with the same result. Subtrees are stored in sets. The number of lookups for a name depends on the number of its
+//! parent domains (or similar), but not on the number of subtrees.
 //!
 //! DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on another kind of name refuses every name
 //! of that kind, even if the constraint is not critical and section 4.2.1.10 would allow ignoring it.
@@ -17,13 +17,13 @@ use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labe
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
-/// Maximum number of names times subtrees on one path, of the counted kinds. This implementation could handle more, but only an attack needs more.
-/// OpenSSL has the same limit.
+/// Maximum number of names times number of subtrees on one path. Only the kinds of `is_counted` count. This implementation could handle more, but
+/// only an attack needs more. OpenSSL has the same limit.
 const MAX_COMPARISONS: usize = 1 << 20;
 
-/// Number of labels or relative names of a name that cost as much as one item of the budget.
+/// Number of labels, or of relative distinguished names, that together cost as much as one item of the budget.
 const PARTS_PER_ITEM: usize = 4;
-/// Number of masks with which an address is looked up that cost as much as one item of the budget.
+/// Number of masks that together cost as much as one item of the budget. An address is looked up once with each mask.
 const MASKS_PER_ITEM: usize = 16;
 
 const fn is_counted(kind: Kind) -> bool {
@@ -53,7 +53,7 @@ impl<'c> From<&'c GeneralName> for CertificateName<'c> {
 }
 
 impl CertificateName<'_> {
-    /// Returns the number of labels of a name beyond the first, or of relative names of a directory name.
+    /// Returns the number of labels after the first. For a directory name, returns the number of relative distinguished names.
     fn parts(&self) -> usize {
         let dots = || memchr::memchr_iter(b'.', self.value).count();
         self.name.map_or_else(dots, |name| name.key.len())
@@ -157,7 +157,7 @@ impl<'c> Subtrees<'c> {
 struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
     excluded: [Option<Subtrees<'c>>; 9],
-    /// Number of subtrees of the counted kinds.
+    /// Number of subtrees of the kinds of `is_counted`.
     count: usize,
     /// Number of masks of permitted and excluded addresses.
     masks: usize,
@@ -318,8 +318,8 @@ pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static s
     Ok(())
 }
 
-/// Returns whether this is a mailbox, a domain with a leading dot for all hosts below it, a host, or nothing (4.2.1.10). A mailbox is a Dot-string of
-/// RFC 5321 section 4.1.2: printable ASCII without at signs and without empty parts between dots.
+/// Returns whether the base of a mail subtree is a mailbox, a host, a domain with a leading dot (for all hosts below it), or empty (4.2.1.10). A
+/// mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII without at signs and without empty parts between dots.
 fn is_mail_base(value: &[u8]) -> bool {
     let (mailbox, host) = mailbox_of(value);
     if host.len() == value.len() {
@@ -332,11 +332,11 @@ fn is_mail_base(value: &[u8]) -> bool {
 // Keys of subtrees. `Subtrees::contain` looks up one key of a name for each subtree that could contain it. Labels are reversed, the most significant
 // first, so that the key of a domain is a prefix of the keys of the names below it.
 
-/// Follows the labels of a DNS name and means the names below it without the name itself. No label contains this byte.
+/// Follows the labels of a DNS name. The key then stands for all names below this name, without the name itself. No label contains this byte.
 const BELOW: u8 = b'/';
-/// Precedes the labels of a host in a mail address or URI and means this host alone.
+/// Precedes the labels of a host in a mail address or URI. The key then stands for this host alone.
 const HOST: u8 = b'h';
-/// Precedes the labels of a domain in mail addresses or URIs and means all hosts below it.
+/// Precedes the labels of a domain in mail addresses or URIs. The key then stands for all hosts below this domain.
 const HOSTS_BELOW: u8 = b'b';
 /// Precedes the labels and the mailbox of a mail address.
 const MAILBOX: u8 = b'm';
@@ -349,8 +349,8 @@ fn base_key(base: &GeneralName, exclude: bool) -> Vec<u8> {
         if host.len() < value.len() {
             return mailbox_key(mailbox, &labels(host));
         }
-        // With a leading dot, the subtree contains all hosts below the domain, and without it, this host alone. The empty subtree contains every
-        // host.
+        // With a leading dot, the subtree contains all hosts below the domain. Without the dot, it contains this host alone. The empty subtree
+        // contains every host.
         return match host.strip_prefix(b".") {
             Some(domain) => tagged(HOSTS_BELOW, &labels(domain)),
             None if host.is_empty() => tagged(HOSTS_BELOW, b""),
@@ -427,7 +427,7 @@ fn without_dot(host: &[u8]) -> &[u8] {
     host.strip_prefix(b".").unwrap_or(host)
 }
 
-/// Returns whether this is an address and a mask of the same length, with all ones of the mask before its zeros (RFC 4632).
+/// Returns whether the value is an address and a mask of the same length. In the mask, all ones must come before the zeros (RFC 4632).
 fn is_network(value: &[u8]) -> bool {
     if !matches!(value.len(), 8 | 32) {
         return false;

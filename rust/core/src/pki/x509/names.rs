@@ -18,7 +18,7 @@ use crate::asn1::der::{
 use crate::asn1::oids;
 use crate::pki::x509::certificate::{GeneralName, GeneralNameKind, Name, NameKey};
 
-/// Maximum number of characters of a string that has characters beyond ASCII.
+/// Maximum length, in characters, of a string that contains non-ASCII characters.
 const MAX_CHARACTERS: usize = 1024;
 
 /// Maximum number of consecutive combining characters, as in the Stream-Safe Text Format (UAX 15 section 13).
@@ -178,7 +178,7 @@ fn has_long_run(text: &str) -> bool {
     })
 }
 
-/// Decodes a string. The meaning of TeletexString beyond ASCII is not defined in a way that anyone follows; in practice it contains Latin-1.
+/// Decodes a string. In practice, a TeletexString contains Latin-1. Nobody follows the standard's definition of its non-ASCII characters.
 fn decode(tag: u8, octets: &[u8]) -> Option<Cow<'_, str>> {
     match tag {
         UTF8_STRING => std::str::from_utf8(octets).ok().map(Cow::Borrowed),
@@ -212,9 +212,9 @@ fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
 }
 
 /// Returns the form in which two strings are compared, independent of their ASN.1 types. It ignores case, applies Unicode normalization, removes
-/// blanks at both ends, and squeezes inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or
-/// forbids are kept, so strings that differ only in such characters are different here. The normalization form is NFKD, which makes the same strings
-/// equal as NFKC.
+/// blanks at both ends, and shortens runs of inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518
+/// drops or forbids are kept, so strings that differ only in such characters are different here. The normalization form is NFKD. Two strings are
+/// equal in NFKD exactly when they are equal in NFKC.
 pub(crate) fn comparable(text: &str) -> Vec<u8> {
     if text.is_ascii() {
         let mut form = Vec::with_capacity(text.len());
@@ -239,7 +239,7 @@ const fn is_ascii_blank(octet: u8) -> bool {
     matches!(octet, b'\t'..=b'\r' | b' ')
 }
 
-/// Returns whether this is U+0085, a Unicode separator, or an ASCII blank: TAB, LF, VT, FF, CR or SPACE.
+/// Returns whether the character is U+0085, a Unicode separator, or an ASCII blank: TAB, LF, VT, FF, CR or SPACE.
 fn is_blank(character: char) -> bool {
     matches!(
         character,

@@ -25,8 +25,8 @@ impl Faults {
 }
 
 #[allow(clippy::too_many_lines)] // a list of independent rules
-/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer
-/// one.
+/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature. A [`Certificate`] does not store it, because it has
+/// to equal the outer signatureAlgorithm.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let mut found = Faults(Vec::new());
     // Zero and negative numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to gracefully handle"
@@ -192,7 +192,7 @@ fn is_bad_name(name: &GeneralName) -> bool {
     }
 }
 
-/// Returns whether this is a scheme, a colon, and something after it (RFC 3986 section 3.1).
+/// Returns whether the text consists of a scheme, a colon, and something after the colon (RFC 3986 section 3.1).
 fn is_absolute_uri(text: &[u8]) -> bool {
     let Some(colon) = text.iter().position(|octet| *octet == b':') else {
         return false;
@@ -203,14 +203,14 @@ fn is_absolute_uri(text: &[u8]) -> bool {
         && !rest.is_empty()
 }
 
-/// Returns whether there is one at sign with something on both sides of it, and no blank.
+/// Returns whether the text has no blank and exactly one at sign, with something on both sides of it.
 fn is_mailbox(text: &[u8]) -> bool {
     let mut parts = text.split(|octet| *octet == b'@');
     let is_part = |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && !part.contains(&b' '));
     is_part(parts.next()) && is_part(parts.next()) && parts.next().is_none()
 }
 
-/// Returns whether this is an address and a mask with all ones before its zeros (RFC 4632 section 3.1).
+/// Returns whether the bytes are an address and a mask. In the mask, all ones must come before the zeros (RFC 4632 section 3.1).
 fn is_range(octets: &[u8]) -> bool {
     if !matches!(octets.len(), 8 | 32) {
         return false;

@@ -107,7 +107,8 @@ fn paths_do_not_loop() {
         leaf("end", "a", 3),
     ];
     let world = World::new(Vec::new(), cross);
-    // Below b, every possible issuer is on the path already, whichever certificate of b is chosen. One of these certificates is self-signed.
+    // The search may choose either certificate of b. In both cases, every possible issuer is already on the path. One of the two certificates is
+    // self-signed.
     let refused = Err((Reason::UntrustedRoot, "chain[2].issuer".to_owned()));
     assert_eq!(world.path_of(leaf("end", "a", 3)), refused);
 }
