@@ -217,7 +217,7 @@ class Subject:
     def _in_child(self, document: bytes) -> int:
         """Use everything that has a lock once. Return the exit status."""
         calls = [
-            (kind, partial(verifier.verify_once, document, None, store))
+            (kind, partial(verifier.verify_once, document, nonce=None, store=store))
             for verifier in self.verifiers.values()
             for kind, store in self.stores.items()
         ]
