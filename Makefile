@@ -95,7 +95,7 @@ swagger: setup
 	.venv-swagger/bin/python tests/swagger/run.py --python $(BIN)/python $(SWAGGER_ARGS)
 
 # The page of the admin API and the page of `imdskit report` in Chromium, with axe-core; screenshots are left in SCREENSHOTS. Needs Debian's packages
-# chromium, chromium-driver and npm.
+# chromium, chromium-driver and npm. docs/figures/page.png and report.png are the upper parts of accepted-1280.png and report-light-1280.png.
 SCREENSHOTS ?= build/screenshots
 page: setup
 	$(PYTHON) -m venv .venv-page

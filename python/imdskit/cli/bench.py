@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to measure")
     parser.add_argument(
-        "--threads", metavar="N", type=_threads, default=1, help="number of threads for many documents in one call; by default 1"
+        "--threads",
+        metavar="N",
+        type=_threads,
+        default=1,
+        help="number of threads of the measurement that verifies many documents per call; by default 1",
     )
     parser.add_argument(
         "--documents", metavar="N", type=_count, default=128, help="number of different documents to generate; by default 128"

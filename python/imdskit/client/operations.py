@@ -80,7 +80,7 @@ class Operations:
         if form not in ("json", "text"):
             raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Known: json, text.")
         if form == "text" and category != "instance":
-            raise UsageError("bad-argument", "The format text exists only below /metadata/instance.", location="format")
+            raise UsageError("bad-argument", "The format `text` exists only below /metadata/instance.", location="format")
         query = {"format": form} if category == "instance" else {}
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):
@@ -216,7 +216,10 @@ def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> tup
     policy = given if isinstance(given, retry.Policy) else named.get(given) if given is None or isinstance(given, str) else None
     if policy is None:
         raise UsageError(
-            "bad-argument", "No policy.", location="retry", hint="Give an imdskit.client.retry.Policy, 'default', 'patient' or None."
+            "bad-argument",
+            "`retry` must be a policy or the name of one.",
+            location="retry",
+            hint="Give an imdskit.client.retry.Policy, 'default', 'patient' or None.",
         )
     return RetrySettings(policy, timeout, clock, retry.chance), RetrySettings(retry.NO_RETRY, timeout, clock, retry.chance)
 

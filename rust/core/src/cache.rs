@@ -28,15 +28,15 @@ pub(crate) const MAX_TEMPLATE_BYTES_PER_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
 /// about twelve different sizes.
 const MAX_SIGNATURE_SIZES: usize = 16;
 
-/// Number of bytes before the signature from which the key of a template is computed. They always contain the serial number of the signer's certificate, even if
+/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number of the signer's certificate, even if
 /// long RSASSA-PSS parameters follow it.
 const SAMPLE: usize = 128;
 
 /// A certification path, from the signer to the anchor.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
-/// The aspects of the time of a check that decide whether a path is valid. The starts and ends of all configured validity periods divide time into intervals. A
-/// moment consists of the number of the interval and whether the signer is valid at the time of the check. Within an interval, no configured certificate or list
+/// The time of a check, as two values that decide whether a path is valid: the number of the interval in which the time lies, and whether the signer
+/// is valid then. The starts and ends of all configured validity periods divide time into these intervals. Within an interval, no configured certificate or list
 /// becomes valid or expires.
 pub(crate) type Moment = (usize, bool);
 

@@ -99,13 +99,12 @@ pub struct Accepted<'v> {
 }
 
 impl<'v> Accepted<'v> {
-    /// Returns the last 16 bytes of the signer's certificate. They are part of a signature, so they serve as a hash of the path.
+    /// Returns the last 16 bytes of the signer's certificate. They are part of the certificate's signature, so they are as good as a hash of the certificate. One signer rarely has several paths, so they also serve as a hash of the path.
     pub(crate) fn tail(&self) -> Option<[u8; 16]> {
         self.chain.first()?.der.last_chunk().copied()
     }
 
-    /// Returns whether another verdict has the same signer, path and name. Two references to the same allocation are equal, so the bytes of these
-    /// certificates are not compared.
+    /// Returns whether another verdict has the same signer, path and name. If two references point to the same certificate in memory, its bytes are not compared.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<Certificate>, &Arc<Certificate>)| Arc::ptr_eq(one, other) || one.der == other.der;
         self.label == other.label
@@ -235,8 +234,8 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // The templates that a document with a valid signature should have created. If that document was refused after the signature check, no
-        // template exists. The next document of this kind would probably not create one either, so it need not be verified alone.
+        // Keys of the templates that documents with a valid signature were expected to create. A document that is refused after the signature
+        // check creates none. The next document with the same key would probably not either, so it need not be verified alone.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {

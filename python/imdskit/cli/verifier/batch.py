@@ -105,8 +105,8 @@ def run(
     Args:
         verifier: verifier for the documents.
         path: path of a folder, or of a file with one document per line. ``-`` is standard input.
-        at: time of verification, for each document whose line in the input contains no time. None means the time at which the first run started,
-            in whole seconds.
+        at: time of verification, for each document whose line in the input contains no time.
+            None means the start of the run, in whole seconds. A resumed run keeps the time of the interrupted one.
         results: path of the file for the results. None means standard output.
         resume: whether to continue after the last complete line of ``results``, if that file exists.
         threads: maximum number of threads. None means one thread per processor.

@@ -94,7 +94,12 @@ def _key(options: argparse.Namespace) -> int:
 def _nonce_key(path: str) -> int:
     if os.path.exists(path):
         hint = "See docs/attestation-service.md on how to change the secret."
-        raise UsageError("bad-argument", "The file already exists. A new secret would invalidate its nonces.", location=path, hint=hint)
+        raise UsageError(
+            "bad-argument",
+            "The file already exists. A new secret would invalidate the nonces that were made with the old one.",
+            location=path,
+            hint=hint,
+        )
     _append(path, secrets.token_hex(32))
     return 0
 

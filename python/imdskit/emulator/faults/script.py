@@ -48,10 +48,10 @@ class Match:
 
     Attributes:
         methods: accepted methods.
-        category: accepted category, in lower case. If both ``category`` and ``path`` are None, every category below ``/metadata`` matches.
+        category: accepted category, in lower case. None accepts every category. If ``path`` is None, too, only requests below ``/metadata`` match.
         path: pattern of the decoded path in lower case, without double and trailing slashes. It can match paths outside of ``/metadata``.
-        query: pairs of a parameter's name in lower case and the pattern of its value. None means that the parameter must be absent.
-        headers: pairs of a header's name in lower case and the pattern of its value. None means that the header must be absent.
+        query: pairs of a parameter's name in lower case and the pattern of its value. None instead of a pattern means that the parameter must be absent.
+        headers: pairs of a header's name in lower case and the pattern of its value. None instead of a pattern means that the header must be absent.
         source: function that returns whether a source address matches.
     """
 

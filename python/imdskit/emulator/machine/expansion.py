@@ -50,7 +50,7 @@ class ExpandedMachine:
         document: the instance document in its newest shape with every member, including ``extended``. A classic machine has no ``compute``.
             Members that are neither given nor derivable are ``""``, as in the service's documents. Members given as null are omitted.
         compute: the ``compute`` object. A classic machine has this object, too, because its attested documents need values from it. No
-            response shows the object itself.
+            response of a classic machine shows the object itself.
     """
 
     scenario: Scenario

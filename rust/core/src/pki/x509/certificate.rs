@@ -109,7 +109,7 @@ impl GeneralName {
     }
 }
 
-/// A path length, skip count or subtree bound. Its ASN.1 type is INTEGER (0..MAX). A value that does not fit is replaced by the maximum of this type,
+/// A path length, skip count or subtree bound. Its ASN.1 type is INTEGER (0..MAX). A value that does not fit into a `u64` is replaced by `u64::MAX`,
 /// which has the same effect.
 pub(crate) type Count = u64;
 
