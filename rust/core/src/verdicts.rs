@@ -1,7 +1,7 @@
 //! Verification of many documents on several threads. The verdicts are stored in columns and converted to values only on access.
 //!
 //! Documents are verified in pieces of at most 128 documents. The checker opens all documents of a piece, then verifies their signatures side by
-//! side, then makes the remaining checks. If no message template ([`crate::cache`]) fits a document yet, the checker verifies this document
+//! side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this document
 //! completely before it opens the next one. The document then becomes a template for those after it. A bad document does not slow down the others.
 
 use std::borrow::Cow;
