@@ -124,7 +124,7 @@ def cryptography_uncached(chain: Chain) -> Verify:
     def verify(document: bytes) -> None:
         der, content, signature = parts(base64.b64decode(document))
         certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key().verify(signature, content, padding.PKCS1v15(), hashes.SHA256())  # type: ignore[union-attr,call-arg]
+        certificate.public_key().verify(signature, content, padding.PKCS1v15(), hashes.SHA256())  # type: ignore[union-attr,call-arg]  # the chain has RSA keys only
         verifier.verify(certificate, pool)
 
     return verify

@@ -83,6 +83,6 @@ def columns(backend: Backend, prefix: str, chain: corpus.Chain, rows: int, signe
         each = rows // part // len(some)
         verdicts = backend.checker(chain.setup).check_many([document for document in some for _ in range(each)], corpus.AT)
         name = f"{prefix}, columns of {each * len(some)} verdicts by {len(some)} signers"
-        found[name] = Workload(lambda prepared: prepared.columns().rows, lambda verdicts=verdicts: verdicts, over)  # type: ignore[misc]
+        found[name] = Workload(lambda prepared: prepared.columns().rows, lambda verdicts=verdicts: verdicts, over)  # type: ignore[misc]  # mypy cannot infer a default's type
         over = name
     return found

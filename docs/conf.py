@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 
-from imdskit import __version__  # noqa: E402
+from imdskit import __version__  # noqa: E402  # needs the path above
 
 project = "imdskit"
 author = "The imdskit developers"

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 if sys.version_info < (3, 11):  # noqa: UP036  # pip runs this before it reads `requires-python`
-    raise SystemExit("imdskit requires Python 3.11 or later, but this is Python %d.%d (%s)." % (*sys.version_info[:2], sys.executable))  # noqa: UP031
+    raise SystemExit(
+        f"imdskit requires Python 3.11 or later, but this is Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable})."
+    )
 
 import notices
 import sdist

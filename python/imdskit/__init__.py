@@ -7,7 +7,9 @@ Everything else is internal.
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036  # Everything before this block must also run on Python 3.8.
-    sys.stderr.write("imdskit requires Python 3.11 or later, but this is Python %d.%d (%s).\n" % (*sys.version_info[:2], sys.executable))  # noqa: UP031
+    sys.stderr.write(
+        f"imdskit requires Python 3.11 or later, but this is Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable}).\n"
+    )
     raise SystemExit(2)
 
 TYPE_CHECKING = False  # importing `typing` would take fifty times as long as the rest of this module
