@@ -18,7 +18,6 @@ from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.fork import ForkAware
 from imdskit.reasons import Reason
-from imdskit.verify import wrong_forms
 from imdskit.verify.attestation import Attestation
 from imdskit.verify.issuers import IssuerSource, signer_of
 from imdskit.verify.nonces import MAX_LIFETIME
@@ -150,7 +149,7 @@ class Verifier(ForkAware):
         except VerificationError as refusal:
             verdict = self._check_with_fetched(data, second, nonce, refusal)
         if isinstance(verdict, VerificationError):
-            raise wrong_forms.named(data, verdict)
+            raise _with_hint(data, verdict)
         return self._attestation(verdict, second)
 
     def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
@@ -240,7 +239,7 @@ class Verifier(ForkAware):
                     verdict = refusal
             if isinstance(verdict, VerificationError):
                 verdict = self._check_with_fetched(document, second, nonce, verdict)
-            yield wrong_forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
+            yield _with_hint(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
     def verify_columns(
         self, documents: Sequence[bytes] | PackedDocuments, at: int | Sequence[int], *, threads: int | None = None
@@ -282,7 +281,7 @@ class Verifier(ForkAware):
         wider = self._with_fetched(data, known.error) if known.error is not None else None
         found = known if wider is None else report(wider.setup)
         if found.error is not None:
-            wrong_forms.named(data, found.error)
+            _with_hint(data, found.error)
         return found
 
     def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:
@@ -375,6 +374,12 @@ def _document_bytes(document: object, name: str = "document") -> bytes:
     if isinstance(document, _BYTES_LIKE):
         return bytes(document)
     raise arguments.mistake(name, "bytes or str", document)
+
+
+def _with_hint(document: bytes, refusal: VerificationError) -> VerificationError:
+    from imdskit.verify import wrong_forms  # only refusals need its patterns, whose compilation takes 4 ms
+
+    return wrong_forms.named(document, refusal)
 
 
 def _text(nonce: object, name: str = "nonce") -> str | None:
