@@ -19,7 +19,7 @@ from imdskit.client.effects import Effect, Operation, Send, Share, Wait
 from imdskit.client.event_follower import Event, EventFollower
 from imdskit.client.events import members
 from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Retry
-from imdskit.client.responses import Json, Response
+from imdskit.client.responses import Json
 from imdskit.client.tokens import Token, Tokens
 from imdskit.client.transport import Transport
 from imdskit.clock import Clock, SystemClock
@@ -152,15 +152,10 @@ class AsyncClient:
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
-            return await asyncio.to_thread(self._send, effect)
+            return await asyncio.to_thread(self._transport.request, effect.target, effect.timeout, effect.body)
         if isinstance(effect, Wait):
             return await self._sleep(effect.seconds)
         return await self._share(effect)
-
-    def _send(self, effect: Send) -> Response:
-        if effect.body is None:
-            return self._transport.get(effect.target, effect.timeout)
-        return self._transport.post(effect.target, effect.body, effect.timeout)
 
     async def _share(self, effect: Share) -> Any:
         """Run one operation for all tasks that need its result. The operation runs in a separate task, so cancelling a waiting task does not

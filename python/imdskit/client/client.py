@@ -238,9 +238,7 @@ class Client:
 
             operations = self._operations
             self._transport = Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, self._clock)
-        if effect.body is None:
-            return self._transport.get(effect.target, effect.timeout)
-        return self._transport.post(effect.target, effect.body, effect.timeout)
+        return self._transport.request(effect.target, effect.timeout, effect.body)
 
 
 __all__ = ["API_VERSION", "Client", "ClientError"]
