@@ -28,13 +28,14 @@ from imdskit.emulator.service.profiles import PROFILES
 from imdskit.errors import ImdskitError, UsageError
 
 BACKENDS = ("auto", "python", "rust")
+_PORT, _SEED = inputs.whole("port", 0, 65535), inputs.whole("seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", metavar="N", type=_port, default=0, help="port to listen on; 0, the default, chooses a free one")
+    parser.add_argument("--port", metavar="N", type=_PORT, default=0, help="port to listen on; 0, the default, chooses a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
     parser.add_argument(
-        "--fleet", metavar="N", type=_seed, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)"
+        "--fleet", metavar="N", type=_SEED, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)"
     )
     parser.add_argument(
         "--fleet-by",
@@ -61,7 +62,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=_seed,
+        type=_SEED,
         help="number from which the machine and its keys are generated; anyone who knows it can sign documents",
     )
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
@@ -85,7 +86,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events-enabling",
         metavar="SECONDS",
-        type=_delay,
+        type=inputs.whole("seconds", 0, 86_400),
         default=0,
         help="seconds from the first request for scheduled events until they are enabled; by default 0",
     )
@@ -98,7 +99,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         help="accept this name in the Host header; * accepts any. Loopback addresses are always accepted; may be repeated",
     )
     parser.add_argument(
-        "--admin-port", metavar="N", type=_port, help="start the admin API on this port (docs/admin.md); 0 chooses a free one"
+        "--admin-port", metavar="N", type=_PORT, help="start the admin API on this port (docs/admin.md); 0 chooses a free one"
     )
     parser.add_argument("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
     parser.add_argument(
@@ -328,36 +329,6 @@ def _write_state(path: str, emulator: Host) -> None:
     if emulator.admin is not None:
         state = {"url": emulator.url, "admin": emulator.admin.url, "token": emulator.admin.token, "pid": os.getpid()}
         private_files.write(path, json.dumps(state).encode("ascii") + b"\n")
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
-
-
-_port.__name__ = "port"
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-_seed.__name__ = "seed"
-
-
-def _delay(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 86_400:
-        raise ValueError
-    return number
-
-
-_delay.__name__ = "seconds"
 
 
 def _rule_off(text: str) -> str:
