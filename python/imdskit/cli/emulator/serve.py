@@ -214,61 +214,54 @@ def _every_address(host: str) -> bool:
         return False
 
 
-def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Emulator:
+def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Emulator:
     for name in ("fleet_by", "fleet_network"):
         if getattr(options, name) is not None:
             location = "--" + name.replace("_", "-")
             raise UsageError("bad-argument", f"{location} needs a fleet.", location=location, hint="Give --fleet too.")
-    admin_port, token = _admin(options)
     if options.snapshot is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.snapshot))):
         message = "The folder for the snapshot does not exist."
         raise UsageError("bad-argument", message, location=options.snapshot, hint="Create the folder, or name another file.")
-    return Emulator(
-        options.scenario or "linux",
-        options.seed,
-        options.port,
-        not options.no_rate_limit,
-        backend=backend,
-        host=options.host,
-        profile=options.profile,
-        rules_off=options.rule,
-        events_enabling=options.events_enabling,
-        faults=options.faults,
-        allow_hosts=options.allow_host,
-        clock=_clock(options),
-        admin_port=admin_port,
-        admin_token=token,
-        **_reach(options),
-        snapshot_file=options.snapshot,
-        listener=listener,
-    )
+    return Emulator(options.scenario or "linux", snapshot_file=options.snapshot, listener=listener, **_shared(options, backend))
 
 
 def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
     if options.snapshot is not None:
         hint = "Leave it out. The same --seed creates the same machines again."
         raise UsageError("bad-argument", "A fleet has no snapshots.", location="--snapshot", hint=hint)
-    admin_port, token = _admin(options)
     return Fleet(
         options.scenario or "fleet",
         options.fleet,
-        options.seed,
-        options.fleet_by or "path",
-        port=options.port,
+        select=options.fleet_by or "path",
         network=options.fleet_network or NETWORK,
-        rate_limit=not options.no_rate_limit,
-        backend=backend,
-        host=options.host,
-        profile=options.profile,
-        rules_off=options.rule,
-        events_enabling=options.events_enabling,
-        faults=options.faults,
-        allow_hosts=options.allow_host,
-        clock=_clock(options),
-        admin_port=admin_port,
-        admin_token=token,
-        **_reach(options),
+        **_shared(options, backend),
     )
+
+
+def _shared(options: argparse.Namespace, backend: Backend) -> dict[str, Any]:
+    """Return the arguments that an emulator of one machine and a fleet have in common."""
+    admin_port, admin_token = _admin(options)
+    return {
+        "seed": options.seed,
+        "port": options.port,
+        "host": options.host,
+        "rate_limit": not options.no_rate_limit,
+        "clock": _clock(options),
+        "backend": backend,
+        "events_enabling": options.events_enabling,
+        "profile": options.profile,
+        "rules_off": options.rule,
+        "faults": options.faults,
+        "allow_hosts": options.allow_host,
+        "admin_port": admin_port,
+        "admin_token": admin_token,
+        "admin_host": options.admin_host or "127.0.0.1",
+        "admin_allow_hosts": options.admin_allow_host,
+        "public_url": options.public_url,
+        "pki_url": options.pki_url,
+        "issuer": options.issuer,
+        "health": options.health,
+    }
 
 
 def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
@@ -281,18 +274,6 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
     if options.admin_token_file is None:
         return port, None
     return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
-
-
-def _reach(options: argparse.Namespace) -> dict[str, Any]:
-    """Return arguments for the addresses at which clients reach the emulator and its admin API. `imdskit run` has no public URL."""
-    return {
-        "public_url": getattr(options, "public_url", None),
-        "pki_url": options.pki_url,
-        "issuer": options.issuer,
-        "health": getattr(options, "health", False),
-        "admin_host": options.admin_host or "127.0.0.1",
-        "admin_allow_hosts": options.admin_allow_host,
-    }
 
 
 def _add_verifier(emulator: Host) -> None:
