@@ -32,50 +32,46 @@ _PORT, _SEED = inputs.whole("port", 0, 65535), inputs.whole("seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", metavar="N", type=_PORT, default=0, help="port to listen on; 0, the default, chooses a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
-    parser.add_argument(
-        "--fleet", metavar="N", type=_SEED, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--port", metavar="N", type=_PORT, default=0, help="port to listen on; 0, the default, chooses a free one")
+    add("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
+    add("--fleet", metavar="N", type=_SEED, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)")
+    add(
         "--fleet-by",
         choices=SELECT,
         help="with --fleet: how a request selects its machine: by the path /m/N (the default), by the port, or by the source address",
     )
-    parser.add_argument(
+    add(
         "--fleet-network",
         metavar="NET",
         help=f"with --fleet-by source: requests to machine N come from address N + 1 of this network; by default {NETWORK}",
     )
-    parser.add_argument(
-        "--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on"
-    )
-    parser.add_argument("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
+    add("--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on")
+    add("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
     add_emulator_arguments(parser)
     parser.epilog = environment.table(parser)
 
 
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `imdskit serve` and `imdskit run` share."""
+    add = parser.add_argument
     names = "the machine: the path of a scenario file, or one of\n" + ", ".join(Scenario.names())
-    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
-    parser.add_argument(
+    add("--scenario", metavar="NAME|FILE", help=names)
+    add(
         "--seed",
         metavar="N",
         type=_SEED,
         help="number from which the machine and its keys are generated; anyone who knows it can sign documents",
     )
-    parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
-    parser.add_argument(
-        "--root-out", metavar="PEM", help="write only the root certificate to this file, for programs that read one certificate"
-    )
-    parser.add_argument("--no-rate-limit", action="store_true", help="do not limit the rate of requests")
-    parser.add_argument(
+    add("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
+    add("--root-out", metavar="PEM", help="write only the root certificate to this file, for programs that read one certificate")
+    add("--no-rate-limit", action="store_true", help="do not limit the rate of requests")
+    add(
         "--profile",
         choices=tuple(PROFILES),
         help="service profile, a known behaviour of the service; by default that of the scenario, or else today",
     )
-    parser.add_argument(
+    add(
         "--rule",
         metavar="NAME=off",
         type=_rule_off,
@@ -83,55 +79,43 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="switch off a rule of the service (docs/fidelity.md); may be repeated",
     )
-    parser.add_argument(
+    add(
         "--events-enabling",
         metavar="SECONDS",
         type=inputs.whole("seconds", 0, 86_400),
         default=0,
         help="seconds from the first request for scheduled events until they are enabled; by default 0",
     )
-    parser.add_argument("--faults", metavar="FILE", help="script of faults to inject (docs/faults.md)")
-    parser.add_argument(
+    add("--faults", metavar="FILE", help="script of faults to inject (docs/faults.md)")
+    add(
         "--allow-host",
         metavar="NAME",
         action="append",
         default=[],
         help="accept this name in the Host header; * accepts any. Loopback addresses are always accepted; may be repeated",
     )
-    parser.add_argument(
-        "--admin-port", metavar="N", type=_PORT, help="start the admin API on this port (docs/admin.md); 0 chooses a free one"
-    )
-    parser.add_argument("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
-    parser.add_argument(
-        "--state-file", metavar="FILE", help="write the address and the token of the admin API to this file, for `imdskit events`"
-    )
-    parser.add_argument(
-        "--snapshot", metavar="FILE", help="file with the emulator's state: loaded at the start if it exists, and written at the end"
-    )
-    parser.add_argument(
+    add("--admin-port", metavar="N", type=_PORT, help="start the admin API on this port (docs/admin.md); 0 chooses a free one")
+    add("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
+    add("--state-file", metavar="FILE", help="write the address and the token of the admin API to this file, for `imdskit events`")
+    add("--snapshot", metavar="FILE", help="file with the emulator's state: loaded at the start if it exists, and written at the end")
+    add(
         "--clock",
         metavar="manual|fast=N",
         type=_rate,
         help="use a clock that stands still until it is moved, or one that runs N times as fast",
     )
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default="auto", help="implementation that reads JSON members and limits the rate of requests"
-    )
-    parser.add_argument("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
-    parser.add_argument(
-        "--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL"
-    )
-    parser.add_argument(
-        "--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file"
-    )
-    parser.add_argument(
+    add("--backend", choices=BACKENDS, default="auto", help="implementation that reads JSON members and limits the rate of requests")
+    add("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
+    add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL")
+    add("--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file")
+    add(
         "--admin-allow-host",
         metavar="NAME",
         action="append",
         default=[],
         help="accept this name in the Host header of requests to the admin API; may be repeated",
     )
-    parser.add_argument(
+    add(
         "--access-log",
         choices=("off", *access_log.FORMATS),
         default="off",
