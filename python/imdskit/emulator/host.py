@@ -393,7 +393,7 @@ class Host:
         if app.machine.identities:
             self.issuer.prepare()
 
-    def _sign(self, region: str, content: bytes, fault: DocumentFault | None = None, /) -> bytes:
+    def _sign(self, region: str, content: bytes, fault: DocumentFault | None) -> bytes:
         return signed_document.message(self.authority.signer(region=region, fault=fault), content, fault)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
