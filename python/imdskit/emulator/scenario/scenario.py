@@ -30,8 +30,7 @@ MAX_DEPTH = 24
 KINDS = ("resource-manager", "classic")
 """Deployment models of a machine."""
 
-_PREVIEW_ONLY = {"network.interface[].ipv4.subnet[].dnsservers[].ipaddress": versions.PREVIEW}
-_ARRAY_OF_PREVIEW = {"network.interface[].ipv4.subnet[].dnsservers[]": versions.PREVIEW}
+_NAME_SERVERS = "network.interface[].ipv4.subnet[].dnsservers[] network.interface[].ipv4.subnet[].dnsservers[].ipaddress"
 _IDENTITY = """
     identity.tenantId identity.tenantName identity.unknownResources[] identity.systemAssigned.clientId identity.systemAssigned.objectId
     identity.systemAssigned.resourceId identity.systemAssigned.tenantId identity.userAssigned[].clientId identity.userAssigned[].name
@@ -49,8 +48,7 @@ SHAPE = tree(
         **versions.OPTIONAL,
         **versions.NEWER,
         **versions.EXTENDED,
-        **_ARRAY_OF_PREVIEW,
-        **_PREVIEW_ONLY,
+        **dict.fromkeys(_NAME_SERVERS.split(), versions.PREVIEW),
         **dict.fromkeys(_IDENTITY.split(), versions.ENDPOINTS["identity"]),
         **dict.fromkeys(_LOAD_BALANCER.split(), versions.ENDPOINTS["loadbalancer"]),
     }
