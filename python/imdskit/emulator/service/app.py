@@ -67,7 +67,7 @@ class App:
         responses: the response cache, or None if there is none.
         faults: injected faults.
         throttle: rate limits, or None if there are none.
-        machine: data about the machine for rules and routes.
+        machine: data about the machine for rules and routes. It never changes, so the cached responses stay valid.
         tokens: cache of access tokens for the machine's identities.
 
     Raises:
@@ -142,7 +142,7 @@ class App:
                     return response._replace(fault=taken.fault.kind)
                 taken.give_back()
                 return response
-        cached = None if self.responses is None else self.responses.find(request, self.machine)
+        cached = None if self.responses is None else self.responses.find(request)
         if cached is not None and self.responses is not None:
             if self.throttle is None or self.throttle.general():
                 return self.responses.answer(cached)
