@@ -188,11 +188,8 @@ class Client:
         """
         from imdskit.client import event_follower, events  # dataclasses would add 13 ms to the 22 ms of importing the client
 
-        return events.Events(
-            event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version),
-            self._run,
-            lambda one: self.acknowledge(one),
-        )
+        follower = event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version)
+        return events.Events(follower, self._run, self.acknowledge)
 
     def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they start at once.

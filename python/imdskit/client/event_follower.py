@@ -160,7 +160,7 @@ class EventFollower:
                 yield Wait(self._poll)
             self._requested = True
             try:
-                now = schedule((yield from self._request()))
+                now = schedule((yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {})))
             except ClientError as error:
                 self._failed(error)
                 continue
@@ -172,9 +172,6 @@ class EventFollower:
             self.seen = {event.id: event.status for event in now.events}
             if new:
                 return new
-
-    def _request(self) -> Operation[Response]:
-        return (yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {}))
 
     def _failed(self, error: ClientError) -> None:
         """Raise an error, unless the follower tolerates it."""
