@@ -197,4 +197,4 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
         raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
     target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
-    yield from send_with_retries(target, "scheduledevents", operations.settings(), body)
+    yield from send_with_retries(target, "scheduledevents", operations.settings, body)
