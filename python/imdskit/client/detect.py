@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit.client import address
 from imdskit.client.client import Client
+from imdskit.client.nonces import new_nonce
 from imdskit.client.responses import ARC_AGENT
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
@@ -241,7 +242,7 @@ def _foreign(error: ClientError) -> Step:
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
         return _step("attested", "unknown", "No document was requested, because the responses are not the service's.")
-    nonce = f"{int.from_bytes(os.urandom(8)) % 10**10:010}"
+    nonce = new_nonce()
     try:
         signed = prove(client.attested_document(nonce), nonce)
     except ClientError as error:
