@@ -226,10 +226,6 @@ def _status(fault: dict[str, Input]) -> Status:
     return Status(status, origin == "host", tuple(headers), None if body is None else body.encode())
 
 
-def _delay(given: Input) -> Fault:
-    return Slow(Delivery(delay_ns=_nanoseconds(given)))
-
-
 def _drip(given: Input) -> Fault:
     drip = given.members(("bytes", "every"), required=("every",))
     size = drip["bytes"].integer(1, MAX_COUNT) if "bytes" in drip else 1
@@ -240,10 +236,6 @@ def _reset(given: Input) -> Fault:
     if given.value is not True:
         given.must_be("`true`")
     return Slow(Delivery(reset=True))
-
-
-def _truncate(given: Input) -> Fault:
-    return Slow(Delivery(cut=given.integer(0, MAX_COUNT)))
 
 
 def _foreign(given: Input) -> Fault:
@@ -266,24 +258,20 @@ def _replace(given: Input) -> Fault:
     return Edit(tuple((_pointer(one, name), one.value) for name, one in members.items()))
 
 
-def _content_type(given: Input) -> Fault:
-    return Headers((("Content-Type", _header_value(given)),))
-
-
 def _document(given: Input) -> Fault:
     name = given.one_of(DOCUMENTS, "a document fault")
     return Document(None if name == CACHED_NONCE else DocumentFault(name))
 
 
 _TYPES: dict[str, Callable[[Input], Fault]] = {
-    "delay": _delay,
+    "delay": lambda given: Slow(Delivery(delay_ns=_nanoseconds(given))),
     "drip": _drip,
     "reset": _reset,
-    "truncate": _truncate,
+    "truncate": lambda given: Slow(Delivery(cut=given.integer(0, MAX_COUNT))),
     "foreign": _foreign,
     "missing": _missing,
     "replace": _replace,
-    "contentType": _content_type,
+    "contentType": lambda given: Headers((("Content-Type", _header_value(given)),)),
     "document": _document,
 }
 

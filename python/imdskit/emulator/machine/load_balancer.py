@@ -11,14 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from imdskit.emulator.machine.expansion import ExpandedMachine
+from imdskit.emulator.scenario.scenario import LOAD_BALANCER
 from imdskit.protocol import instance_shape
 from imdskit.protocol.attested import compact
 from imdskit.protocol.instance_shape import Object, objects
-
-PAIR = ("frontendIpAddress", "privateIpAddress")
-RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
-LISTS = {"publicIpAddresses": PAIR, "inboundRules": RULE, "outboundRules": PAIR}
-"""The lists of the document, and the members of each list's elements, both in the service's order."""
 
 
 def document(machine: ExpandedMachine) -> bytes | None:
@@ -33,7 +29,7 @@ def document(machine: ExpandedMachine) -> bytes | None:
     private = _first_private_address(machine.document)
     lists = {
         name: [{member: _value(element, member, private) for member in members} for element in given.get(name) or ()]
-        for name, members in LISTS.items()
+        for name, members in LOAD_BALANCER.items()
     }
     return compact({"loadbalancer": lists})
 

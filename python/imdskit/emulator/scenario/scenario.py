@@ -36,12 +36,10 @@ _IDENTITY = """
     identity.systemAssigned.resourceId identity.systemAssigned.tenantId identity.userAssigned[].clientId identity.userAssigned[].name
     identity.userAssigned[].objectId identity.userAssigned[].resourceId identity.userAssigned[].tenantId
 """
-_LOAD_BALANCER = """
-    loadbalancer.publicIpAddresses[].frontendIpAddress loadbalancer.publicIpAddresses[].privateIpAddress
-    loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].protocol loadbalancer.inboundRules[].frontendPort
-    loadbalancer.inboundRules[].backendPort loadbalancer.inboundRules[].privateIpAddress
-    loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress
-"""
+_PAIR = ("frontendIpAddress", "privateIpAddress")
+_RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
+LOAD_BALANCER = {"publicIpAddresses": _PAIR, "inboundRules": _RULE, "outboundRules": _PAIR}
+"""Lists in the document of the load balancer, and the members of their elements, in the service's order."""
 SHAPE = tree(
     {
         **versions.INSTANCE,
@@ -50,7 +48,11 @@ SHAPE = tree(
         **versions.EXTENDED,
         **dict.fromkeys(_NAME_SERVERS.split(), versions.PREVIEW),
         **dict.fromkeys(_IDENTITY.split(), versions.ENDPOINTS["identity"]),
-        **dict.fromkeys(_LOAD_BALANCER.split(), versions.ENDPOINTS["loadbalancer"]),
+        **{
+            f"loadbalancer.{name}[].{member}": versions.ENDPOINTS["loadbalancer"]
+            for name in LOAD_BALANCER
+            for member in LOAD_BALANCER[name]
+        },
     }
 )
 """Every known member that a scenario can have."""
