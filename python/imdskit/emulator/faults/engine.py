@@ -66,8 +66,8 @@ class Taken(NamedTuple):
 
     Attributes:
         fault: the fault.
-        give_back: function that undoes the count. Callers must call it if the service refused the request, so that the fault was not
-            applied.
+        give_back: function that undoes the count. The caller calls it if the service has refused the
+            request, because the fault was not applied then.
     """
 
     fault: Fault

@@ -63,7 +63,7 @@ class Routes:
     def attested(self, context: RequestContext) -> Response:
         """Return an attested document for this request. An empty nonce counts as absent (inferred).
 
-        A fault can replace it by an earlier document, or make it invalid.
+        A fault can replace the document by an earlier one, or make it invalid.
         """
         version, now = context.served_version, self._clock.now()
         if context.cached:
