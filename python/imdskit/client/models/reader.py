@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from imdskit.codes import ClientCode
@@ -82,15 +81,19 @@ class Member(NamedTuple):
     is_array: bool
 
 
-@cache
 def members(model: type[Model]) -> Mapping[str, Member]:
     """Return a mapping from the name of each JSON member to its field, in the order of the fields."""
-    hints = typing.get_type_hints(model)
-    return {
-        model.NAMES.get(one.name) or _spelled(one.name, model.SPELLING): Member(one.name, *_kind(hints[one.name]))
-        for one in fields(model)
-        if one.name != "extra"
-    }
+    if model not in _MEMBERS:
+        hints = typing.get_type_hints(model)
+        _MEMBERS[model] = {
+            model.NAMES.get(one.name) or _spelled(one.name, model.SPELLING): Member(one.name, *_kind(hints[one.name]))
+            for one in fields(model)
+            if one.name != "extra"
+        }
+    return _MEMBERS[model]
+
+
+_MEMBERS: dict[type[Model], Mapping[str, Member]] = {}
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
