@@ -89,7 +89,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 ONLY_IN: dict[str, set[str]] = {
-    "urllib.request": {"imdskit.client.transport"},
+    "urllib.request": set(),
     "http.server": {"imdskit.emulator.http.server"},
     "http.client": {"imdskit.client.transport"},
     "imdskit.verify.aia.transport": {"imdskit.verify.aia.fetcher"},

@@ -20,7 +20,7 @@ ROW = re.compile(r"^\| `(imdskit[a-z_.]*)` \| (.*) \|$", re.MULTILINE)
 DOCUMENTED = {module: re.findall(r"`(\w+)`", names) for module, names in ROW.findall((ROOT / "docs" / "api.md").read_text("utf-8"))}
 PLUGIN = "imdskit.pytest_plugin"  # it contains fixtures, which tests use by name without importing them
 WSGI = "imdskit.attestation_service.wsgi"  # importing it reads the configuration of a service
-INTERNAL_PACKAGES = ("admin", "authority", "events", "faults", "scenario")
+INTERNAL_PACKAGES = ("admin", "authority", "scenario")
 MODULES = {
     ".".join((path.parent if path.name == "__init__.py" else path.with_suffix("")).relative_to(PACKAGE.parent).parts): path
     for path in sorted(PACKAGE.rglob("*.py"))

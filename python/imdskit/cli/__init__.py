@@ -26,46 +26,29 @@ OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 """Exit statuses. ``OK``: success. ``FAILED``: the verifier refused a document, or a request failed. ``USAGE``: an argument is invalid. The last
 two are 128 plus the number of the signal SIGINT or SIGPIPE."""
 
-VERBS = {
-    "serve": "emulate the Instance Metadata Service",
-    "run": "run a command on an emulated Azure machine",
-    "get": "request metadata from the service",
-    "attest": "fetch an attested document",
-    "verify": "verify an attested document, and show its claims",
-    "report": "turn results of `verify --batch` into an HTML page",
-    "doctor": "check the trusted certificates and the backend",
-    "trust": "list or extend the certificates of a trust bundle",
-    "explain": "explain an error code and what to do about it",
-    "bench": "measure how fast this machine verifies documents",
-    "detect": "check whether this machine runs on Azure",
-    "record": "record this machine as a scenario for the emulator",
-    "token": "get an access token of a managed identity",
-    "events": "follow, approve or announce scheduled events",
-    "verifier": "run the verification service, and create its keys",
-    "completion": "write a completion script for bash, zsh or fish",
-    "demo": "see the emulator, client and verifier work together",
+_VERBS = {
+    "serve": ("emulator.serve", "emulate the Instance Metadata Service"),
+    "run": ("emulator.run", "run a command on an emulated Azure machine"),
+    "get": ("client.get", "request metadata from the service"),
+    "attest": ("client.attest", "fetch an attested document"),
+    "verify": ("verifier.verify", "verify an attested document, and show its claims"),
+    "report": ("verifier.report", "turn results of `verify --batch` into an HTML page"),
+    "doctor": ("verifier.doctor", "check the trusted certificates and the backend"),
+    "trust": ("verifier.trust", "list or extend the certificates of a trust bundle"),
+    "explain": ("explain", "explain an error code and what to do about it"),
+    "bench": ("bench", "measure how fast this machine verifies documents"),
+    "detect": ("client.detect", "check whether this machine runs on Azure"),
+    "record": ("client.record", "record this machine as a scenario for the emulator"),
+    "token": ("client.token", "get an access token of a managed identity"),
+    "events": ("client.events", "follow, approve or announce scheduled events"),
+    "verifier": ("verifier.service", "run the verification service, and create its keys"),
+    "completion": ("completion", "write a completion script for bash, zsh or fish"),
+    "demo": ("emulator.demo", "see the emulator, client and verifier work together"),
 }
+"""Module below this package, and description, of each verb."""
 
-MODULES = {
-    "serve": "imdskit.cli.emulator.serve",
-    "run": "imdskit.cli.emulator.run",
-    "get": "imdskit.cli.client.get",
-    "attest": "imdskit.cli.client.attest",
-    "verify": "imdskit.cli.verifier.verify",
-    "report": "imdskit.cli.verifier.report",
-    "doctor": "imdskit.cli.verifier.doctor",
-    "trust": "imdskit.cli.verifier.trust",
-    "explain": "imdskit.cli.explain",
-    "bench": "imdskit.cli.bench",
-    "detect": "imdskit.cli.client.detect",
-    "record": "imdskit.cli.client.record",
-    "token": "imdskit.cli.client.token",
-    "events": "imdskit.cli.client.events",
-    "verifier": "imdskit.cli.verifier.service",
-    "completion": "imdskit.cli.completion",
-    "demo": "imdskit.cli.emulator.demo",
-}
-"""The module of each verb."""
+VERBS = {verb: what for verb, (_, what) in _VERBS.items()}
+MODULES = {verb: f"imdskit.cli.{module}" for verb, (module, _) in _VERBS.items()}
 
 SERVERS = frozenset(("serve",))
 """Verbs that run until a signal stops them, and that environment variables can configure."""

@@ -1,8 +1,10 @@
-"""Input of the command line: files up to a maximum size, and times."""
+"""Input of the command line: files up to a maximum size, whole numbers and times."""
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +37,22 @@ def write(path: str, data: bytes) -> None:
     except (OSError, ValueError) as failure:
         why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
         raise UsageError("bad-argument", f"The file cannot be written: {why}.", location=path) from None
+
+
+def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+    """Return the argument ``type`` of an option whose value is a whole number from ``least`` to ``most``.
+
+    ``name`` says in error messages what the value is, such as "port".
+    """
+
+    def convert(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    convert.__name__ = name
+    return convert
 
 
 def time(text: str) -> datetime:

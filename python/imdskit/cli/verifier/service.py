@@ -18,7 +18,7 @@ from types import FrameType
 from imdskit.attestation_service import Application, Settings
 from imdskit.attestation_service.configuration import keys
 from imdskit.attestation_service.development_server import DevelopmentServer
-from imdskit.cli.shared import output
+from imdskit.cli.shared import inputs, output
 from imdskit.errors import UsageError
 
 ROLES = ("client", "operator", "metrics")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--config", metavar="FILE", help="configuration file in TOML")
     serve.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="override a setting; may be repeated")
     serve.add_argument("--host", help="address to listen on; by default 127.0.0.1")
-    serve.add_argument("--port", metavar="N", type=_port, help="port to listen on; by default a free one")
+    serve.add_argument("--port", metavar="N", type=inputs.whole("port", 0, 65535), help="port to listen on; by default a free one")
     key.add_argument("name", metavar="NAME", help="name of the key")
     key.add_argument("--keys", metavar="FILE", required=True, help="key file; it is created if it does not exist")
     key.add_argument("--role", choices=ROLES, action="append", default=[], help="role of the key; by default client; may be repeated")
@@ -116,13 +116,3 @@ def _append(path: str, line: str) -> None:
             os.close(file)
     except OSError as error:
         raise UsageError("bad-argument", f"The file cannot be written: {error.strerror}.", location=path) from None
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
-
-
-_port.__name__ = "port"
