@@ -39,14 +39,16 @@ class Template(NamedTuple):
     attributes. The signature is the last part of the message.
 
     Attributes:
-        before: the bytes before the content. between: the bytes between content and signature.
-        content: the slice of the message that contains the content. signature: the slice of the
-            message that contains the signature.
+        before: the bytes before the content.
+        between: the bytes between content and signature.
+        content: the slice of the message that contains the content.
+        signature: the slice of the message that contains the signature.
         message: the parsed message.
         characters: the two slices of the base64 text that contain content and signature. They begin
             and end between groups of four characters, so they may contain a few further bytes.
-            texts: the base64 text before the first of these two slices, and the base64 text between
-            them. ders: the bytes that the two ``texts`` encode.
+        texts: the base64 text before the first of these two slices, and the base64 text between
+            them.
+        ders: the bytes that the two ``texts`` encode.
         signer: the DER of the signer's certificate.
         size: approximate size of the template in bytes.
     """
