@@ -375,7 +375,7 @@ def test_line_in_a_wrong_form_has_a_hint(run: Run, envelope: bytes, root: str) -
         b"MIIB",
     ]
     _, out, _ = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
-    words = ["plus signs became blanks", "single quotes", "percent-encoded", "byte order mark"]
+    words = ["plus signs were replaced by blanks", "single quotes", "percent-encoded", "byte order mark"]
     assert all(word in one["hint"] for word, one in zip(words, results(out), strict=False))
 
 

@@ -60,7 +60,7 @@ def test_lists_every_certificate_with_its_expiry(run: Run) -> None:
     [
         (["--at", "2028-05-01"], 1, "Microsoft Azure RSA TLS Issuing CA 03 (3d3f4b440f933ffd) ends within 60 days"),
         (["--at", "2027-05-20", "--days", "3"], 0, "nothing to do"),
-        (["--at", "2027-05-30", "--days", "3"], 1, "The bundle is of 2026-11-30, 181 days old"),
+        (["--at", "2027-05-30", "--days", "3"], 1, "The bundle of 2026-11-30 is 181 days old"),
         (["--at", "2028-06-01"], 1, "to do: There is no current certificate of Microsoft Azure RSA TLS Issuing CA 08"),
         (["--at", "2026-11-23", "--days", "600"], 1, "ends within 600 days"),
         (["--at", "2031-01-01"], 1, "the cloud public"),
