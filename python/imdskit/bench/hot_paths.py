@@ -22,7 +22,7 @@ def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dic
     """Measure how many operations per second the backend performs. ``rounds`` and ``seconds`` are
     as for :func:`imdskit.bench.rounds.measure`.
 
-        Returns:
+    Returns:
         Rates by name: ``index`` (parse and index an instance document of the newest api-version), ``leaf`` (look up a leaf in it),
         ``whole`` (look up the whole document), and ``take`` (take a token from the bucket of a rate limit).
     """
