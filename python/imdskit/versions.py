@@ -126,8 +126,8 @@ INSTANCE: Mapping[str, str] = {
 OPTIONAL: Mapping[str, str] = {
     "network.interface[].ipv6.ipAddress[].publicIpAddress": "2017-04-02",
 }
-"""Undocumented members that were observed on some machines, with their inferred first versions. The
-emulator returns them only if a scenario contains them.
+"""Maps an undocumented member that was observed on some machines to its first version, which is
+inferred. The emulator returns these members only if a scenario contains them.
 """
 
 NEWER: Mapping[str, str] = {
@@ -162,8 +162,8 @@ EXTENDED: Mapping[str, str] = {
     "extended.compute.hasCustomData": "2021-08-01",
     "extended.compute.ppsType": "2021-08-01",
 }
-"""Undocumented members that a response contains only if the request has the query parameter
-``extended=true``, with their first versions. ``hasCustomData`` is a JSON boolean."""
+"""Maps an undocumented member to its first version. A response contains these members only if the
+request has the query parameter ``extended=true``. ``hasCustomData`` is a JSON boolean."""
 
 EXTENDED_SINCE = "2021-08-01"
 """First api-version of the members in :data:`EXTENDED`."""
