@@ -145,8 +145,8 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     infos = data.enter(SET, "signerInfos")
     signers: list[SignerInfo] = []
     while infos:
-        # The names in the certificates save parsing the issuer's name of a signer again. They are
-        # passed only for the first signer, because an attested document has exactly one.
+        # If a certificate has the same issuer as the SignerInfo, its parsed name is reused. This
+        # works only for the first SignerInfo, because an attested document has exactly one.
         signers.append(_read_signer(infos, f"[{len(signers)}]", listed, () if signers else certificates))
     data.finish()
     return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers), content_start)
@@ -306,9 +306,9 @@ def check_signature(signer: SignerInfo, content_type: str, content: bytes, certi
     5652 sections 5.4 to 5.6).
 
     If there are signed attributes, the attributes content-type and message-digest must each occur
-    exactly once and have one value, which must be that of the content. The signature must be over
-    the DER of the SET of attributes. If there are no signed attributes, the signature must be over
-    the content, and the type of the content must be id-data (section 5.3).
+    exactly once, and their only values must be the type and the digest of the content. The
+    signature must be over the DER of the SET of attributes. If there are no signed attributes, the
+    signature must be over the content, and the type of the content must be id-data (section 5.3).
 
     This function accepts weak algorithms. :func:`check_algorithms` refuses them.
 

@@ -31,8 +31,8 @@ class Policy(Settings):
             verifier.
         check_chain: if True, a path must lead from the signer to a trust anchor. If False, anybody
             may have signed the document.
-        check_times: if True, the time of the check must be between ``createdOn`` and ``expiresOn``.
-            If False, ``max_age`` has no effect either.
+        check_times: if True, the time of the check must be between ``createdOn`` and ``expiresOn``,
+            with a tolerance of ``skew``. If False, ``max_age`` has no effect either.
         require_vm_id: if True, an empty ``vmId`` is refused.
         allow_common_name: if True, the common name in the signer's certificate counts as a DNS name
             if the certificate has no subject alternative name.
@@ -92,8 +92,10 @@ class Policy(Settings):
     def legacy_sample(cls) -> Policy:
         """Return the policy for the sample document in Microsoft's documentation of 2018 to 2021.
 
-        The sample is self-signed with an RSA key of 1024 bits. It expired within seconds and belongs to no machine. The policy checks only
-        its signature. **An accepted document proves nothing**, because anybody can create one.
+        The certificate of the sample is self-signed, and its RSA key has 1024 bits. The sample was
+        valid for a few seconds only, and it does not belong to a machine. For these reasons, the
+        policy checks neither the chain nor the times nor the machine. **An accepted document proves
+        nothing**, because anybody can create such a document.
         """
         return cls(check_chain=False, check_times=False, require_vm_id=False, allow_common_name=True, min_rsa_bits=1024)
 

@@ -39,9 +39,9 @@ NONCE_SECONDS = 2 * MAX_LIFETIME
 """Minimum time in seconds for which the record of a used nonce stays in the store. Skew and margin
 are added to it.
 
-A bound nonce is valid for at most half of this time. The other half is for a verifier whose clock
-is ahead by up to the lifetime of a document, which is the same time. If its clock were ahead by
-more, the verifier would refuse every document as expired.
+This is twice the maximum lifetime of a bound nonce, which is six hours. The first half covers the
+time in which the nonce is valid. The second half is for a verifier whose clock is ahead. Its clock
+can be ahead by at most six hours, because otherwise the verifier refuses every document as expired.
 """
 
 MAX_LEARNED = 64
@@ -79,9 +79,9 @@ class Verifier(ForkAware):
             never uses the network.
 
     Attributes:
-        trust: the trust.
-        policy: the policy.
-        backend: the backend.
+        trust: trust anchors, intermediates and revocation lists of this verifier.
+        policy: policy of this verifier.
+        backend: implementation of the checks that this verifier uses.
 
     Raises:
         TrustError: a certificate or revocation list in ``trust`` cannot be parsed.
@@ -275,7 +275,8 @@ class Verifier(ForkAware):
         self, documents: Sequence[bytes] | PackedDocuments, at: int | Sequence[int], *, threads: int | None = None
     ) -> Columns:
         """Verify many documents, and return the results as columns instead of one object per
-        document. The method does not fetch unknown issuers and does not compare nonces.
+        document. The method does not fetch unknown issuers, and it does not compare nonces. If the
+        policy requires nonces, it refuses every document.
 
         Args:
             documents: documents in the forms that :meth:`verify` accepts, as a sequence of bytes or

@@ -19,8 +19,8 @@ of the points in the certificate. The other lists of the certificate's issuer fo
 of section 6.3.3). Within each of these groups, newer lists come first. A list may cover only some
 of the reasons for a revocation. As soon as the lists of one group, together with all earlier ones,
 cover all reasons, older lists are ignored. If several lists are equally new, all of them are used,
-and the certificate is revoked if one of them says so. Nobody can know which of these lists the
-issuer intended.
+because nobody can know which of them the issuer intended. The certificate is revoked if one of them
+says so.
 
 Comments such as "(b)(1)" are the names of steps in section 6.3.3.
 """

@@ -33,15 +33,15 @@ above it. Only names and subtrees of the kinds in :data:`COUNTED` count. Real pa
 comparisons. OpenSSL and BoringSSL have the same limit."""
 
 PARTS_OF_ITEM, MASKS_OF_ITEM = 4, 16
-"""Costs of lookups in the unit of :meth:`Budget.spend_items`: ``PARTS_OF_ITEM`` parts of a name
-(labels of a DNS name, or relative distinguished names) cost one item, and so do ``MASKS_OF_ITEM``
-address masks."""
+"""Costs of lookups. The unit is the item of :meth:`Budget.spend_items`. ``PARTS_OF_ITEM`` parts of
+a name (labels of a DNS name, or relative distinguished names) cost one item. ``MASKS_OF_ITEM``
+address masks also cost one item."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 _MAILBOX = re.compile(rb"[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)*")
-"""Local part of a mail address in a constraint (RFC 5321 section 4.1.2, Dot-string): printable ASCII without an at sign, and no empty part
-between dots."""
+"""Local part of a mail address in a constraint. It consists of printable ASCII without an at sign,
+and has no empty part between dots (Dot-string in RFC 5321 section 4.1.2)."""
 
 Key = tuple[object, ...]
 """Lookup key of a subtree. A name is within the subtree if the key is among the keys of the
@@ -58,7 +58,7 @@ class Subtrees:
     Attributes:
         keys: lookup keys of all bases.
         masks: pairs of the length of an address in bytes and a mask, for IP addresses.
-        parents: keys of all DNS names, each without the leftmost label of the name.
+        parents: keys of all DNS bases, each without the leftmost label of the base.
         lengths: numbers of relative distinguished names in the directory names.
         count: number of bases.
     """
@@ -232,7 +232,7 @@ def _is_mail_base(value: bytes) -> bool:
 
 
 def base_key(base: GeneralName, *, exclude: bool) -> Key:
-    """Return the lookup key of the subtree with this base. For the kinds that have hosts,
+    """Return the lookup key of the subtree with this base. For DNS names, mail addresses and URIs,
     :func:`keys_above` yields this key for every name within the subtree."""
     if base.kind == "directoryName":
         assert base.name is not None

@@ -35,13 +35,13 @@ ISSUERS: dict[str, tuple[str, ...]] = {
     CHINA.name: ("DigiCert ",),
     GERMANY.name: ("D-TRUST ",),
 }
-"""Maps a cloud to prefixes of common names. They are the names of those authorities that issue
-certificates for the signers of this cloud.
+"""Maps the name of a cloud to prefixes of common names. The common name of each authority that
+issues certificates for the signers of this cloud begins with one of them.
 
 The prefixes for the public cloud come from all genuine documents that have been published. The
 prefixes for the other clouds are *inferred* from the authorities that Azure lists for these clouds.
-Only this module uses the table. A verifier does not need it, because the document itself shows its
-chain.
+Only this module uses the table. A verifier does not: it builds the chain of a document from the
+certificates.
 """
 
 
@@ -112,9 +112,9 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     whose path ends within the period is a problem, unless it is kept only for audits, or there is
     another certificate in the state ``good`` with the same name and key.
 
-    If the trust comes from a bundle, there are two more requirements. The bundle must not be old.
-    It must also contain every authority that, according to this bundle or to the bundle of this
-    release, is known to issue certificates for signers.
+    If the trust comes from a bundle, there are two more requirements. The bundle must be at most
+    :data:`MAX_AGE_DAYS` days old. It must also contain every authority that, according to this
+    bundle or to the bundle of this release, is known to issue certificates for signers.
 
     Args:
         trust: the certificates to examine.

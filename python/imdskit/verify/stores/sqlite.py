@@ -62,15 +62,16 @@ class SqliteStore(ForkAware):
 
     Args:
         path: path of the file, which is created if it does not exist. Only trusted users may have
-            write access to the file and its directory, because whoever removes a key allows a
-            replay.
+            write access to the file and its directory, because a user who removes a key from it
+            allows a replay.
         clock: the source of the current time; the system clock by default.
         busy_seconds: maximum time to wait for other processes, 0 to 3600 seconds.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
-        StoreError: ``store-unreachable``; ``store-broken``: the file is not a database, or belongs
-            to another program; ``store-format``: a newer release of imdskit wrote it.
+        StoreError: ``store-unreachable``: the file cannot be opened; ``store-broken``: the file is
+            not a database, or belongs to another program; ``store-format``: a newer release of
+            imdskit wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
