@@ -22,9 +22,9 @@ MAX_FILE_BYTES = 256 * 1024
 """Maximum size of a key file in bytes."""
 
 MAX_KEYS = 1000
-"""Maximum number of keys in a file. The number is limited because the service compares the key of a
-request with every key in the file. It does so to prevent that the duration reveals which key
-matches."""
+"""Maximum number of keys in a file. The service compares the key of a request with every key in the
+file, so that the duration does not reveal which key matches. A longer file would make every request
+slow."""
 
 MAX_KEY_CHARACTERS = 512
 """Maximum number of characters of a key in a request."""

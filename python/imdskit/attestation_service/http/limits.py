@@ -48,8 +48,8 @@ class Limits:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Occupy a slot until the context ends. The setting ``max_concurrent`` is the number of
-        slots.
+        """Occupy one of the slots for concurrent requests until the context ends. The setting
+        ``max_concurrent`` is the number of slots.
 
         Raises:
             Problem: All slots are occupied (503).
