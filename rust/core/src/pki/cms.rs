@@ -299,7 +299,7 @@ fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<
         _ => return Err(format!("digest algorithm {}", oid_text(digest.oid)).into()),
     };
     if !signer.digest_listed {
-        return Err(format!("digest algorithm {}, which digestAlgorithms does not have", oid_text(digest.oid)).into());
+        return Err(format!("digest algorithm {}, which is not listed in digestAlgorithms", oid_text(digest.oid)).into());
     }
     let algorithm = signer.signature_algorithm;
     if algorithm.oid == oids::RSA_ENCRYPTION {
@@ -363,7 +363,7 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
         return Err(Refusal::new(
             Reason::SignedAttributes,
             location,
-            format!("absent, over {}", oid_text(content_type)),
+            format!("absent, although the content has the type {}", oid_text(content_type)),
         ));
     };
     let refuse = |error: DerError| Refusal::new(Reason::SignedAttributes, location, format!("{}: {}", error.field, error.message));
@@ -380,7 +380,11 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
         attributes.only(oids::SIGNING_TIME, "signing-time", &trail).map_err(refuse)?;
     }
     if kind != content_type {
-        let detail = format!("content-type {} over {}", oid_text(kind), oid_text(content_type));
+        let detail = format!(
+            "content-type is {}, but the content has the type {}",
+            oid_text(kind),
+            oid_text(content_type)
+        );
         return Err(Refusal::new(Reason::SignedAttributes, location, detail));
     }
     if claimed != hash.digest(&[content]).as_ref() {

@@ -59,7 +59,7 @@ impl<'c> PolicyState<'c> {
             self.graph = self.next_depth(certificate, last); // (d)
         }
         if self.explicit_policy == 0 && self.graph.is_empty() {
-            return Err("an explicit policy is required, and none is left"); // (f)
+            return Err("an explicit policy is required, but the path has no valid policy"); // (f)
         }
         Ok(())
     }
@@ -162,7 +162,7 @@ impl<'c> PolicyState<'c> {
             self.explicit_policy = 0;
         }
         if self.explicit_policy == 0 && !self.graph.values().any(|node| node.accepted) {
-            return Err("an explicit policy is required, and the path has none that is accepted");
+            return Err("an explicit policy is required, but the path has no policy that the caller accepts");
         }
         Ok(())
     }

@@ -185,7 +185,14 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
             // 6.1.4 (l)
             match max_path_length.checked_sub(1) {
                 Some(rest) => max_path_length = rest,
-                None => return refuse(Reason::PathLength, index, "", "an authority above allows none below"),
+                None => {
+                    return refuse(
+                        Reason::PathLength,
+                        index,
+                        "",
+                        "the path length constraint of an authority above is exceeded",
+                    );
+                }
             }
         }
         max_path_length = lower(max_path_length, authority);
@@ -216,11 +223,21 @@ fn check_validity(certificate: &Certificate, index: usize, inputs: &Inputs) -> R
     };
     if at < certificate.not_before {
         let seconds = i128::from(certificate.not_before) - i128::from(at);
-        return refuse(Reason::NotYetValid, index, "notBefore", format!("valid {seconds} s later"));
+        return refuse(
+            Reason::NotYetValid,
+            index,
+            "notBefore",
+            format!("becomes valid {seconds} s after the time of the check"),
+        );
     }
     if at > certificate.not_after {
         let seconds = i128::from(at) - i128::from(certificate.not_after);
-        return refuse(Reason::Expired, index, "notAfter", format!("expired {seconds} s before"));
+        return refuse(
+            Reason::Expired,
+            index,
+            "notAfter",
+            format!("expired {seconds} s before the time of the check"),
+        );
     }
     Ok(())
 }

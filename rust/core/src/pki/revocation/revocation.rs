@@ -284,7 +284,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         if at > next_update {
             let seconds = i128::from(at) - i128::from(next_update);
             return Err(Unfit::Because(
-                format!("its list should have been replaced {seconds} s before").into(),
+                format!("its list should have been replaced {seconds} s before the time of the check").into(),
             ));
         }
         Ok(())
@@ -300,7 +300,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         index: usize,
     ) -> Result<&'a Arc<Certificate>, Unfit> {
         let name = &one.list.issuer.key;
-        let mut why = Unfit::from("the certificate of the list's issuer is not known here");
+        let mut why = Unfit::from("the certificate of the list's issuer is unknown");
         let above: Vec<_> = path[index + 1..]
             .iter()
             .copied()
@@ -336,7 +336,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
             if !pending.contains(holder) && pending.0.len() <= MAX_NESTED && self.search.may_sign(holder, path[path.len() - 1], &pending)? {
                 return Ok(holder);
             }
-            why = "the list's issuer is itself not good".into();
+            why = "the certificate of the list's issuer is not valid or may not sign lists".into();
         }
         Err(why)
     }
@@ -375,7 +375,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
 fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Certificate) -> Result<Reasons, Unfit> {
     let scope = one.scope.as_ref();
     if point.crl_issuer.is_some() && !scope.is_some_and(|scope| scope.indirect) {
-        return Err("another issuer's list is needed, and the one at hand is not indirect".into()); // (b)(1)
+        return Err("a list of another issuer must be indirect, and this one is not".into()); // (b)(1)
     }
     let Some(scope) = scope else {
         return Ok(point.reasons);
@@ -393,7 +393,7 @@ fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Ce
             (None, None) => HashSet::from([Key::Directory(certificate.issuer.key.clone())]),
         };
         if names.is_disjoint(&list_name.keys(&one.issuer)) {
-            return Err("the list is that of another distribution point".into());
+            return Err("the list belongs to another distribution point".into());
         }
     }
     let authority = certificate.decoded.basic_constraints.is_some_and(|basic| basic.ca);

@@ -193,10 +193,10 @@ impl<'c> Constraints<'c> {
             return Ok(());
         }
         if !is_understood(name.kind) {
-            return Err(format!("a {} under a constraint that is not understood", name.kind.name()));
+            return Err(format!("{}: constraints on this kind of name are not supported", name.kind.name()));
         }
         if !is_well_formed(name) {
-            return Err(format!("{} cannot be compared", shown(name)));
+            return Err(format!("{} cannot be compared with the constraints", shown(name)));
         }
         if excluded.is_some_and(|excluded| excluded.touch(name)) {
             return Err(format!("{} is excluded", shown(name)));
@@ -302,15 +302,15 @@ fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Certificate
 pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static str> {
     for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
         if subtree.minimum != 0 || subtree.maximum.is_some() {
-            return Err("minimum or maximum");
+            return Err("the field minimum or maximum is set");
         }
         let value = &*subtree.base.value;
         match subtree.base.kind {
-            Kind::IpAddress if !is_network(value) => return Err("an address range that is none"),
-            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("a DNS name that is none"),
-            Kind::Rfc822Name if !is_mail_base(value) => return Err("a mailbox, host or domain that is none"),
+            Kind::IpAddress if !is_network(value) => return Err("the base is not a valid address and mask"),
+            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("the base is not a valid DNS name"),
+            Kind::Rfc822Name if !is_mail_base(value) => return Err("the base is not a valid mailbox, host or domain"),
             Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
-                return Err("a host or domain that is none");
+                return Err("the base is not a valid host or domain");
             }
             _ => {}
         }
