@@ -52,11 +52,11 @@ class Code(StrEnum):
 class UsageCode(Code):
     """Codes of :class:`imdskit.errors.UsageError`."""
 
-    BAD_ARGUMENT = "bad-argument", "An argument of a call or command is invalid.", "Correct the argument that the location names."
+    BAD_ARGUMENT = "bad-argument", "An argument of a function or of a command is invalid.", "Correct the argument that the location names."
     NAMESPACES_REFUSED = (
         "namespaces-refused",
         "The system does not let this user create the namespaces that `imdskit run` needs.",
-        "The message names the cause, and the hint the setting to change. Other ways are in docs/reach-the-address.md.",
+        "The message names the cause, and the hint names the setting to change. docs/reach-the-address.md describes other ways.",
     )
 
 
@@ -66,33 +66,41 @@ class DerCode(Code):
     BAD_DER = (
         "bad-der",
         "The bytes are not valid DER of the expected type.",
-        "The location names the element and its offset. The data was truncated or changed on the way, or is something else.",
+        "The location names the element and its offset. Check whether the data was truncated or changed, or is in another format.",
     )
 
 
 class TrustCode(Code):
     """Codes of :class:`imdskit.errors.TrustError`."""
 
-    BAD_TRUST = "bad-trust", "A given certificate or revocation list cannot be read.", "Give PEM or DER."
-    NO_TRUST = "no-trust", "No root is trusted, so no document could be accepted.", "Give at least one root, or keep the bundled ones."
-    BAD_BUNDLE = "bad-bundle", "A folder is not a trust bundle, or the bundle is incomplete.", "Get it again; see docs/trust.md."
+    BAD_TRUST = "bad-trust", "A certificate or a revocation list that you passed cannot be read.", "Pass it as PEM or DER."
+    NO_TRUST = (
+        "no-trust",
+        "No root is trusted, so no document could be accepted.",
+        "Pass at least one root, or use the trust bundle of the package.",
+    )
+    BAD_BUNDLE = (
+        "bad-bundle",
+        "A folder is not a trust bundle, or the bundle is incomplete.",
+        "Install the bundle again; docs/trust.md describes its format.",
+    )
     BUNDLE_FORMAT = "bundle-format", "The format of the trust bundle is unknown.", "Update imdskit, or use an older bundle."
     BAD_INTERMEDIATE = (
         "bad-intermediate",
-        "A certificate was offered for a trust bundle that must not contain it.",
-        "It must be the certificate of an authority and lead to an anchor of the bundle; an update never adds an anchor.",
+        "A certificate must not be added to a trust bundle.",
+        "It must be the certificate of an authority, and have a path to an anchor of the bundle. An update never adds an anchor.",
     )
     ISSUER_NOT_FOUND = (
         "issuer-not-found",
         "The certificate of a missing authority could not be fetched.",
-        "The log of imdskit.verify.aia says why. Get the certificate in another way and give it with `imdskit trust update --from`.",
+        "The log of imdskit.verify.aia says why. Get the certificate in another way, and run `imdskit trust update --from FILE`.",
     )
     BUNDLE_UNWRITABLE = (
         "bundle-unwritable",
         "An updated trust bundle cannot be written.",
-        "Give a path in a folder in which this user may write, on a file system with symbolic links.",
+        "Use a path in a folder where this user may write, on a file system that supports symbolic links.",
     )
-    BUNDLE_BUSY = "bundle-busy", "Another update of the same trust bundle does not end.", "Look for a process that hangs, and try again."
+    BUNDLE_BUSY = "bundle-busy", "Another update of the same trust bundle does not finish.", "Find the process that hangs, and try again."
 
 
 class BackendCode(Code):
@@ -103,10 +111,10 @@ class BackendCode(Code):
     CONTRACT = "backend-contract", "The Rust extension was built for another version of imdskit.", "Build it again with `make native`."
     PANIC = (
         "backend-panic",
-        "The Rust extension failed unexpectedly. Nothing was decided.",
+        "The Rust extension failed unexpectedly. The document was neither accepted nor refused.",
         "This is a bug: report it with the document. Until it is fixed, use the Python backend.",
     )
-    DEBUG = "backend-debug", "The Rust extension is a debug build, which must not be measured.", "Build it with `make native`."
+    DEBUG = "backend-debug", "The Rust extension is a debug build, so it is too slow to be measured.", "Build it with `make native`."
 
 
 class ClientCode(Code):
@@ -115,7 +123,7 @@ class ClientCode(Code):
     UNREACHABLE = (
         "unreachable",
         "The service accepts no connection, or closes it before the response is complete.",
-        "Is this an Azure machine? Elsewhere start `imdskit serve` and give its address.",
+        "Check whether this is an Azure machine. On another machine, start `imdskit serve` and pass its address.",
     )
     TIMED_OUT = (
         "timed-out",
@@ -136,7 +144,7 @@ class ClientCode(Code):
     BAD_REQUEST = (
         "bad-request",
         "The service does not accept the request (400).",
-        "The error quotes its message. A single value needs --format text.",
+        "The error quotes the message of the service. To request a single value, use --format text.",
     )
     UNSUPPORTED_VERSION = (
         "unsupported-version",
@@ -145,25 +153,25 @@ class ClientCode(Code):
     )
     NOT_FOUND = (
         "not-found",
-        "The service has nothing at this path (404).",
+        "The service has no data at this path (404).",
         "Request the path above it. Not every machine has every member.",
     )
     GONE = "gone", "The service is being updated (410).", "Retry for up to 70 seconds."
     THROTTLED = (
         "throttled",
-        "Too many requests (429).",
-        "The service accepts five requests a second. Send fewer, cache responses, and back off exponentially.",
+        "The service received too many requests (429).",
+        "The service accepts five requests per second. Send fewer requests, cache the responses, and retry with exponential back-off.",
     )
     SERVER_ERROR = "server-error", "The service failed (5xx).", "Retry with exponential back-off."
     UNEXPECTED_STATUS = (
         "unexpected-status",
-        "The service does not document this status for such a request.",
+        "The documentation of the service does not have this status for such a request.",
         "Find out which program listens at the address.",
     )
     WRONG_NONCE = (
         "wrong-nonce",
-        "The attested document does not carry the requested nonce.",
-        "It is an earlier document, or not from the service. Retry in a minute. Never send such a document to a verifier.",
+        "The attested document does not contain the nonce of the request.",
+        "The document is an earlier one, or another program created it. Retry in a minute. Never send such a document to a verifier.",
     )
 
 
@@ -190,20 +198,36 @@ class ScenarioCode(Code):
 class FreshnessCode(Code):
     """Codes of :class:`imdskit.errors.FreshnessError`."""
 
-    NONCE_UNKNOWN = "nonce-unknown", "The nonce was not issued here, or not for this request.", "Issue a new one; see docs/freshness.md."
-    NONCE_NOT_YET = "nonce-not-yet", "The nonce was issued in the future.", "Compare the clocks of the machines that issue nonces."
-    NONCE_EXPIRED = "nonce-expired", "The nonce was issued too long ago.", "Issue a new one right before it is used."
+    NONCE_UNKNOWN = (
+        "nonce-unknown",
+        "This service did not issue the nonce, or issued it for another request.",
+        "Issue a new nonce; see docs/freshness.md.",
+    )
+    NONCE_NOT_YET = (
+        "nonce-not-yet",
+        "The time of issue in the nonce is in the future.",
+        "Compare the clocks of the machines that issue and check nonces.",
+    )
+    NONCE_EXPIRED = "nonce-expired", "The nonce has expired.", "Issue a new nonce immediately before it is used."
 
 
 class StoreCode(Code):
     """Codes of :class:`imdskit.errors.StoreError`."""
 
-    UNREACHABLE = "store-unreachable", "The store of used documents cannot be reached.", "Admit nothing until it can be reached."
-    FULL = "store-full", "The store of used documents is full.", "Make room, or raise its limit. Admit nothing until then."
+    UNREACHABLE = (
+        "store-unreachable",
+        "The store of used documents cannot be reached.",
+        "Do not accept any document until the store can be reached.",
+    )
+    FULL = (
+        "store-full",
+        "The store of used documents is full.",
+        "Free memory or disk space, or raise the limit of the store. Do not accept any document until then.",
+    )
     BROKEN = (
         "store-broken",
-        "The store of used documents is damaged, or sends an impossible response.",
-        "Examine it, and start a new one if necessary. Then request fresh documents.",
+        "The store of used documents is damaged, or its response is not valid.",
+        "Examine the store, and create a new one if necessary. Then request new documents.",
     )
     FORMAT = (
         "store-format",
@@ -217,7 +241,7 @@ class StoreCode(Code):
     )
     CLOCK = (
         "store-clock",
-        "The store's clock is ahead of the verifier's, or was ahead and made the store discard documents too early.",
+        "The store's clock is ahead of the verifier's clock, or was ahead earlier, so that the store removed keys too early.",
         "Synchronize the clocks by NTP, and request a new document.",
     )
 
@@ -228,25 +252,37 @@ class FetchCode(Code):
     URL_REFUSED = (
         "url-refused",
         "A certificate names an issuer address that is not allowed.",
-        "Only known servers of Azure's certificate authorities are; see docs/intermediates.md.",
+        "Only known servers of Azure's certificate authorities are allowed; see docs/intermediates.md.",
     )
     ADDRESS_REFUSED = (
         "address-refused",
         "The host name of an issuer address resolves to an IP address that is not public.",
         "Check the DNS server that this machine uses.",
     )
-    UNREACHABLE = "unreachable", "The server of an issuer cannot be reached.", "Allow the connection, or give the intermediate yourself."
-    TIMED_OUT = "timed-out", "The server of an issuer sends no complete response in time.", "Retry, or give the intermediate yourself."
-    TOO_LARGE = "too-large", "The server of an issuer sends more than a certificate.", "Give the intermediate yourself."
+    UNREACHABLE = (
+        "unreachable",
+        "The server of an issuer cannot be reached.",
+        "Allow the connection, or pass the intermediate to the verifier yourself.",
+    )
+    TIMED_OUT = (
+        "timed-out",
+        "The server of an issuer sends no complete response in time.",
+        "Retry, or pass the intermediate to the verifier yourself.",
+    )
+    TOO_LARGE = (
+        "too-large",
+        "The response of an issuer's server is larger than a certificate can be.",
+        "Pass the intermediate to the verifier yourself.",
+    )
     REDIRECTED = (
         "redirected",
         "The server of an issuer sends a redirect, which is never followed.",
-        "Give the intermediate yourself.",
+        "Pass the intermediate to the verifier yourself.",
     )
     UNEXPECTED_STATUS = (
         "unexpected-status",
         "The server of an issuer responds with a status other than 200.",
-        "Give the intermediate yourself.",
+        "Pass the intermediate to the verifier yourself.",
     )
     NOT_HTTP = (
         "not-http",
@@ -256,14 +292,18 @@ class FetchCode(Code):
     NOT_A_CERTIFICATE = (
         "not-a-certificate",
         "The server of an issuer sends something other than a certificate.",
-        "Give the intermediate yourself.",
+        "Pass the intermediate to the verifier yourself.",
     )
     WRONG_ISSUER = (
         "wrong-issuer",
-        "The server of an issuer sends a certificate that did not sign the other one.",
-        "Give the intermediate yourself.",
+        "The server of an issuer sends a certificate whose key did not sign the certificate that names this server.",
+        "Pass the intermediate to the verifier yourself.",
     )
-    FETCH_BUDGET = "fetch-budget", "The search for an issuer took more requests than allowed.", "Give the intermediate yourself."
+    FETCH_BUDGET = (
+        "fetch-budget",
+        "The fetcher may not send more requests at present.",
+        "Retry in ten minutes, or pass the intermediate to the verifier yourself.",
+    )
 
 
 class CommandCode(Code):
@@ -271,7 +311,7 @@ class CommandCode(Code):
 
     DEMO_FAILED = (
         "demo-failed",
-        "A step of the demo did not give the expected result.",
+        "A step of the demo failed.",
         "This is a bug in imdskit. Please report it with the complete output.",
     )
 

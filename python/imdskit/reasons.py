@@ -117,18 +117,19 @@ ENTRIES: dict[Reason, Entry] = {
         _E,
         "There is nothing to verify.",
         "Pass the response of /metadata/attested/document. An empty file often means that the download failed.",
-        "imdskit",
+        "a rule of imdskit",
     ),
     Reason.TOO_LARGE: Entry(
         _E,
         "The document is larger than any attested document.",
         "Genuine documents have about 4 kB. Check that this is an attested document. `Limits.document_bytes` sets the limit.",
-        "imdskit; every document in the corpus is below 4 100 bytes of base64",
+        "a limit of imdskit; all known documents have less than 4 100 bytes of base64",
     ),
     Reason.BAD_JSON: Entry(
         _E,
         "The document starts like a JSON object but is not strict JSON.",
-        'Pass the response of the service unchanged: UTF-8 without byte order mark, no member twice, {"encoding":"pkcs7","signature":"..."}.',
+        'Pass the response of the service unchanged: {"encoding":"pkcs7","signature":"..."} in UTF-8, '
+        "without a byte order mark and without repeated members.",
         "RFC 8259",
     ),
     Reason.BAD_ENVELOPE: Entry(
@@ -140,13 +141,13 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.BAD_ENCODING: Entry(
         _E,
         "The member `encoding` is not `pkcs7`.",
-        "Only PKCS#7 documents exist today; a new encoding needs a new verifier.",
+        "imdskit supports no other encoding, because the service creates only PKCS#7 documents today. Check where the document comes from.",
         "IMDS documentation, attested data",
     ),
     Reason.BAD_BASE64: Entry(
         _E,
         "The signature is not standard base64.",
-        "Use the alphabet with + and /, including the padding. Only white space is ignored.",
+        "Use the base64 alphabet with + and /, and include the padding. White space is allowed.",
         "RFC 4648 section 4",
     ),
     Reason.BAD_DER: Entry(
@@ -163,32 +164,32 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.BAD_CMS: Entry(
         _S,
-        "The message is DER but not a SignedData of the kind that the service makes.",
+        "The message is DER, but it is not a SignedData message like those that the service creates.",
         "Only SignedData version 1 over content of type id-data is accepted.",
         "RFC 5652 sections 3 and 5.1; every genuine document",
     ),
     Reason.NO_CONTENT: Entry(
         _S,
-        "The message is signed but carries no content.",
+        "The message is signed but contains no content.",
         "Attested documents contain the signed content. Pass the document, not a detached signature.",
         "RFC 5652 section 5.2",
     ),
     Reason.SIGNER_COUNT: Entry(
         _S,
         "The message does not have exactly one signer.",
-        "The service adds exactly one signature. Do not trust a document with another number.",
+        "Genuine documents have exactly one signature. Do not trust the document.",
         "every genuine document; spiffe/spire#6998",
     ),
     Reason.TOO_MANY_CERTIFICATES: Entry(
         _S,
         "The message contains more certificates than any attested document needs.",
-        "Genuine documents contain one, that of the signer. `Limits.certificates` sets the limit.",
-        "imdskit; GHSA-8qv2-5vq6-g2g7",
+        "Genuine documents contain only the signer's certificate. `Limits.certificates` sets the limit.",
+        "a limit of imdskit; GHSA-8qv2-5vq6-g2g7",
     ),
     Reason.SIGNER_NOT_FOUND: Entry(
         _S,
         "The message does not contain the signer's certificate.",
-        "The signer is found by issuer and serial number, or by key identifier, never by position.",
+        "The certificate must have the issuer and serial number, or the key identifier, that the message names. Request a new document.",
         "RFC 5652 section 5.3",
     ),
     Reason.SIGNATURE_ALGORITHM: Entry(
@@ -212,27 +213,27 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.DIGEST_MISMATCH: Entry(
         _G,
         "The content differs from the signed content.",
-        "The content was changed after signing. Do not trust any of it.",
+        "The content was changed after it was signed. Do not trust any of it.",
         "RFC 5652 section 5.4",
     ),
     Reason.BAD_SIGNATURE: Entry(
         _G,
         "The signature does not match the content and the signer's key.",
-        "The content or the signature was changed after signing. Do not trust any of it.",
+        "The content or the signature was changed after the content was signed. Do not trust any of it.",
         "RFC 8017 sections 8.1.2 and 8.2.2; FIPS 186-5 section 6.4.2",
     ),
     Reason.BUDGET_SPENT: Entry(
         _C,
         "The search for a chain took more work than a genuine chain needs.",
-        "Pass fewer intermediates. Some of the given ones are useless or hostile.",
+        "Pass fewer intermediates. Some of those that you passed, or that the message contains, are useless or hostile.",
         "golang CVE-2018-16875; GHSA-8qv2-5vq6-g2g7",
     ),
     Reason.UNKNOWN_ISSUER: Entry(
         _C,
         "The certificate of an issuing authority is unknown.",
-        "Azure's intermediates rotate without notice, and documents do not carry them. Add the missing one to a bundle with `imdskit trust "
-        "update --bundle DIR --document FILE`, let `verify --fetch-intermediates` (AIA) fetch it, or give it with `--intermediate`. "
-        "A document of an emulator needs the emulator's root: `--trust`.",
+        "Azure's intermediates rotate without notice, and documents do not contain them. Add the missing one to a bundle with `imdskit "
+        "trust update --bundle DIR --document FILE`, let `verify --fetch-intermediates` (AIA) fetch it, or pass it with "
+        "`--intermediate`. A document of an emulator needs the emulator's root: `--trust`.",
         "RFC 5280 section 6.1; Azure Certificate Authority details",
     ),
     Reason.UNTRUSTED_ROOT: Entry(
@@ -256,7 +257,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.CERTIFICATE_SIGNATURE: Entry(
         _C,
         "A certificate in the chain was not signed by the issuer that it names.",
-        "The given intermediate has the right name but another key, or the certificate was changed. Give the right intermediate.",
+        "An intermediate that you passed has the right name but another key, or the certificate was changed. Pass the right intermediate.",
         "RFC 5280 section 6.1.3 (a)(1)",
     ),
     Reason.NOT_YET_VALID: Entry(
@@ -279,62 +280,66 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.BAD_EXTENSION: Entry(
         _C,
-        "An extension of a certificate in the chain breaks its own rules.",
-        "The certificate is malformed. Its issuer must replace it.",
+        "An extension of a certificate in the chain is malformed or repeated.",
+        "The issuer of the certificate must replace it.",
         "RFC 5280 section 4.2.1",
     ),
     Reason.NOT_A_CA: Entry(
         _C,
-        "A certificate that is not an authority's signed another certificate in the chain.",
-        "Do not trust the document: somebody used the key of an ordinary certificate to create this one.",
+        "A certificate in the chain was issued with a certificate that does not belong to an authority.",
+        "Do not trust the document. Somebody used the key of an ordinary certificate to issue a certificate.",
         "RFC 5280 sections 4.2.1.9 and 6.1.4 (k)",
     ),
     Reason.PATH_LENGTH: Entry(
         _C,
-        "The chain is longer than one of its authorities, or the policy, allows.",
-        "Do not trust the document: the authority may not certify further authorities.",
+        "The chain is longer than the certificate of an authority allows, or longer than `Limits.path_certificates`.",
+        "Do not trust the document. An authority in the chain has issued a certificate to another authority without permission.",
         "RFC 5280 sections 4.2.1.9 and 6.1.4 (m)",
     ),
     Reason.KEY_USAGE: Entry(
         _C,
         "A key in the chain was used for a purpose that its certificate does not allow.",
-        "An authority needs keyCertSign; the signer of a document needs digitalSignature, where keyUsage is present.",
+        "If a certificate has the extension keyUsage, it must include keyCertSign for an authority, and digitalSignature for the "
+        "signer of a document.",
         "RFC 5280 sections 4.2.1.3 and 6.1.4 (n)",
     ),
     Reason.EXTENDED_KEY_USAGE: Entry(
         _C,
         "A certificate in the chain does not allow server authentication.",
-        "The signer must be usable for serverAuth, and so must each authority above it that limits its purposes.",
+        "If a certificate in the chain has an extended key usage, it must include serverAuth. For an authority, anyExtendedKeyUsage "
+        "is sufficient.",
         "RFC 5280 section 4.2.1.12; every genuine document",
     ),
     Reason.NAME_CONSTRAINTS: Entry(
         _C,
         "A name in the chain violates the name constraints of an authority.",
-        "Do not trust the document: the authority issued a certificate that its own issuer does not allow.",
+        "Do not trust the document. An authority issued a certificate for a name for which it may not issue certificates.",
         "RFC 5280 sections 4.2.1.10 and 6.1.3 (b) and (c)",
     ),
     Reason.POLICY: Entry(
         _C,
-        "An authority in the chain demands a certificate policy that the chain does not have.",
-        "Do not trust the document: the chain violates the policy of its authority.",
+        "An authority in the chain requires a certificate policy that the other certificates do not have.",
+        "Do not trust the document. The chain violates the rules of one of its authorities.",
         "RFC 5280 sections 6.1.3 (f) and 6.1.5 (g)",
     ),
     Reason.REVOKED: Entry(
         _C,
         "A certificate in the chain has been revoked.",
-        "Its issuer has withdrawn it. Do not trust the document.",
+        "Do not trust the document.",
         "RFC 5280 section 6.3",
     ),
     Reason.REVOCATION_UNKNOWN: Entry(
         _C,
         "Revocation lists were given, but none of them covers a certificate in the chain.",
-        "Give the current list of each authority in the chain (the certificates' `CRL Distribution Points` name them), or do not require them all.",
+        "Give the current list of each authority in the chain. The extension `CRL Distribution Points` of a certificate has the "
+        "address of the list. Or accept certificates without a list (`require_crl=False`).",
         "RFC 5280 section 6.3.3; policy `require_crl`",
     ),
     Reason.NO_NAME: Entry(
         _I,
         "The signer's certificate contains no DNS name.",
-        "Genuine signers have a subject alternative name. The common name of the subject counts only if the policy allows it.",
+        "Genuine signers have a subject alternative name. The common name of the subject is used only if the policy has "
+        "`allow_common_name=True`.",
         "IMDS documentation, attested data; RFC 6125 section 6.4.4",
     ),
     Reason.WRONG_NAME: Entry(
@@ -376,25 +381,26 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.DOCUMENT_TOO_OLD: Entry(
         _L,
         "The document is older than the policy allows.",
-        "Request a new one right before it is sent.",
+        "Request a new document immediately before you send it.",
         "policy `max_age`",
     ),
     Reason.NONCE_MISMATCH: Entry(
         _L,
-        "The document does not carry the requested nonce.",
-        "The document is a replay, or an old host sent a cached response. Request a new one.",
+        "The document does not contain the expected nonce.",
+        "Somebody sent an earlier document again, or the service returned a cached response. Request a new document.",
         "IMDS documentation, attested data: nonce; MicrosoftDocs/azure-docs#43938",
     ),
     Reason.NONCE_REQUIRED: Entry(
         _L,
-        "The policy requires a nonce, but none was given to the verifier.",
-        "Send the machine a fresh nonce, and pass the same one to `verify`.",
+        "The policy requires a nonce, but the verifier did not get one.",
+        "Send the machine a new nonce, and pass the same nonce to `verify`.",
         "policy `require_nonce`",
     ),
     Reason.REPLAYED: Entry(
         _L,
         "The document, or its nonce, has been used before.",
-        "Each document is accepted once. Send the machine a new nonce and request a new document. A retry after a lost response looks the same.",
+        "Each document is accepted once. Send the machine a new nonce and request a new document. A client that repeats a request "
+        "after a lost response also gets this error.",
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
@@ -429,7 +435,8 @@ def hint_for(reason: Reason, detail: str) -> str:
 
 
 def missing_authority(detail: str) -> str:
-    """Return a sentence that names the missing authority and the URL of its certificate. Both come from the detail of ``unknown-issuer``."""
+    """Return a sentence that names the missing authority and the URL of its certificate. Both come from the detail of "
+    "``unknown-issuer``."""
     name, address = _issuer(detail)
     where = f"the certificate below it gives the address {address}" if address else "the certificate below it gives no address"
     return f"The missing authority is {name}; {where}."
@@ -441,7 +448,8 @@ def _issuer(detail: str) -> tuple[str, str]:
 
 
 def _quoted(text: str, limit: int) -> str:
-    """Return untrusted text for use in a sentence. It is truncated to ``limit`` characters and quoted, and control characters are escaped."""
+    """Return untrusted text for use in a sentence. It is truncated to ``limit`` characters and quoted, and control characters are "
+    "escaped."""
     return repr(text[:limit]) + ("..." if len(text) > limit else "")
 
 

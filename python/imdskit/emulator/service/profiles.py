@@ -94,7 +94,8 @@ PROFILES: Mapping[str, Profile] = {
             "strict-header",
             "The value of the header `Metadata` must be `true` in lower case. Letter case in its name does not matter.",
             Evidence.OBSERVED,
-            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; the body of that response is inferred",
+            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; the body of that "
+            "response is inferred",
             instead=_changed(
                 "metadata-header",
                 when="The request does not have the header `Metadata` with the value `true` in lower case.",

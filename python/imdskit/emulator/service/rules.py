@@ -261,7 +261,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "limit",
-        "There are more than 5 requests per second. Requests below `/identity` have separate limits: 20 per second, and 5 at the same time.",
+        "There are more than 5 requests per second. Requests below `/identity` have separate limits: 20 per second, and 5 at the "
+        "same time.",
         (r.TOO_MANY, r.TOO_MANY_TEXT, r.IDENTITY_TOO_MANY, r.LOAD_BALANCER_TOO_MANY),
         _D,
         "IMDS documentation, rate limiting; no recorded response has the header Retry-After",
@@ -315,7 +316,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "thim",
-        "The path is `/metadata/THIM` or below it. No emulated machine has the AMD certificates that this path serves. The api-version is not checked.",
+        "The path is `/metadata/THIM` or below it. No emulated machine has the AMD certificates that this path serves. The "
+        "api-version is not checked.",
         (r.NOT_FOUND,),
         _I,
         "documented for machines with SEV-SNP only; the response of other machines is not known",
@@ -332,7 +334,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "api-version",
-        "The api-version is missing or not enabled. `/versions` and the newer requests below `/identity` (`cred-api-version`) need no api-version.",
+        "The api-version is missing or not enabled. `/versions` and the newer requests below `/identity` (`cred-api-version`) need "
+        "no api-version.",
         (r.BAD_VERSION,),
         _O,
         "recordings of 2020-12 and 2025-07; the recording of 2025-07 has only the path `/metadata`",
@@ -380,7 +383,8 @@ RULES: tuple[Rule, ...] = (
         "event. In both cases, no event is started.",
         (r.BAD_REQUEST,),
         _D,
-        "scheduled events documentation, which has status 400 for a malformed body; the response body and the treatment of unknown events are inferred",
+        "scheduled events documentation, which has status 400 for a malformed body; the response body and the treatment of unknown "
+        "events are inferred",
         _approval,
         "The response has status 200, and no event is started.",
     ),
@@ -416,7 +420,8 @@ RULES: tuple[Rule, ...] = (
         "The request names no identity, and the machine has several user-assigned identities but no system-assigned identity.",
         (r.IDENTITY_AMBIGUOUS,),
         _O,
-        "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python shows which identity gets the token if the request names none",
+        "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python shows which identity gets the token if the request "
+        "names none",
         _ambiguous,
         "The rule `identity` refuses the request.",
     ),
