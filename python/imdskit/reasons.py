@@ -206,7 +206,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.SIGNED_ATTRIBUTES: Entry(
         _G,
-        "The signed attributes are not bound to the content.",
+        "The signed attributes do not belong to the content.",
         "The attributes content-type and message-digest must each occur once, have one value, and match the content.",
         "RFC 5652 sections 5.3, 5.4 and 11",
     ),
@@ -330,7 +330,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.REVOCATION_UNKNOWN: Entry(
         _C,
-        "Revocation lists were given, but none of them covers a certificate in the chain.",
+        "You passed revocation lists, but one of the certificates in the chain is not covered by any of them.",
         "Give the current list of each authority in the chain. The extension `CRL Distribution Points` of a certificate has the "
         "address of the list. Or accept certificates without a list (`require_crl=False`).",
         "RFC 5280 section 6.3.3; policy `require_crl`",
