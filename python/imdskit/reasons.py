@@ -123,7 +123,7 @@ ENTRIES: dict[Reason, Entry] = {
         _E,
         "The document is larger than any attested document.",
         "Genuine documents have about 4 kB. Check that this is an attested document. `Limits.document_bytes` sets the limit.",
-        "a limit of imdskit; all known documents have less than 4 100 bytes of base64",
+        "a limit of imdskit; all known documents have less than 4,100 bytes of base64",
     ),
     Reason.BAD_JSON: Entry(
         _E,
