@@ -16,7 +16,7 @@ from imdskit.reasons import ENTRIES, Reason, Stage
 PACKAGE = Path(errors.__file__).parent
 PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 
-HEAD = """# Why a document is refused
+HEAD = """# Error codes
 
 This page explains each error code of imdskit and what you can do about it. `imdskit explain` shows the same text in a terminal:
 
