@@ -55,7 +55,7 @@ class Code(StrEnum):
 class UsageCode(Code):
     """Codes of :class:`imdskit.errors.UsageError`."""
 
-    BAD_ARGUMENT = "bad-argument", "An argument of a call or command is invalid.", "Correct the argument that the location names."
+    BAD_ARGUMENT = "bad-argument", "An argument of a function or of a command is invalid.", "Correct the argument that the location names."
     NAMESPACES_REFUSED = (
         "namespaces-refused",
         "The system does not let this user create the namespaces that `imdskit run` needs.",
@@ -88,7 +88,7 @@ class TrustCode(Code):
     ISSUER_NOT_FOUND = (
         "issuer-not-found",
         "The certificate of a missing authority could not be fetched.",
-        "The log of imdskit.verify.aia says why. Get the certificate in another way and give it with `imdskit trust update --from`.",
+        "The log of imdskit.verify.aia says why. Get the certificate in another way, and run `imdskit trust update --from FILE`.",
     )
     BUNDLE_UNWRITABLE = (
         "bundle-unwritable",
@@ -109,7 +109,7 @@ class BackendCode(Code):
         "The Rust extension failed unexpectedly, so there is no result.",
         "This is a bug in imdskit. Please report it with the input that caused it. Until it is fixed, use the Python backend.",
     )
-    DEBUG = "backend-debug", "The Rust extension is a debug build, which must not be measured.", "Build it with `make native`."
+    DEBUG = "backend-debug", "The Rust extension is a debug build, so it is too slow to be measured.", "Build it with `make native`."
 
 
 class ClientCode(Code):
@@ -158,13 +158,13 @@ class ClientCode(Code):
     GONE = "gone", "The service is being updated (410).", "Retry for up to 70 seconds."
     THROTTLED = (
         "throttled",
-        "Too many requests (429).",
-        "The service accepts five requests a second. Send fewer, cache responses, and back off exponentially.",
+        "The service received too many requests (429).",
+        "The service accepts five requests per second. Send fewer requests, cache the responses, and retry with exponential back-off.",
     )
     SERVER_ERROR = "server-error", "The service failed (5xx).", "Retry with exponential back-off."
     UNEXPECTED_STATUS = (
         "unexpected-status",
-        "The service does not document this status for such a request.",
+        "The documentation of the service does not have this status for such a request.",
         "Find out which program listens at the address.",
     )
     WRONG_NONCE = (
@@ -315,7 +315,7 @@ class CommandCode(Code):
 
     DEMO_FAILED = (
         "demo-failed",
-        "A step of the demo did not give the expected result.",
+        "A step of the demo failed.",
         "This is a bug in imdskit. Please report it with the complete output.",
     )
 

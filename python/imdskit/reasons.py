@@ -120,7 +120,7 @@ ENTRIES: dict[Reason, Entry] = {
         _E,
         "There is nothing to verify.",
         "Pass the response of /metadata/attested/document. An empty file often means that the download failed.",
-        "imdskit",
+        "a rule of imdskit",
     ),
     Reason.TOO_LARGE: Entry(
         _E,
@@ -151,7 +151,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.BAD_BASE64: Entry(
         _E,
         "The signature is not standard base64.",
-        "Use the alphabet with + and /, including the padding. Only white space is ignored.",
+        "Use the base64 alphabet with + and /, and include the padding. White space is allowed.",
         "RFC 4648 section 4",
     ),
     Reason.BAD_DER: Entry(
@@ -224,7 +224,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.BAD_SIGNATURE: Entry(
         _G,
         "The signature does not match the content and the signer's key.",
-        "The content or the signature was changed after signing. Do not trust any of it.",
+        "The content or the signature was changed after the content was signed. Do not trust any of it.",
         "RFC 8017 sections 8.1.2 and 8.2.2; FIPS 186-5 section 6.4.2",
     ),
     Reason.BUDGET_SPENT: Entry(
@@ -385,7 +385,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.DOCUMENT_TOO_OLD: Entry(
         _L,
         "The document is older than the policy allows.",
-        "Request a new one right before it is sent.",
+        "Request a new document immediately before you send it.",
         "policy `max_age`",
     ),
     Reason.NONCE_MISMATCH: Entry(
