@@ -11,7 +11,7 @@ use crate::asn1::values::named_bits;
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind, Name, NameKey};
 use crate::pki::x509::names::{read_general_names, read_relative_name};
 
-/// A set of `ReasonFlags`: bit 0 of the BIT STRING is the lowest.
+/// A set of `ReasonFlags`. Bit 0 of the BIT STRING is the least significant bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reasons(u16);
 
@@ -69,7 +69,7 @@ pub(crate) enum Key {
     Other(GeneralNameKind, Box<[u8]>),
 }
 
-/// A `DistributionPointName`: full names, or the last part of one.
+/// A `DistributionPointName`: full names, or the last part of a distinguished name.
 #[derive(Debug)]
 pub(crate) enum PointName {
     Full(Vec<GeneralName>),
@@ -218,7 +218,8 @@ fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName
     Ok(Some(name))
 }
 
-/// Reads a BOOLEAN with the default FALSE. DER forbids an explicit FALSE, but it is accepted because it means the same.
+/// Reads a BOOLEAN with the default FALSE. DER forbids an explicit FALSE. It is accepted here, because it means the same as an absent
+/// value.
 fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<bool> {
     let tag = primitive(number);
     if members.next_is(tag) {
