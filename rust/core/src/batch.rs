@@ -27,8 +27,8 @@ impl<'a> From<&'a Times> for At<'a> {
 }
 
 /// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a
-/// [`Signed`] without verifying its signature a second time. Only a batch can do this. The method `as_ref` of `D` must return the same
-/// bytes on every call.
+/// [`Signed`] without verifying its signature a second time. Only a batch can do this, because only it keeps the verified bytes. The
+/// method `as_ref` of `D` must return the same bytes on every call.
 ///
 /// ```compile_fail,E0624
 /// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {

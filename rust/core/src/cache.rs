@@ -37,7 +37,7 @@ pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
 /// The time of a check, reduced to what decides whether a path is valid. The starts and ends of all configured validity periods divide time into intervals.
 /// Within an interval, no configured certificate or list becomes valid or expires. The first value is the number of the interval. The second value says whether
-/// the signer is valid at the time.
+/// the signer is valid at that time.
 pub(crate) type Moment = (usize, bool);
 
 /// A signer and the results of earlier checks of its certificate.
@@ -165,7 +165,7 @@ fn groups(range: &Range<usize>) -> Range<usize> {
     range.start / 3..range.end.div_ceil(3)
 }
 
-/// The decoded content and signature of a message. Whole base64 groups are decoded, so `bytes` has up to two other bytes on each side of both.
+/// The decoded content and signature of a message. Whole base64 groups are decoded, so up to two other bytes stand before and after each.
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) bytes: Vec<u8>,

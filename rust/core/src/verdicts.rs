@@ -3,7 +3,7 @@
 //! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
 //! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this
 //! document completely before it decodes the next one. The document then becomes a template for those after it. A bad document does not
-//! slow down the others.
+//! slow down the verification of the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -53,7 +53,7 @@ impl From<i64> for At<'_> {
     }
 }
 
-/// The verdicts on a list of documents, in its order.
+/// The verdicts on a list of documents, in the order of the documents.
 #[derive(Debug)]
 pub struct Verdicts {
     pieces: Vec<Piece>,

@@ -1,6 +1,6 @@
 //! A strict DER reader (X.690). DER allows one encoding of each value; the reader refuses every other encoding.
 //!
-//! A [`Reader`] walks the elements between two offsets of one buffer. For each constructed element, it creates another reader over the
+//! A [`Reader`] reads the elements between two offsets of one buffer. For each constructed element, it creates another reader over the
 //! same buffer. A [`Trail`] records which field of the grammar each reader reads, so that an error can name the field at fault. The name
 //! is built only when an error occurs.
 

@@ -84,7 +84,7 @@ enum Digest<'d> {
 }
 
 /// Returns the digest for an object identifier. The identifier of sha256WithRSAEncryption, a signature algorithm, counts as SHA-256 too,
-/// because every genuine document has it in the place of the digest algorithm.
+/// because every genuine document contains it as the digest algorithm.
 fn digest_named(oid: &[u8]) -> Digest<'_> {
     let known = if oid == oids::SHA256_WITH_RSA {
         Some(Hash::Sha256)

@@ -1,4 +1,4 @@
-//! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
+//! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget of work.
 //!
 //! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates whose subject is the
 //! issuer's name. The search tries anchors before other certificates. In both groups, candidates with a matching key identifier come first, and among
@@ -12,7 +12,7 @@
 //!    Then it checks the candidate itself.
 //! 2. For each path that has reached an anchor, the search checks the signer itself, and then the path as a whole.
 //!
-//! As a result, an unknown issuer is reported before any other problem of the signer.
+//! As a result, if the issuer is unknown, this is reported rather than any other problem of the signer.
 
 // Python counterpart: `pki/path/building.py`.
 
@@ -163,7 +163,7 @@ struct Shared<'a> {
     budget: Budget,
     /// Verdicts on signatures, by the memory address of the child and the key of the issuer.
     verdicts: HashMap<(usize, &'a [u8]), Result<(), Refusal>>,
-    /// Verdicts on issuers, by the memory address of the issuer, whether it is an anchor, and whether an extended key usage is required.
+    /// Verdicts on issuers. The key is the memory address of the issuer, whether it is an anchor, and whether an extended key usage is required.
     issuers: HashMap<(usize, bool, bool), FirstCheck>,
     signatures: Signatures<'a>,
 }
@@ -457,8 +457,8 @@ fn is_final(refusal: &Refusal) -> bool {
     refusal.reason == Reason::BudgetSpent
 }
 
-/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child probably does not
-/// belong to the path at all. Of two reasons with the same rank, the first is reported.
+/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child probably
+/// does not belong to the path at all. If two reasons have the same rank, the first one is reported.
 const fn rank(reason: Reason) -> u8 {
     match reason {
         Reason::UnknownIssuer => 0,

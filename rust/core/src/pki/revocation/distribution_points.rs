@@ -17,7 +17,7 @@ pub(crate) struct Reasons(u16);
 
 impl Reasons {
     pub(crate) const NONE: Self = Self(0);
-    /// The all-reasons of section 6.3.2, without the unused bit.
+    /// All reasons (section 6.3.2). Bit 0, which is unused, is not set.
     pub(crate) const ALL: Self = Self(0b1_1111_1110);
 
     /// The names of the bits, in order.
@@ -175,7 +175,7 @@ fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
     Ok(DistributionPoint { name, reasons, crl_issuer })
 }
 
-/// Reads an `IssuingDistributionPoint` to the end of the reader.
+/// Reads an `IssuingDistributionPoint`, which must extend to the end of the reader.
 pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> der::Result<IssuingDistributionPoint> {
     let der = reader.data[reader.pos..reader.stop].into();
     let mut members = reader.sequence("")?;

@@ -5,9 +5,9 @@
 //! current at the time of the check. The certificate of the key that signed the list must allow it to sign lists, and must itself be valid under the
 //! same anchor. A delta list is used together with the complete list that it updates. `certificateHold` counts as a revocation like any other.
 //!
-//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the last step of
-//! section 6.3.3). For each of these sources, the newest list comes first. Once a newer list covers all reasons, older lists are not used. If several lists
-//! are equally new, all of them are used, and a revocation in any of them counts.
+//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the last step
+//! of section 6.3.3). For each of these sources, the newest list comes first. Once the lists used so far cover all reasons, older lists are not used.
+//! If several lists are equally new, all of them are used, and a revocation in any of them counts.
 
 // Python counterpart: `pki/revocation/revocation.py`.
 
@@ -128,7 +128,7 @@ impl From<&'static str> for Unfit {
     }
 }
 
-/// Verdicts on the signatures of lists, by the number of the list and the key. They belong to one search for a path.
+/// Verdicts on the signatures of lists, by the number of the list and the public key. They belong to one search for a path.
 pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Result<(), Cow<'static, str>>>;
 
 /// The certificates whose status is being checked, without duplicates. None of them may confirm its own status.
@@ -244,7 +244,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         ))
     }
 
-    /// Checks that the list may be used. Returns the newest usable delta lists that update it. There are several only if they are equally new.
+    /// Checks that the list may be used. Returns the newest usable delta list that updates it, or several if they are equally new.
     fn read(
         &mut self,
         one: &'a Numbered,

@@ -2,7 +2,8 @@
 //!
 //! The constraints of each certificate are stored separately, and a name must satisfy all of them. RFC 5280 instead computes the
 //! intersection of the permitted subtrees and the union of the excluded ones. The result is the same. Subtrees are stored in sets. The
-//! number of lookups for a name depends on the number of its parent domains (or similar), but not on the number of subtrees.
+//! number of lookups for a name depends on the number of its parent domains (or the corresponding parts of other kinds of names), but not
+//! on the number of subtrees.
 //!
 //! DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on another kind of name refuses every name
 //! of that kind, even if the constraint is not critical and section 4.2.1.10 would allow ignoring it.
@@ -17,8 +18,8 @@ use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labe
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
-/// Maximum product of the number of names and the number of subtrees on one path. Only the kinds of `is_counted` count. This
-/// implementation could handle more, but only an attack needs more. OpenSSL has the same limit.
+/// Maximum product of the number of names and the number of subtrees on one path. Only kinds of names for which `is_counted` returns true
+/// count. This implementation could handle more, but only an attack needs more. OpenSSL has the same limit.
 const MAX_COMPARISONS: usize = 1 << 20;
 
 /// Number of labels, or of relative distinguished names, that together cost as much as one item of the budget.
@@ -157,7 +158,7 @@ impl<'c> Subtrees<'c> {
 struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
     excluded: [Option<Subtrees<'c>>; 9],
-    /// Number of subtrees of the kinds of `is_counted`.
+    /// Number of subtrees of the kinds for which `is_counted` returns true.
     count: usize,
     /// Number of masks of permitted and excluded addresses.
     masks: usize,
@@ -268,9 +269,9 @@ impl<'c> PathConstraints<'c> {
     }
 }
 
-/// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 ignores these mail
-/// addresses if there are alternative names; checking them always is stricter. Common names that look like DNS names are included if `common_names`
-/// is set and there is no alternative name of that kind.
+/// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 requires no
+/// check of these mail addresses if there are alternative names. This function always includes them, which is stricter. Common names that
+/// look like DNS names are included if `common_names` is set and there is no alternative name of that kind.
 fn other_names(certificate: &Certificate, common_names: bool) -> Vec<CertificateName<'_>> {
     let mut names: Vec<CertificateName<'_>> = certificate
         .decoded
