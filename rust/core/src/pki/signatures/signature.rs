@@ -1,4 +1,5 @@
-//! Signatures by the AlgorithmIdentifier of certificates and messages (RFC 4055, RFC 5754, RFC 5758).
+//! Verification of signatures of certificates and messages, whose algorithm an AlgorithmIdentifier specifies (RFC 4055, RFC 5754, RFC
+//! 5758).
 //!
 //! [`verify`] verifies a signature. [`check_algorithm`] and [`check_key`] decide which algorithms and keys are accepted.
 

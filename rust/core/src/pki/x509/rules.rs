@@ -25,8 +25,8 @@ impl Faults {
 }
 
 #[allow(clippy::too_many_lines)] // a list of independent rules
-/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature. A [`Certificate`] does not store it, because it has
-/// to equal the outer signatureAlgorithm.
+/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature. A [`Certificate`] stores only the outer
+/// signatureAlgorithm, which must be equal to it.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let mut found = Faults(Vec::new());
     // Zero and negative numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to gracefully handle"
