@@ -159,3 +159,9 @@ def test_documentation_and_examples_use_public_names_only(page: str) -> None:
 
 def test_public_names_are_not_modules() -> None:
     assert not [name for name in imdskit.__all__ if isinstance(getattr(imdskit, name), types.ModuleType)]
+
+
+def test_import_of_the_verifier_loads_no_parser_and_no_patterns() -> None:
+    loaded = loaded_by("import imdskit.verify")
+    needless = {"pathlib", "imdskit.verify.wrong_forms", "imdskit.pki.cms", "imdskit.asn1.reader", "imdskit.pki.x509.parser"}
+    assert not loaded & needless

@@ -1,7 +1,7 @@
-"""Measure how fast this machine verifies documents or, with `paths`, reads JSON members and takes tokens from a rate limit.
+"""Measure how fast this machine verifies documents. With `paths`, measure JSON lookups and rate limits instead.
 
-Each operation is measured in several rounds. The rounds of different operations alternate, so that other load on the machine affects all
-operations alike. The output shows the median, the slowest and the fastest round. No network is used.
+There are several rounds, and each round measures every operation once. Other load on the machine therefore affects all operations alike. The output
+shows the median of all rounds, the slowest round and the fastest round. No network is used.
 
 Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an extension that was built for debugging."""
 

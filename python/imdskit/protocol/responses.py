@@ -126,8 +126,10 @@ BAD_VERSION_2021 = ErrorResponse(
 )
 FORBIDDEN = ErrorResponse("forbidden", 403, b'{"error":"Forbidden"}', _D, "interface description")
 NOT_FOUND = ErrorResponse("not-found", 404, spaced("Not found"), _O, "MicrosoftDocs/azure-docs#15282")
-NOT_ALLOWED = ErrorResponse("not-allowed", 405, spaced("Not allowed"), _D, "interface description; blanks and Allow inferred")
-GONE = ErrorResponse("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation has the status; no body was ever shown")
+NOT_ALLOWED = ErrorResponse(
+    "not-allowed", 405, spaced("Not allowed"), _D, "interface description; the blanks and the header Allow are inferred"
+)
+GONE = ErrorResponse("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation for the status; no source shows the body")
 TOO_MANY = ErrorResponse("too-many-requests", 429, b'{"error":"Too many requests"}', _D, "interface description")
 TOO_MANY_TEXT = ErrorResponse("too-many-requests-text", 429, b"Too many requests", _O, "SUSE-Enceladus/cloud-netconfig", TEXT)
 SERVER_ERROR = ErrorResponse("server-error", 500, b'{"error":"Server error"}', _D, "interface description")
@@ -156,7 +158,7 @@ IDENTITY_UNKNOWN_RESOURCE = ErrorResponse(
     b"tenant. You might have sent your authentication request to the wrong tenant.\\r\\nTrace ID: ...\\r\\nCorrelation ID: ...\\r\\n"
     b'Timestamp: ...","error_codes":[500011],"timestamp":"...","trace_id":"...","correlation_id":"...","error_uri":"..."}',
     _O,
-    "recordings of 2022 and 2023; the members after the description, and the line ends within it, only in the former",
+    "recordings of 2022 and 2023; only that of 2022 has the line ends in the description and the members after it",
 )
 IDENTITY_NOT_FOUND = ErrorResponse("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
 IDENTITY_NOT_ALLOWED = _identity(
@@ -173,7 +175,7 @@ IDENTITY_GONE = ErrorResponse(
     410,
     _xml("ResourceNotAvailable", "The resource requested is no longer available. Please refresh your cache."),
     _O,
-    "Azure/azure-storage-azcopy#2486; media type and Server inferred from other XML of the host",
+    "Azure/azure-storage-azcopy#2486; the media type and the header Server are inferred from other XML responses of the host",
     XML,
     HOST_SERVER,
 )
@@ -187,7 +189,9 @@ IDENTITY_UNAVAILABLE = _identity(
     "service_unavailable",
 )
 
-EVENTS_NOT_FOUND = ErrorResponse("events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10; its blanks are not known")
+EVENTS_NOT_FOUND = ErrorResponse(
+    "events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10, which does not show the blanks"
+)
 
 NO_LOAD_BALANCER = ErrorResponse(
     "no-load-balancer",
@@ -204,7 +208,7 @@ LOAD_BALANCER_NOT_ALLOWED = ErrorResponse(
     405,
     spaced('Http method is not allowed: Path = "...", Method = "..."'),
     _D,
-    "load balancer documentation; Allow inferred",
+    "load balancer documentation; the header Allow is inferred",
 )
 LOAD_BALANCER_TOO_MANY = ErrorResponse(
     "loadbalancer-too-many-requests", 429, spaced("Too many requests"), _D, "load balancer documentation"
@@ -218,7 +222,7 @@ HOST_BAD_REQUEST = ErrorResponse(
     400,
     b"\xef\xbb\xbf%b\n" % _xml("MissingOrIncorrectVersionHeader", "The versioning header is not specified or was specified incorrectly."),
     _I,
-    "status, headers and length of 323 bytes recorded in 2025; the text was never seen",
+    "status, headers and length of 323 bytes were recorded in 2025; no source shows the text",
     XML,
     HOST_SERVER,
 )
@@ -259,7 +263,7 @@ OUTSIDE = ErrorResponse(
     .replace("\n", "\r\n")
     .encode(),
     _O,
-    "DataDog/datadog-agent#2861, signalfx/signalfx-agent#1625: the error page of the host's web server",
+    "error page of the host's web server in DataDog/datadog-agent#2861 and signalfx/signalfx-agent#1625",
     HTML,
     HOST_SERVER,
 )
@@ -268,7 +272,7 @@ HOST_ERROR = ErrorResponse(
     500,
     b"Internal Server Error",
     _I,
-    "status and headers while the service restarts: AzureAD/microsoft-authentication-library-for-dotnet; the text was never seen",
+    "AzureAD/microsoft-authentication-library-for-dotnet for status and headers while the service restarts; no source shows the text",
     TEXT,
     HOST_SERVER,
 )
@@ -277,7 +281,7 @@ WRONG_HOST = ErrorResponse(
     421,
     b'{"error":"The emulator does not answer to this Host. Give the name with --allow-host."}',
     _I,
-    "the emulator's own (RFC 9110 section 15.5.20); the real service knows nothing like it",
+    "added by the emulator (RFC 9110 section 15.5.20); IMDS does not check the Host",
 )
 
 ERROR_RESPONSES: tuple[ErrorResponse, ...] = tuple(value for value in list(globals().values()) if isinstance(value, ErrorResponse))

@@ -65,7 +65,9 @@ def _serve(options: argparse.Namespace) -> int:
         raise UsageError("bad-argument", message, location="--host, --port", hint="Choose another address or port.") from None
 
     def stop(_: int, __: FrameType | None) -> None:
-        threading.Thread(target=server.shutdown).start()  # shutdown() waits for serve_forever(), which runs in this thread
+        threading.Thread(
+            target=server.shutdown
+        ).start()  # shutdown() waits until serve_forever() ends, which runs in the thread of this handler
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -96,7 +98,7 @@ def _nonce_key(path: str) -> int:
         hint = "See docs/attestation-service.md on how to change the secret."
         raise UsageError(
             "bad-argument",
-            "The file already exists. A new secret would invalidate the nonces that were made with the old one.",
+            "The file already exists. A new secret would invalidate the nonces that were generated with the old one.",
             location=path,
             hint=hint,
         )
@@ -105,7 +107,8 @@ def _nonce_key(path: str) -> int:
 
 
 def _append(path: str, line: str) -> None:
-    """Append a line to a file. If the file does not exist, create it, readable only by its owner."""
+    """Append a line to a file. If the file does not exist, create it so that only its owner can
+    read it."""
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -78,24 +78,25 @@ def _changed(name: str, **differences: object) -> dict[str, Rule]:
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("today", "The service as it behaves today.", Evidence.OBSERVED, "this page"),
+        Profile("today", "Default: the behaviour of IMDS today.", Evidence.OBSERVED, "all tables of this page"),
         Profile(
             "2021",
-            "The version error says `was not specified` only; the newest api-version is 2020-10-01.",
+            "The newest api-version is 2020-10-01. The text of the version error has `was not specified` without `is invalid or`.",
             Evidence.DOCUMENTED,
-            "IMDS documentation of February 2021; recordings of that winter have both wordings",
+            "IMDS documentation of February 2021; recordings of that winter show both texts",
             newest="2020-10-01",
             version_error=r.BAD_VERSION_2021,
             instead=_changed("api-version", answers=(r.BAD_VERSION_2021,)),
         ),
         Profile(
             "strict-header",
-            "The value of the header Metadata must be `true` in lower case; its name may be in any.",
+            "The value of the header `Metadata` must be `true` in lower case. Letter case in its name does not matter.",
             Evidence.OBSERVED,
-            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; its body inferred",
+            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; the body of that "
+            "response is inferred",
             instead=_changed(
                 "metadata-header",
-                when="There is no header Metadata, name in any letter case, with the value `true` in lower case.",
+                when="The request does not have the header `Metadata` with the value `true` in lower case.",
                 check=_lower_case_header,
             ),
         ),

@@ -139,7 +139,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "outside",
-        "The path does not begin with `/metadata`, in any letter case.",
+        "The path does not begin with `/metadata`. Letter case does not matter.",
         (r.OUTSIDE,),
         _O,
         "DataDog/datadog-agent#2861: the host's web server responds",
@@ -147,7 +147,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "limit",
-        "More than 5 requests a second; below `/identity` more than 20 a second or 5 at once.",
+        "There are more than 5 requests per second. Requests below `/identity` have separate limits: 20 per second, and 5 at the "
+        "same time.",
         (r.TOO_MANY, r.TOO_MANY_TEXT, r.IDENTITY_TOO_MANY, r.LOAD_BALANCER_TOO_MANY),
         _D,
         "IMDS documentation, rate limiting; no Retry-After was ever seen",
@@ -156,16 +157,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "method",
-        "The method is not GET, and not POST where that is taken: `/scheduledevents`, `/identity/credential`, `/identity/issuecredential`.",
+        "The path does not accept the method. `/identity/credential` and `/identity/issuecredential` accept POST, `/scheduledevents` "
+        "accepts GET and POST, and all other paths accept GET.",
         (r.NOT_ALLOWED, r.IDENTITY_NOT_ALLOWED, r.LOAD_BALANCER_NOT_ALLOWED),
         _D,
         "IMDS documentation, errors",
         _method,
-        "treated as a GET",
+        "The emulator treats the request as a GET.",
     ),
     Rule(
         "x-forwarded-for",
-        "There is a header X-Forwarded-For.",
+        "The request has the header X-Forwarded-For.",
         (r.BAD_REQUEST,),
         _D,
         "IMDS documentation, proxies; status inferred",
@@ -174,7 +176,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "metadata-header",
-        "There is no header `Metadata: true`, name and value in any letter case.",
+        "The request does not have the header `Metadata: true`. Letter case does not matter, neither in the name nor in the value.",
         (r.NO_METADATA_HEADER, r.IDENTITY_NO_METADATA_HEADER),
         _D,
         "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
@@ -183,7 +185,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "repeated-parameter",
-        "A parameter name occurs twice, in any letter case.",
+        "A parameter occurs twice. Letter case in its name does not matter.",
         (r.BAD_REQUEST,),
         _D,
         "IMDS documentation, parameters; status and letter case inferred",
@@ -199,8 +201,8 @@ RULES: tuple[Rule, ...] = (
         lambda context: context.category not in _CATEGORIES,
     ),
     Rule(
-        "thim",
-        "`/metadata/THIM`: no machine here has certificates of AMD's to show. It takes no api-version.",
+        "category",
+        "The first segment below `/metadata` names no known category.",
         (r.NOT_FOUND,),
         _I,
         "only machines with SEV-SNP have it; what the others say is not known",
@@ -208,7 +210,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "events-version",
-        "`/scheduledevents` does not have the api-version; it has a separate list.",
+        "The path is `/scheduledevents`, and the api-version is not in the separate list of this category.",
         (r.EVENTS_NOT_FOUND,),
         _O,
         "recording of 2023-10",
@@ -219,25 +221,26 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "api-version",
-        "The api-version is missing or not enabled. `/versions` and the newer identity calls take none.",
+        "The api-version is missing or not enabled. `/versions` and the newer requests below `/identity` (`cred-api-version`) need "
+        "no api-version.",
         (r.BAD_VERSION,),
         _O,
-        "recordings of 2020-12 and 2025-07, the latter of `/metadata` alone",
+        "recordings of 2020-12 and 2025-07; the recording of 2025-07 has only the path `/metadata`",
         _version,
-        "the response of the newest version before it; without one, of the newest",
+        "The response has the newest version that is older than the requested one. If there is none, it has the newest version.",
     ),
     Rule(
         "endpoint-version",
-        "The category is younger than the api-version.",
+        "The category was introduced in a later api-version than the requested one.",
         (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
         _I,
-        "like a key of a later version",
+        "assumed to be the same as for a key that was introduced later",
         _endpoint_version,
-        "a normal response",
+        "The request gets a normal response.",
     ),
     Rule(
         "route",
-        "There is no such path below the category, as `/metadata/identity` alone.",
+        "The category has no such path. An example is `/metadata/identity`.",
         (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.EVENTS_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
         _O,
         "recordings of 2018 and 2023 for `/identity`; the others inferred",
@@ -247,7 +250,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "reprovisiondata",
-        "`/metadata/reprovisiondata`: no machine here was provisioned before it had an owner.",
+        "The path is `/metadata/reprovisiondata`. It serves data to machines that were provisioned before they had an owner, and no "
+        "emulated machine is of this kind.",
         (r.NOT_FOUND,),
         _I,
         "canonical/cloud-init repeats the request after a 404 until there is something",
@@ -255,16 +259,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "nonce",
-        "The nonce is longer than 32 characters, or has others than letters, digits and `-._~`.",
+        "The nonce is longer than 32 characters, or contains a character that is not a letter, a digit or one of `-._~`.",
         (r.BAD_REQUEST,),
         _I,
-        "interface description: up to 32 alphanumeric; base64url is in use",
+        "The interface description allows up to 32 letters and digits. Existing clients also send base64url.",
         _nonce,
-        "signed as it is",
+        "The emulator signs the nonce unchanged.",
     ),
     Rule(
         "approval",
-        'The body of an approval is not `{"StartRequests":[{"EventId":"..."}]}`, or names an event that is not there; then none is started.',
+        'The body of a POST to `/scheduledevents` does not have the form `{"StartRequests":[{"EventId":"..."}]}`, or it names an unknown '
+        "event. In both cases, no event is started.",
         (r.BAD_REQUEST,),
         _D,
         "scheduled events documentation: 400 for a malformed body; the response, and the treatment of other events, inferred",
@@ -282,7 +287,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "bypass-cache",
-        "`bypass_cache` is something else than `true`.",
+        "`bypass_cache` has a value other than `true`.",
         (r.IDENTITY_BAD_REQUEST,),
         _D,
         "interface description; the response inferred",
@@ -291,7 +296,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "one-selector",
-        "More than one of `client_id`, `object_id`, `msi_res_id` and `mi_res_id` is given.",
+        "The request has more than one of the parameters `client_id`, `object_id`, `msi_res_id` and `mi_res_id`.",
         (r.IDENTITY_BAD_REQUEST,),
         _D,
         "interface description: mutually exclusive; the response inferred",
@@ -300,7 +305,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "several-identities",
-        "No identity is named, there is no system-assigned one, and more than one user-assigned.",
+        "The request names no identity, and the machine has several user-assigned identities but no system-assigned identity.",
         (r.IDENTITY_AMBIGUOUS,),
         _O,
         "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python for the one that is served without a name",
@@ -309,15 +314,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "identity",
-        "The machine has no identity, or not the one that is named.",
+        "The machine has no identity, or it does not have the identity that the request names.",
         (r.IDENTITY_NOT_ASSIGNED,),
         _O,
-        "recordings of 2022 and 2023; for `/identity/info` inferred",
+        "recordings of 2022 and 2023; inferred for `/identity/info`",
         _identity,
     ),
     Rule(
         "unknown-resource",
-        "The scenario says that Entra ID does not know the `resource`.",
+        "The scenario declares that Entra ID does not know the `resource`.",
         (r.IDENTITY_UNKNOWN_RESOURCE,),
         _O,
         "recordings of 2022 and 2023",
@@ -334,7 +339,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "extended-version",
-        "`extended=true` is requested with an api-version before 2021-08-01.",
+        "The request has `extended=true` and an api-version before 2021-08-01.",
         (r.BAD_REQUEST,),
         _O,
         "canonical/cloud-init falls back on a 400; body inferred",
@@ -343,7 +348,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "instance-path",
-        "No such key, index or node in the instance document of this api-version.",
+        "The instance document of this api-version has no node with this path.",
         (r.NOT_FOUND,),
         _O,
         "MicrosoftDocs/azure-docs#15282 for keys; indexes and paths below a leaf inferred",
@@ -362,7 +367,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "leaf",
-        "A leaf of the instance document is requested without `format=text`.",
+        "The path names a leaf of the instance document, and the request does not have `format=text`.",
         (r.BAD_REQUEST,),
         _O,
         "recording of 2018; RedHatInsights/insights-core#3251",
