@@ -1,10 +1,13 @@
-"""Codes of all errors that are not refusals of a document, with their documentation. Refusals are in :mod:`imdskit.reasons`.
+"""Codes of all errors except refusals of documents, and their documentation. The codes of refusals
+are in :mod:`imdskit.reasons`.
 
-There is one enumeration for each class of :mod:`imdskit.errors`, because the same code may mean different things for different classes.
-Members are strings: ``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
+There is one enumeration for each class of exceptions in :mod:`imdskit.errors`, because the same
+code may have different meanings in different classes. The members are strings, so
+``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
 
-``docs/errors.md`` is generated from this module, and ``imdskit explain`` reads it. The sentences here are general. The message, the location and
-the hint of an exception describe the particular error.
+``docs/errors.md`` is generated from this module, and ``imdskit explain`` prints its texts. A
+sentence here describes all errors with a code. The message, the location and the hint of an
+exception describe one particular error.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ __all__ = [
 
 
 class Code(StrEnum):
-    """Base of the enumerations.
+    """Base class of the enumerations.
 
     Attributes:
         sentence: sentence that says what is wrong.
@@ -56,7 +59,7 @@ class UsageCode(Code):
     NAMESPACES_REFUSED = (
         "namespaces-refused",
         "The system does not let this user create the namespaces that `imdskit run` needs.",
-        "The message names the cause, and the hint names the setting to change. docs/reach-the-address.md describes other ways.",
+        "The message of the error names the cause, and its hint names the setting to change. docs/reach-the-address.md describes other ways.",
     )
 
 
@@ -66,29 +69,21 @@ class DerCode(Code):
     BAD_DER = (
         "bad-der",
         "The bytes are not valid DER of the expected type.",
-        "The location names the element and its offset. Check whether the data was truncated or changed, or is in another format.",
+        "The location of the error names the element and its offset. The data was truncated or changed, or it is not DER.",
     )
 
 
 class TrustCode(Code):
     """Codes of :class:`imdskit.errors.TrustError`."""
 
-    BAD_TRUST = "bad-trust", "A certificate or a revocation list that you passed cannot be read.", "Pass it as PEM or DER."
-    NO_TRUST = (
-        "no-trust",
-        "No root is trusted, so no document could be accepted.",
-        "Pass at least one root, or use the trust bundle of the package.",
-    )
-    BAD_BUNDLE = (
-        "bad-bundle",
-        "A folder is not a trust bundle, or the bundle is incomplete.",
-        "Install the bundle again; docs/trust.md describes its format.",
-    )
+    BAD_TRUST = "bad-trust", "A given certificate or revocation list cannot be read.", "Give PEM or DER."
+    NO_TRUST = "no-trust", "No root is trusted, so no document could be accepted.", "Give at least one root, or keep the bundled ones."
+    BAD_BUNDLE = "bad-bundle", "A folder is not a trust bundle, or the bundle is incomplete.", "Get the bundle again; see docs/trust.md."
     BUNDLE_FORMAT = "bundle-format", "The format of the trust bundle is unknown.", "Update imdskit, or use an older bundle."
     BAD_INTERMEDIATE = (
         "bad-intermediate",
-        "A certificate must not be added to a trust bundle.",
-        "It must be the certificate of an authority, and have a path to an anchor of the bundle. An update never adds an anchor.",
+        "A certificate was offered for a trust bundle that must not contain it.",
+        "The certificate must belong to an authority, and a path must lead from it to an anchor of the bundle. An update never adds an anchor.",
     )
     ISSUER_NOT_FOUND = (
         "issuer-not-found",
@@ -98,9 +93,9 @@ class TrustCode(Code):
     BUNDLE_UNWRITABLE = (
         "bundle-unwritable",
         "An updated trust bundle cannot be written.",
-        "Use a path in a folder where this user may write, on a file system that supports symbolic links.",
+        "Give a path in a folder that this user may write to, on a file system that supports symbolic links.",
     )
-    BUNDLE_BUSY = "bundle-busy", "Another update of the same trust bundle does not finish.", "Find the process that hangs, and try again."
+    BUNDLE_BUSY = "bundle-busy", "Another update of the same trust bundle takes too long.", "Look for an update that hangs, and try again."
 
 
 class BackendCode(Code):
@@ -111,8 +106,8 @@ class BackendCode(Code):
     CONTRACT = "backend-contract", "The Rust extension was built for another version of imdskit.", "Build it again with `make native`."
     PANIC = (
         "backend-panic",
-        "The Rust extension failed unexpectedly. The document was neither accepted nor refused.",
-        "This is a bug: report it with the document. Until it is fixed, use the Python backend.",
+        "The Rust extension failed unexpectedly, so there is no result.",
+        "This is a bug in imdskit. Please report it with the input that caused it. Until it is fixed, use the Python backend.",
     )
     DEBUG = "backend-debug", "The Rust extension is a debug build, so it is too slow to be measured.", "Build it with `make native`."
 
@@ -123,19 +118,23 @@ class ClientCode(Code):
     UNREACHABLE = (
         "unreachable",
         "The service accepts no connection, or closes it before the response is complete.",
-        "Check whether this is an Azure machine. On another machine, start `imdskit serve` and pass its address.",
+        "The service exists only on Azure machines. On other machines, start `imdskit serve`, and give its address to the client.",
     )
     TIMED_OUT = (
         "timed-out",
         "The service sends no complete response in time.",
-        "Try again later. Outside of Azure, the address usually does not respond at all.",
+        "Try again later. On machines outside of Azure, nothing responds at the address of the service.",
     )
     NOT_IMDS = (
         "not-imds",
-        "Another program responds, for example with a web page instead of JSON.",
+        "Another program responds instead of the service, for example with a web page.",
         "Look for a proxy or a captive portal between this program and the service. Requests must reach the service directly.",
     )
-    TOO_LARGE = "too-large", "The response is larger than 1 MiB.", "Another program responds. Find out which one listens at the address."
+    TOO_LARGE = (
+        "too-large",
+        "The response is larger than 1 MiB.",
+        "The response does not come from the service. Find out which program listens at the address.",
+    )
     REDIRECTED = (
         "redirected",
         "The response is a redirect (3xx), which is never followed.",
@@ -144,7 +143,7 @@ class ClientCode(Code):
     BAD_REQUEST = (
         "bad-request",
         "The service does not accept the request (400).",
-        "The error quotes the message of the service. To request a single value, use --format text.",
+        "The error quotes the message of the service. If you request a single value, use `--format text`.",
     )
     UNSUPPORTED_VERSION = (
         "unsupported-version",
@@ -153,8 +152,8 @@ class ClientCode(Code):
     )
     NOT_FOUND = (
         "not-found",
-        "The service has no data at this path (404).",
-        "Request the path above it. Not every machine has every member.",
+        "The service has nothing at the requested path (404).",
+        "Request the parent path to see what exists. Not every machine has every member.",
     )
     GONE = "gone", "The service is being updated (410).", "Retry for up to 70 seconds."
     THROTTLED = (
@@ -170,16 +169,20 @@ class ClientCode(Code):
     )
     WRONG_NONCE = (
         "wrong-nonce",
-        "The attested document does not contain the nonce of the request.",
-        "The document is an earlier one, or another program created it. Retry in a minute. Never send such a document to a verifier.",
+        "The attested document does not contain the requested nonce.",
+        "The service returned an earlier document, or the document is not from the service. Retry in a minute. Never send such a document to a verifier.",
     )
 
 
 class SelectionCode(Code):
     """Codes of :class:`imdskit.errors.SelectionError`."""
 
-    NOT_FOUND = "not-found", "A path does not exist in a metadata document.", "Request the path above it."
-    LEAF_NEEDS_TEXT = "leaf-needs-text", "A single value was requested as JSON.", "Request it with format=text, as the service demands."
+    NOT_FOUND = "not-found", "A path does not exist in a metadata document.", "Request the parent path to see what exists."
+    LEAF_NEEDS_TEXT = (
+        "leaf-needs-text",
+        "A single value was requested as JSON.",
+        "Request it with format=text. The service returns single values only as text.",
+    )
     BAD_DOCUMENT = "bad-document", "A metadata document is not valid JSON of the expected form.", "Correct the scenario that produced it."
 
 
@@ -189,10 +192,18 @@ class ScenarioCode(Code):
     BAD_SCENARIO = (
         "bad-scenario",
         "A scenario of the emulator is invalid.",
-        "The location is a JSON pointer into it; see docs/scenarios.md.",
+        "The location of the error is a JSON pointer into the scenario; see docs/scenarios.md.",
     )
-    BAD_FAULTS = "bad-faults", "A fault script is invalid.", "The location is a JSON pointer into it; see docs/faults.md."
-    BAD_SNAPSHOT = "bad-snapshot", "A snapshot of the emulator is invalid.", "The location is a JSON pointer into it; see docs/admin.md."
+    BAD_FAULTS = (
+        "bad-faults",
+        "A fault script is invalid.",
+        "The location of the error is a JSON pointer into the script; see docs/faults.md.",
+    )
+    BAD_SNAPSHOT = (
+        "bad-snapshot",
+        "A snapshot of the emulator is invalid.",
+        "The location of the error is a JSON pointer into the snapshot; see docs/admin.md.",
+    )
 
 
 class FreshnessCode(Code):
@@ -200,38 +211,30 @@ class FreshnessCode(Code):
 
     NONCE_UNKNOWN = (
         "nonce-unknown",
-        "This service did not issue the nonce, or issued it for another request.",
+        "The service did not issue the nonce, or issued it for another request.",
         "Issue a new nonce; see docs/freshness.md.",
     )
     NONCE_NOT_YET = (
         "nonce-not-yet",
-        "The time of issue in the nonce is in the future.",
-        "Compare the clocks of the machines that issue and check nonces.",
+        "The nonce contains a time of issue in the future.",
+        "Compare the clocks of the machines that issue nonces.",
     )
-    NONCE_EXPIRED = "nonce-expired", "The nonce has expired.", "Issue a new nonce immediately before it is used."
+    NONCE_EXPIRED = "nonce-expired", "The nonce was issued too long ago.", "Issue a new nonce right before it is used."
 
 
 class StoreCode(Code):
     """Codes of :class:`imdskit.errors.StoreError`."""
 
-    UNREACHABLE = (
-        "store-unreachable",
-        "The store of used documents cannot be reached.",
-        "Do not accept any document until the store can be reached.",
-    )
-    FULL = (
-        "store-full",
-        "The store of used documents is full.",
-        "Free memory or disk space, or raise the limit of the store. Do not accept any document until then.",
-    )
+    UNREACHABLE = "store-unreachable", "The store of used documents cannot be reached.", "Admit no document until the store can be reached."
+    FULL = "store-full", "The store of used documents is full.", "Increase the capacity of the store. Admit no document until then."
     BROKEN = (
         "store-broken",
-        "The store of used documents is damaged, or its response is not valid.",
+        "The store of used documents is damaged, or its response makes no sense.",
         "Examine the store, and create a new one if necessary. Then request new documents.",
     )
     FORMAT = (
         "store-format",
-        "A newer release of imdskit wrote the store of used documents.",
+        "A newer release of imdskit created the store of used documents.",
         "Use that release in every process that shares the store.",
     )
     FORKED = (
@@ -241,8 +244,8 @@ class StoreCode(Code):
     )
     CLOCK = (
         "store-clock",
-        "The store's clock is ahead of the verifier's clock, or was ahead earlier, so that the store removed keys too early.",
-        "Synchronize the clocks by NTP, and request a new document.",
+        "The store's clock is ahead of the verifier's clock, or it was ahead earlier, so that the store discarded records of used documents too early.",
+        "Synchronize the clocks with NTP, and request a new document.",
     )
 
 
@@ -251,38 +254,38 @@ class FetchCode(Code):
 
     URL_REFUSED = (
         "url-refused",
-        "A certificate names an issuer address that is not allowed.",
-        "Only known servers of Azure's certificate authorities are allowed; see docs/intermediates.md.",
+        "A certificate names a URL for its issuer that is not allowed.",
+        "Only URLs on known servers of Azure's certificate authorities are allowed; see docs/intermediates.md.",
     )
     ADDRESS_REFUSED = (
         "address-refused",
-        "The host name of an issuer address resolves to an IP address that is not public.",
+        "The host name in the URL of an issuer resolves to an IP address that is not public.",
         "Check the DNS server that this machine uses.",
     )
     UNREACHABLE = (
         "unreachable",
         "The server of an issuer cannot be reached.",
-        "Allow the connection, or pass the intermediate to the verifier yourself.",
+        "Allow the connection, or give the intermediate with `--intermediate`.",
     )
     TIMED_OUT = (
         "timed-out",
         "The server of an issuer sends no complete response in time.",
-        "Retry, or pass the intermediate to the verifier yourself.",
+        "Retry, or give the intermediate with `--intermediate`.",
     )
     TOO_LARGE = (
         "too-large",
-        "The response of an issuer's server is larger than a certificate can be.",
-        "Pass the intermediate to the verifier yourself.",
+        "The server of an issuer sends more bytes than any certificate has.",
+        "Give the intermediate with `--intermediate`.",
     )
     REDIRECTED = (
         "redirected",
         "The server of an issuer sends a redirect, which is never followed.",
-        "Pass the intermediate to the verifier yourself.",
+        "Give the intermediate with `--intermediate`.",
     )
     UNEXPECTED_STATUS = (
         "unexpected-status",
         "The server of an issuer responds with a status other than 200.",
-        "Pass the intermediate to the verifier yourself.",
+        "Give the intermediate with `--intermediate`.",
     )
     NOT_HTTP = (
         "not-http",
@@ -292,22 +295,23 @@ class FetchCode(Code):
     NOT_A_CERTIFICATE = (
         "not-a-certificate",
         "The server of an issuer sends something other than a certificate.",
-        "Pass the intermediate to the verifier yourself.",
+        "Give the intermediate with `--intermediate`.",
     )
     WRONG_ISSUER = (
         "wrong-issuer",
-        "The server of an issuer sends a certificate whose key did not sign the certificate that names this server.",
-        "Pass the intermediate to the verifier yourself.",
+        "The server of an issuer sends a certificate that does not belong to this issuer.",
+        "Give the intermediate with `--intermediate`.",
     )
     FETCH_BUDGET = (
         "fetch-budget",
-        "The fetcher may not send more requests at present.",
-        "Retry in ten minutes, or pass the intermediate to the verifier yourself.",
+        "The limit on the number of fetches per period is reached, so an issuer was not fetched.",
+        "Give the intermediate with `--intermediate`.",
     )
 
 
 class CommandCode(Code):
-    """Codes of the command line that belong to no exception class."""
+    """Codes of errors for which the command line uses the base class
+    :class:`imdskit.errors.ImdskitError`."""
 
     DEMO_FAILED = (
         "demo-failed",
@@ -331,4 +335,4 @@ FAMILIES: Mapping[str, type[Code]] = MappingProxyType(
         "ImdskitError": CommandCode,
     }
 )
-"""Mapping from the name of a class in :mod:`imdskit.errors` to the codes of this class."""
+"""Maps the name of a class in :mod:`imdskit.errors` to the codes of this class."""

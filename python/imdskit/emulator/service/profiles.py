@@ -12,7 +12,7 @@ from imdskit import versions
 from imdskit.emulator.json_input import guess
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.emulator.service.rules import RULES, Rule
+from imdskit.emulator.service.rules import RULES, Rule, no_metadata_header
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol import responses as r
 from imdskit.protocol.responses import ErrorResponse, Evidence
@@ -67,9 +67,7 @@ class Profile:
 
 def _lower_case_header(context: RequestContext) -> ErrorResponse | None:
     values = context.request.header_values("Metadata")
-    if values and all(value.strip() == "true" for value in values):
-        return None
-    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
+    return None if values and all(value.strip() == "true" for value in values) else no_metadata_header(context)
 
 
 def _changed(name: str, **differences: object) -> dict[str, Rule]:
