@@ -2,7 +2,7 @@
 //!
 //! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the processor supports it.
 
-// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at once:
+// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `batch.rs` can compute many signatures at once:
 // `Checker::open` makes the checks before the signature, `Opened::check_signature` verifies it, and `Checker::conclude` makes the checks after it.
 
 use std::borrow::Cow;
@@ -23,10 +23,8 @@ use crate::pki::path::signature_cache::SignatureCache;
 use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::{CertificateList, parse_crl};
 use crate::pki::revocation::revocation::Lists;
-use crate::pki::signatures::kernels;
-use crate::pki::signatures::rsa;
-use crate::pki::signatures::signature::{self, Fault, Scheme, Strength};
-use crate::pki::x509::certificate::{Certificate, PublicKey};
+use crate::pki::signatures::signature::{self, Scheme, Strength};
+use crate::pki::x509::certificate::Certificate;
 use crate::pki::x509::host_names;
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
@@ -63,8 +61,8 @@ pub(crate) struct Opened<'d> {
     signature: Range<usize>,
     /// DER of the signed attributes. If there are none, the signature is over the content.
     attributes: Option<Vec<u8>>,
-    scheme: Option<Scheme>,
-    signer: Arc<Signer>,
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) signer: Arc<Signer>,
     /// Certificates of the message, if it contains any besides the signer's.
     certificates: Option<Vec<Arc<Certificate>>>,
     /// Whether the message was decoded with a template.
@@ -395,52 +393,19 @@ impl<'d> Opened<'d> {
     }
 
     /// Returns the data that the signer must have signed.
-    fn message(&self) -> &[u8] {
+    pub(crate) fn message(&self) -> &[u8] {
         self.attributes.as_deref().unwrap_or(&self.bytes[self.content.clone()])
+    }
+
+    /// Returns the value of the signature.
+    pub(crate) fn signature(&self) -> &[u8] {
+        &self.bytes[self.signature.clone()]
     }
 
     /// Verifies the signature.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
-        let (key, signature) = (&self.signer.certificate.public_key, &self.bytes[self.signature.clone()]);
-        signature::verify_with(self.scheme, key, self.message(), signature).map_err(cms::bad_signature)
-    }
-}
-
-impl Opened<'_> {
-    /// Verifies many signatures. The AVX-512 kernels verify up to eight of those that they support at a time. The others are verified one by one.
-    pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
-        let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
-        let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];
-        let mut jobs = Vec::with_capacity(many.len());
-        let mut indexes = Vec::with_capacity(many.len());
-        for ((index, opened), block) in many.iter().enumerate().zip(&mut blocks) {
-            if let Some(job) = opened.job(block) {
-                jobs.push(job);
-                indexes.push(index);
-            } else {
-                verdicts[index] = opened.check_signature();
-            }
-        }
-        let mut good = vec![false; jobs.len()];
-        kernels::verify_many(&jobs, &mut good);
-        for (index, _) in indexes.into_iter().zip(good).filter(|(_, good)| !good) {
-            verdicts[index] = Err(cms::bad_signature(Fault::Signature));
-        }
-        verdicts
-    }
-
-    /// Returns the job for the kernels, or `None` if they do not support the key or the algorithm.
-    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_BYTES]) -> Option<kernels::Job<'j>> {
-        let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
-            return None;
-        };
-        let kernel = if key.only_pss { None } else { key.kernel() }?;
-        let block = &mut block[..kernel.octets()];
-        rsa::encode(hash, hash.digest(&[self.message()]).as_ref(), block).then_some(kernels::Job {
-            key: kernel,
-            signature: &self.bytes[self.signature.clone()],
-            block,
-        })
+        let key = &self.signer.certificate.public_key;
+        signature::verify_with(self.scheme, key, self.message(), self.signature()).map_err(cms::bad_signature)
     }
 }
 
