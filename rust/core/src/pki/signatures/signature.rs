@@ -40,11 +40,11 @@ impl AlgorithmIdentifier {
 
 /// The requirements on algorithms and keys.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Strength {
+pub struct Strength {
     /// Minimum size of an RSA modulus in bits.
-    pub(crate) min_rsa_bits: u32,
+    pub min_rsa_bits: u32,
     /// Whether to accept SHA-1 and SHA-224 (test suites only).
-    pub(crate) accept_weak: bool,
+    pub accept_weak: bool,
 }
 
 /// The reason why a signature is invalid.

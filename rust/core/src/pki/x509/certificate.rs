@@ -121,7 +121,7 @@ pub(crate) struct BasicConstraints {
 
 /// The bits of keyUsage (RFC 5280 section 4.2.1.3). The lowest bit is bit 0 of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyUsage(pub(crate) u16);
+pub struct KeyUsage(pub(crate) u16);
 
 impl KeyUsage {
     pub(crate) const ALL: Self = Self((1 << Self::NAMES.len()) - 1);
