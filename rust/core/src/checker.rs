@@ -212,7 +212,7 @@ impl Checker {
         let signer = &message.signers[0];
         let certificate = cms::find_certificate(signer, &message.certificates)
             .ok_or_else(|| Refusal::new(Reason::SignerNotFound, "signedData.signerInfos[0].sid", ""))?;
-        let (hash, algorithm) = cms::check_algorithms(signer, false)?;
+        let (hash, scheme) = cms::check_algorithms(signer, false)?;
         signature::check_key(&certificate.public_key, self.setup.min_rsa_bits)
             .map_err(|problem| Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", problem))?;
         cms::check_attributes(signer, message.content_type, content, hash)?;
@@ -226,7 +226,7 @@ impl Checker {
             content: range_of(content, &der),
             signature: range_of(signer.signature, &der),
             attributes: signer.signed_attributes.as_ref().map(|attributes| attributes.der.clone()),
-            scheme: signature::scheme_of(algorithm),
+            scheme,
             signer: known,
             certificates: (!alone).then(|| message.certificates.clone()),
             from_template: false,

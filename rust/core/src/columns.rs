@@ -104,17 +104,9 @@ impl Columns {
                     };
                     let claims = &accepted.claims;
                     times = (claims.created_on, claims.expires_on);
-                    let plan = claims.plan.map_or([None; 3], |plan| plan.map(Some));
-                    texts[2..].copy_from_slice(&[
-                        Some(claims.vm_id),
-                        Some(claims.nonce),
-                        plan[0],
-                        plan[1],
-                        plan[2],
-                        claims.subscription_id,
-                        claims.sku,
-                        claims.license_type,
-                    ]);
+                    for (column, text) in texts[2..].iter_mut().zip(claims.texts()) {
+                        *column = text.copied();
+                    }
                 }
                 Err(refusal) => {
                     reason = refusal.reason as u8;

@@ -174,10 +174,9 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     for signer in &message.signers {
         let certificate = cms::find_certificate(signer, &pool).ok_or_else(|| refuse(Reason::SignerNotFound))?;
         let check = || {
-            let (hash, algorithm) = cms::check_algorithms(signer, true)?;
+            let (hash, scheme) = cms::check_algorithms(signer, true)?;
             cms::check_attributes(signer, message.content_type, content, hash)?;
             let bytes = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
-            let scheme = signature::scheme_of(algorithm);
             signature::verify_with(scheme, &certificate.public_key, bytes, signer.signature).map_err(cms::bad_signature)
         };
         check().map_err(BadMessage::Refused)?;

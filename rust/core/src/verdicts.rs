@@ -168,18 +168,7 @@ impl Piece {
         });
         let start = self.texts.len();
         let mut lengths = [ABSENT; 8];
-        let plan = claims.plan.as_ref();
-        let texts = [
-            Some(&claims.vm_id),
-            Some(&claims.nonce),
-            plan.map(|plan| &plan[0]),
-            plan.map(|plan| &plan[1]),
-            plan.map(|plan| &plan[2]),
-            claims.subscription_id.as_ref(),
-            claims.sku.as_ref(),
-            claims.license_type.as_ref(),
-        ];
-        for (length, text) in lengths.iter_mut().zip(texts) {
+        for (length, text) in lengths.iter_mut().zip(claims.texts()) {
             if let Some(text) = text {
                 self.texts.push_str(text);
                 *length = text.len() as u32;

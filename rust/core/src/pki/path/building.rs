@@ -368,16 +368,13 @@ impl<'a> Search<'a, '_> {
         let cache = shared.signature_cache.filter(|_| child.own && issuer.own);
         let verdict = cache
             .and_then(|cache| cache.get(child.certificate, issuer.certificate))
-            .map_or_else(
-                || {
-                    let verdict = signature::verify(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
-                    if let Some(cache) = cache {
-                        cache.put(child.certificate, issuer.certificate, verdict);
-                    }
-                    verdict
-                },
-                |link| link.verdict,
-            );
+            .unwrap_or_else(|| {
+                let verdict = signature::verify(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
+                if let Some(cache) = cache {
+                    cache.put(child.certificate, issuer.certificate, verdict);
+                }
+                verdict
+            });
         verdict.map_err(|fault| match fault {
             Fault::Algorithm => bad_algorithm(fault.text().into()),
             Fault::Key | Fault::Signature => {

@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::pki::path::budget::Budget;
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
 use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labels, mailbox_of};
+use crate::pki::x509::rules::is_address_range;
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
@@ -306,7 +307,7 @@ pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static s
         }
         let value = &*subtree.base.value;
         match subtree.base.kind {
-            Kind::IpAddress if !is_network(value) => return Err("an address range that is none"),
+            Kind::IpAddress if !is_address_range(value) => return Err("an address range that is none"),
             Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("a DNS name that is none"),
             Kind::Rfc822Name if !is_mail_base(value) => return Err("a mailbox, host or domain that is none"),
             Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
@@ -425,16 +426,6 @@ fn uri_host(uri: &[u8]) -> Vec<u8> {
 
 fn without_dot(host: &[u8]) -> &[u8] {
     host.strip_prefix(b".").unwrap_or(host)
-}
-
-/// Returns whether the value is an address and a mask of the same length. In the mask, all ones must come before the zeros (RFC 4632).
-fn is_network(value: &[u8]) -> bool {
-    if !matches!(value.len(), 8 | 32) {
-        return false;
-    }
-    let mut rest = value[value.len() / 2..].iter().skip_while(|octet| **octet == 0xFF);
-    let partial = rest.next().copied().unwrap_or(0);
-    partial.leading_ones() + partial.trailing_zeros() == 8 && rest.all(|octet| *octet == 0)
 }
 
 fn shown(name: CertificateName<'_>) -> String {
