@@ -7,12 +7,16 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::asn1::der::{DerError, Field};
 use crate::asn1::oids;
-use crate::cache::{self, Cache, Chain, Identity, Moment, Signer, Template};
+use crate::cache::Cache;
+use crate::cache::message_templates::{Template, key_of_message};
+use crate::cache::signers::{Chain, Identity, Moment, Signer};
 use crate::claims::{self, Claims};
 use crate::contract::Setup;
 use crate::envelope::{self, Payload};
@@ -38,6 +42,14 @@ pub struct BadTrust {
     /// The input at fault, such as `anchors[0] certificate@4`.
     pub location: String,
 }
+
+impl fmt::Display for BadTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.location, self.message)
+    }
+}
+
+impl Error for BadTrust {}
 
 /// A verifier of documents with a fixed [`Setup`]. Threads can share it.
 #[derive(Debug)]
@@ -389,7 +401,7 @@ impl<'d> Opened<'d> {
 
     /// Returns the key of the template that the message becomes.
     pub(crate) fn template_key(&self) -> Option<u64> {
-        cache::key_of_message(&self.bytes, self.signature.len())
+        key_of_message(&self.bytes, self.signature.len())
     }
 
     /// Returns the data that the signer must have signed.
@@ -462,4 +474,21 @@ fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls
     ends.sort_unstable();
     ends.dedup();
     ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_trust_shows_problem_and_location() {
+        let bad = BadTrust {
+            location: "anchors[0] certificate@4".to_owned(),
+            message: "Not a certificate: An element is missing.".to_owned(),
+        };
+        assert_eq!(
+            bad.to_string(),
+            "anchors[0] certificate@4: Not a certificate: An element is missing."
+        );
+    }
 }

@@ -2,6 +2,8 @@
 //! little-endian numbers.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 
 use crate::checker::Checker;
 use crate::verdicts::{Accepted, Verdicts};
@@ -66,6 +68,14 @@ pub struct Columns {
 /// The error for a column that is too long for 32-bit offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the texts of a column add up to 2 GiB or more")
+    }
+}
+
+impl Error for TooLong {}
 
 impl Columns {
     /// Returns the columns of all verdicts. `checker` must have made the verdicts. The rows have the order of `batches`.

@@ -3,6 +3,8 @@
 // The codes and their order are the same as in `reasons.py`. A test compares the two lists.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 
 /// Defines [`Reason`] from its variants and their codes, in the order of the checks.
 macro_rules! reasons {
@@ -82,6 +84,13 @@ reasons! {
     Replayed = "replayed",
 }
 
+impl fmt::Display for Reason {
+    /// Writes the stable code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
 /// The refusal of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,5 +111,30 @@ impl Refusal {
             location: location.into(),
             detail: detail.into(),
         }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.reason, self.location)?;
+        if self.detail.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+impl Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_show_problem_and_location() {
+        let refusal = Refusal::new(Reason::TooLarge, "document", "70000 bytes, at most 65536 are read");
+        assert_eq!(refusal.to_string(), "too-large at document: 70000 bytes, at most 65536 are read");
+        let refusal = Refusal::new(Reason::NoContent, "signedData.encapContentInfo", "");
+        assert_eq!(refusal.to_string(), "no-content at signedData.encapContentInfo");
     }
 }

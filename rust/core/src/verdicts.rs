@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::cache::{Chain, Identity};
+use crate::cache::signers::{Chain, Identity};
 use crate::claims::Claims;
 use crate::pki::x509::certificate::Certificate;
 use crate::reasons::{Reason, Refusal};
