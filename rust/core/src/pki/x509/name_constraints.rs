@@ -12,7 +12,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::pki::path::budget::Budget;
-use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
+use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints, hex};
 use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labels, mailbox_of};
 use crate::pki::x509::rules::is_address_range;
 use crate::pki::x509::uri::Uri;
@@ -430,12 +430,7 @@ fn without_dot(host: &[u8]) -> &[u8] {
 
 fn shown(name: CertificateName<'_>) -> String {
     if let Some(directory) = name.name {
-        let shown = directory
-            .common_names
-            .last()
-            .cloned()
-            .unwrap_or_else(|| hex(&name.value[..name.value.len().min(20)]));
-        return format!("the directory name {shown}");
+        return format!("the directory name {}", directory.shown());
     }
     let text = if name.kind == Kind::IpAddress {
         hex(name.value)
@@ -450,12 +445,6 @@ fn shown(name: CertificateName<'_>) -> String {
         name.value.iter().take(80).map(ascii).collect()
     };
     format!("{} {text}", name.kind.name())
-}
-
-/// Returns hexadecimal text for messages.
-pub(crate) fn hex(octets: &[u8]) -> String {
-    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
-    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]
