@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::asn1::der::{DerError, Field};
+use crate::asn1::der::{self, DerError, Field};
 use crate::asn1::oids;
 use crate::cache::Cache;
 use crate::cache::message_templates::{Template, key_of_message};
@@ -142,15 +142,12 @@ impl Checker {
     /// # Errors
     /// Returns an error if a certificate or a revocation list is malformed.
     pub fn new(setup: Setup) -> Result<Self, BadTrust> {
-        let anchors = parse_all(&setup.anchors, "anchors")?;
-        let intermediates = parse_all(&setup.intermediates, "intermediates")?;
-        let crls = parse_crls(&setup.crls)?;
+        let certificate = |der: &[u8]| parse_certificate(der, 0, "certificate").map(Arc::new);
+        let anchors = parse_all(&setup.anchors, certificate, "certificate", "anchors")?;
+        let intermediates = parse_all(&setup.intermediates, certificate, "certificate", "intermediates")?;
+        let crls = parse_all(&setup.crls, parse_crl, "certificate revocation list", "crls")?;
         let boundaries = boundaries(anchors.iter().chain(&intermediates), &crls);
-        let lists = if crls.is_empty() {
-            None
-        } else {
-            Some(Lists::new(crls, setup.require_crl))
-        };
+        let lists = (!crls.is_empty()).then(|| Lists::new(crls, setup.require_crl));
         Ok(Self {
             anchors: Pool::new(anchors),
             intermediates: Pool::new(intermediates),
@@ -367,7 +364,7 @@ impl Checker {
         offset: usize,
         field: Field,
         cached: &RefCell<Option<Arc<Signer>>>,
-    ) -> crate::asn1::der::Result<Arc<Certificate>> {
+    ) -> der::Result<Arc<Certificate>> {
         match self.cache.signer(der) {
             Some(signer) => {
                 let certificate = Arc::clone(&signer.certificate);
@@ -440,24 +437,15 @@ fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
     start..start + part.len()
 }
 
-fn parse_all(certificates: &[Vec<u8>], origin: &str) -> Result<Vec<Arc<Certificate>>, BadTrust> {
+/// Parses certificates or revocation lists with `parse`. `noun` says in errors what they are.
+fn parse_all<T>(ders: &[Vec<u8>], parse: impl Fn(&[u8]) -> der::Result<T>, noun: &str, origin: &str) -> Result<Vec<T>, BadTrust> {
     let parse = |(index, der): (usize, &Vec<u8>)| {
-        parse_certificate(der, 0, "certificate").map(Arc::new).map_err(|error| BadTrust {
+        parse(der).map_err(|error| BadTrust {
             location: format!("{origin}[{index}] {}", error.location()),
-            message: format!("Not a certificate: {}", error.message),
+            message: format!("Not a {noun}: {}", error.message),
         })
     };
-    certificates.iter().enumerate().map(parse).collect()
-}
-
-fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
-    let parse = |(index, der): (usize, &Vec<u8>)| {
-        parse_crl(der).map_err(|error| BadTrust {
-            location: format!("crls[{index}] {}", error.location()),
-            message: format!("Not a certificate revocation list: {}", error.message),
-        })
-    };
-    crls.iter().enumerate().map(parse).collect()
+    ders.iter().enumerate().map(parse).collect()
 }
 
 /// Returns the Unix seconds at which the validity of some certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their boundary is one second
