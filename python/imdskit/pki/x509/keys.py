@@ -35,25 +35,13 @@ def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:
     return AlgorithmIdentifier(oid, parameters, reader.data[pos:stop])
 
 
-def parse_public_key(spki: bytes) -> PublicKey:
-    """Parse the DER of a SubjectPublicKeyInfo and return its key.
-
-    Raises:
-        DerError: the bytes are not a SubjectPublicKeyInfo.
-    """
-    reader = Reader(spki)
-    key = read_public_key(reader)
-    reader.finish()
-    return key
-
-
-def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> PublicKey:
+def read_public_key(reader: Reader) -> PublicKey:
     """Parse a SubjectPublicKeyInfo and return its key.
 
     A key of a type that cannot be used here is returned as an :class:`~imdskit.pki.x509.certificate.UnsupportedPublicKey`. Raise DerError
     if an RSA key does not contain a valid RSAPublicKey.
     """
-    info = reader.sequence(field)
+    info = reader.sequence("subjectPublicKeyInfo")
     algorithm = read_algorithm(info, "algorithm")
     bits = info.enter_bit_string("subjectPublicKey")
     info.finish()
