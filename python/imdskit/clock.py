@@ -7,6 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+SECOND = 1_000_000_000
+"""Number of nanoseconds in a second."""
+
+LAST_SECOND = 253_402_300_799
+"""Last second of the year 9999 as Unix time. Certificates cannot contain a later time."""
+
 
 class Clock(Protocol):
     """Source of the time."""
@@ -46,18 +52,18 @@ class ManualClock:
     """
 
     def __init__(self, start: int) -> None:
-        self._ns = start * 1_000_000_000
+        self._ns = start * SECOND
         self._lock = threading.Lock()
 
     def now(self) -> int:
-        return self._ns // 1_000_000_000
+        return self._ns // SECOND
 
     def monotonic_ns(self) -> int:
         return self._ns
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
         """Move the clock forward. Raise ValueError for a step back."""
-        step = seconds * 1_000_000_000 + ns
+        step = seconds * SECOND + ns
         if step < 0:
             raise ValueError("a clock does not go back")
         with self._lock:
@@ -65,7 +71,7 @@ class ManualClock:
 
     def sleep(self, seconds: float) -> None:
         """Move the clock forward instead of waiting."""
-        self.advance(ns=max(round(seconds * 1_000_000_000), 0))
+        self.advance(ns=max(round(seconds * SECOND), 0))
 
 
 class MovableClock:
@@ -80,7 +86,7 @@ class MovableClock:
     def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
         self._source = source or SystemClock()
         self._lock = threading.Lock()
-        self._base = start * 1_000_000_000, self._source.monotonic_ns(), rate, 0
+        self._base = start * SECOND, self._source.monotonic_ns(), rate, 0
 
     @property
     def rate(self) -> int:
@@ -88,7 +94,7 @@ class MovableClock:
         return self._base[2]
 
     def now(self) -> int:
-        return self.monotonic_ns() // 1_000_000_000
+        return self.monotonic_ns() // SECOND
 
     def monotonic_ns(self) -> int:
         ns, since, rate, _ = self._base
@@ -104,7 +110,7 @@ class MovableClock:
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
         """Move the clock forward. Raise ValueError for a step back."""
-        step = seconds * 1_000_000_000 + ns
+        step = seconds * SECOND + ns
         if step < 0:
             raise ValueError("a clock does not go back")
         with self._lock:

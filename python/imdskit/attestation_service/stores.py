@@ -7,15 +7,13 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from imdskit.attestation_service.configuration.setting_types import LIBRARIES
 from imdskit.attestation_service.configuration.settings import Settings
 from imdskit.clock import Clock
 from imdskit.errors import UsageError
 from imdskit.verify.stores.memory import MemoryStore
 from imdskit.verify.stores.redis import RedisStore
 from imdskit.verify.stores.store import NonceStore
-
-_LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
-"""Client libraries by URL scheme. A library is needed only if the configuration has a URL with its scheme."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
@@ -36,7 +34,7 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
         from imdskit.verify.stores.sqlite import SqliteStore
 
         return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
-    library = _library(_LIBRARIES[urlsplit(settings.store).scheme])
+    library = _library(LIBRARIES[urlsplit(settings.store).scheme])
     # Commands are not retried, because a command whose response was lost may have been executed.
     retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)
     timeout = settings.store_timeout

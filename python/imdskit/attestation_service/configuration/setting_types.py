@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from imdskit import clouds
 from imdskit.errors import UsageError
 
-REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys")
+LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
+"""Client libraries of stores by URL scheme. A library is needed only if the configuration has a URL with its scheme."""
 
 
 class Source(NamedTuple):
@@ -83,7 +84,7 @@ def store(name: str, source: Source) -> str:
     if isinstance(value, str) and value.startswith("sqlite:"):
         return f"sqlite:{file(name, source._replace(value=value.removeprefix('sqlite:')))}"
     try:
-        if isinstance(value, str) and urlsplit(value).scheme in REDIS_SCHEMES and urlsplit(value).hostname:
+        if isinstance(value, str) and urlsplit(value).scheme in LIBRARIES and urlsplit(value).hostname:
             return value
     except ValueError:
         pass

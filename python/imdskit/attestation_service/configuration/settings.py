@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from imdskit import backends
 from imdskit.attestation_service.configuration.setting_types import Source, cloud_names, file, files, integer, one_of, store, text_or_none
 from imdskit.errors import UsageError
 
@@ -80,7 +81,7 @@ class Settings:
     )
     audit_log: str = field(default="-", metadata=_about(text_or_none, "File to which decisions are appended. `-` is standard error."))
     reload_seconds: int = field(default=10, metadata=_about(integer(1, 3600), "How often the trust and key files are checked for changes."))
-    backend: str = field(default="auto", metadata=_about(one_of("auto", "python", "rust"), "Which implementation verifies documents."))
+    backend: str = field(default="auto", metadata=_about(one_of(*backends.NAMES), "Which implementation verifies documents."))
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from imdskit import strict_json
 from imdskit.attestation_service.http.messages import Problem
+from imdskit.clock import LAST_SECOND
 
 MAX_BINDING = 256
 """Maximum number of characters in the text that a nonce is bound to."""
@@ -15,9 +16,6 @@ MAX_BINDING = 256
 BRACKETS = 80
 """Maximum number of opening braces and brackets in a request body, per document in the body. Braces and brackets inside of strings count,
 too. The verifier has a separate limit of 64 for the document itself."""
-
-MAX_TIME = 253_402_300_799
-"""End of the year 9999 in Unix seconds."""
 
 _INTEGER = re.compile(r"-?\d{1,20}(\.0{1,20})?", re.ASCII)
 
@@ -122,9 +120,9 @@ def _time(value: object, location: str) -> int:
     """Return Unix seconds. ``1.0`` is valid, too, because JSON Schema treats it as the integer 1."""
     if isinstance(value, strict_json.Number) and _INTEGER.fullmatch(value.text):
         seconds = int(value.text.partition(".")[0])
-        if 0 <= seconds <= MAX_TIME:
+        if 0 <= seconds <= LAST_SECOND:
             return seconds
-    raise _invalid(location, f"must be a whole number of Unix seconds from 0 to {MAX_TIME}")
+    raise _invalid(location, f"must be a whole number of Unix seconds from 0 to {LAST_SECOND}")
 
 
 def _invalid(location: str, rule: str) -> Problem:

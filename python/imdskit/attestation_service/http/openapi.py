@@ -11,6 +11,7 @@ from imdskit.attestation_service.decisions import ACCEPTED, REFUSED
 from imdskit.attestation_service.http import bodies, routes
 from imdskit.attestation_service.http.messages import JSON, PROBLEM
 from imdskit.attestation_service.http.routes import ROUTES, Route
+from imdskit.clock import LAST_SECOND
 from imdskit.reasons import Reason, Stage
 
 _TEXT = {"type": "string"}
@@ -126,7 +127,7 @@ def _schemas(settings: Settings) -> dict[str, Any]:
             "at": {
                 "type": "integer",
                 "minimum": 0,
-                "maximum": bodies.MAX_TIME,
+                "maximum": LAST_SECOND,
                 "description": "Time of receipt in Unix seconds; now by default.",
             },
             "nonce": {"type": "string", "description": "Nonce that the document must carry."},

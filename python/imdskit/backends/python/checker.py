@@ -305,7 +305,7 @@ def _seen_key(case: _Case) -> str:
 
 def _seen_chain(case: _Case) -> str:
     assert case.chain
-    return " <- ".join(c.subject.common_names[-1] if c.subject.common_names else c.subject.der.hex()[:40] for c in case.chain)
+    return " <- ".join(c.subject.shown for c in case.chain)
 
 
 def _seen_name(case: _Case) -> str:

@@ -6,10 +6,8 @@ import threading
 from collections import deque
 
 from imdskit import arguments
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import SECOND, Clock, SystemClock
 from imdskit.fork import ForkAware
-
-SECOND = 1_000_000_000
 
 
 class FetchBudget(ForkAware):

@@ -7,13 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 from imdskit.errors import FetchError
 from imdskit.fork import ForkAware
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.single_flight import SingleFlight
 
-SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND
 BAD_NS = 5 * 60 * SECOND
 """Lifetimes of cache entries in nanoseconds: ``GOOD_NS`` for a successful fetch and ``BAD_NS`` for a failed one. kops uses the same times.
