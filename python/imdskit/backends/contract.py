@@ -352,8 +352,6 @@ class Backend:
         bucket: creates a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and has a capacity of ``burst``.
         checker: creates a :class:`Checker` from a :class:`Setup`. Raises TrustError if an anchor, intermediate or revocation list cannot be
             parsed.
-        native: names of those members among ``document``, ``bucket`` and ``checker`` that the extension implements. The Python backend
-            implements the others.
         profile: build profile of the extension, ``release`` or ``debug``, or ``python`` for the Python backend.
         cpu_path: name of the RSA implementation that is used on this processor: ``pow`` in the Python backend, and ``aws-lc`` or
             ``avx512-ifma`` in the Rust backend.
@@ -363,6 +361,5 @@ class Backend:
     document: Callable[[bytes], Document]
     bucket: Callable[[int, int, int], Bucket]
     checker: Callable[[Setup], Checker]
-    native: frozenset[str] = frozenset()
     profile: str = "python"
     cpu_path: str = "pow"

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
                 "what": options.what,
                 **summary,
                 "rounds": found,
-                "backend": backend.name if options.what == "paths" or "checker" in backend.native else "python",
+                "backend": backend.name,
                 "cpu_path": backend.cpu_path,
                 "profile": backend.profile,
                 "threads": options.threads,
