@@ -17,14 +17,17 @@ from weakref import WeakSet
 
 
 class ForkAware:
-    """Base class of objects that recreate their locks in a child process.
+    """Base class of objects with a lock, which is recreated in a child process.
 
     A subclass calls :meth:`watch_forks` at the end of its constructor. The registry of watched objects keeps only weak references. The other methods
     run for ``os.fork``, for ``multiprocessing``, and for ``subprocess`` with a ``preexec_fn``. They do not run if C code calls ``fork()`` without
     informing Python.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
 
     def watch_forks(self) -> None:
         """Register this object, so that its other methods run at each fork."""
@@ -41,11 +44,12 @@ class ForkAware:
         """Resume in the parent after the fork."""
 
     def renew_in_child(self, prepared: bool) -> None:
-        """Recreate locks and connections in the child. This runs before anything else uses the object, and the child has one thread.
+        """Recreate the lock in the child. This runs before anything else uses the object, and the child has one thread.
 
         Args:
             prepared: the result of :meth:`prepare_fork`, or False if another thread created the object after the preparation.
         """
+        self._lock = threading.Lock()
 
 
 _watched: WeakSet[ForkAware] = WeakSet()

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import repeat
-from threading import Lock
 from typing import Any, NamedTuple, TypeGuard, cast, overload
 
 from imdskit import arguments, backends
@@ -103,6 +102,7 @@ class Verifier(ForkAware):
         clock: Clock | None = None,
         aia: IssuerSource | None = None,
     ) -> None:
+        super().__init__()
         self.trust = Trust.bundled() if trust is None else arguments.instance(trust, "trust", Trust)
         if policy is None:
             raise UsageError("bad-argument", "A Verifier needs a policy; got none.", location="policy", hint=_POLICY_HINT)
@@ -111,17 +111,12 @@ class Verifier(ForkAware):
         self.backend = _backend(backend)
         self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
         self._aia = None if aia is None else arguments.methods(aia, "aia", "known", "issuers", "keep")
-        self._lock = Lock()
         setup = self.policy.setup(self.trust)
         self._configured = _Configured(setup, self.backend.checker(setup))
         if aia is not None:
             self._learn(aia.known())
         self._clouds: dict[str, Cloud] = {cloud.name: cloud for cloud in self.policy.clouds}
         self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = Lock()
 
     def verify(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Attestation:
         """Verify one document.

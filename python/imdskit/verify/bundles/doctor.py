@@ -160,18 +160,14 @@ _MISSING = (
 _OLD = "The bundle is of {date}, {age} days old, and intermediates rotate without notice: update imdskit, or the bundle (docs/trust.md)."
 
 
+@dataclass(frozen=True, slots=True)
 class _Judge:
-    def __init__(
-        self,
-        anchors: list[Certificate],
-        intermediates: list[Certificate],
-        at: int,
-        later: int,
-        signing: Mapping[str, SigningAuthority],
-        audit: Container[str],
-    ) -> None:
-        self.anchors, self.intermediates, self.at, self.later = anchors, intermediates, at, later
-        self.signing, self.audit = signing, audit
+    anchors: list[Certificate]
+    intermediates: list[Certificate]
+    at: int
+    later: int
+    signing: Mapping[str, SigningAuthority]
+    audit: Container[str]
 
     def authority(self, certificate: Certificate, *, anchor: bool) -> Authority:
         fingerprint, signs = sha256(certificate.der).hexdigest(), self.signing.get(_key(certificate))
