@@ -1,8 +1,9 @@
 //! Verification of many documents on several threads, and documents together with their verdicts.
 //!
-//! Documents are verified in pieces of at most 128 documents. The checker opens all documents of a piece, then verifies their signatures side by
-//! side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this document
-//! completely before it opens the next one. The document then becomes a template for those after it. A bad document does not slow down the others.
+//! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
+//! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this
+//! document completely before it decodes the next one. The document then becomes a template for those after it. A bad document does not
+//! slow down the verification of the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -63,8 +64,9 @@ impl From<i64> for Times<'_> {
     }
 }
 
-/// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a [`Signed`]
-/// without verifying its signature a second time. Only a batch can do this. `D` must return the same bytes on every call of `as_ref`.
+/// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a
+/// [`Signed`] without verifying its signature a second time. Only a batch can do this, because only it keeps the verified bytes. The
+/// method `as_ref` of `D` must return the same bytes on every call.
 ///
 /// ```compile_fail,E0624
 /// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {
@@ -95,7 +97,7 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
         }
     }
 
-    /// Returns the checker that verified the documents. In a child process, returns a new one with the same setup.
+    /// Returns the checker that verified the documents. In the child of a fork, returns a new checker with the same setup.
     #[must_use]
     pub fn checker(&self) -> Arc<Checker> {
         self.checker.get()
@@ -125,8 +127,8 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
 }
 
 impl Checker {
-    /// Verifies many documents. No document can change the verdict on another one. If the system cannot start all `threads`, the threads that exist
-    /// do all the work. The calling thread is one of them.
+    /// Verifies many documents. No document can change the verdict on another one. The calling thread is one of the `threads`. If the
+    /// system cannot start all the others, the threads that exist do all the work.
     ///
     /// # Panics
     /// Panics if `at` is [`Times::Each`] and does not have exactly one time for each document.
@@ -177,8 +179,9 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // Keys of the templates that documents with a valid signature were expected to create. A document that is refused after the signature
-        // check creates none. The next document with the same key would probably not either, so it need not be verified alone.
+        // Keys of the documents that were verified alone and have a valid signature. Such a document becomes a template if it also passes
+        // the remaining checks. If it does not, the next document with the same key will probably not pass them either, so it need not be
+        // verified alone.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {
@@ -204,7 +207,7 @@ impl Checker {
         piece
     }
 
-    /// Makes all checks after the signature.
+    /// Makes all checks that follow the verification of the signature.
     fn finish(&self, piece: &mut Piece, opened: &Opened<'_>, signature: Result<(), Refusal>, at: i64) -> Row {
         let verdict = signature.and_then(|()| {
             let (chain, identity, claims) = self.conclude(opened, at, None)?;
@@ -219,7 +222,7 @@ fn workers(requested: NonZeroUsize, documents: usize) -> usize {
     requested.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
 }
 
-/// Verifies many signatures. The AVX-512 kernels verify up to eight of those that they support at a time. The others are verified one by one.
+/// Verifies many signatures. The AVX-512 kernels verify up to eight signatures at a time. Signatures that they do not support are verified one by one.
 fn check_signatures(many: &[Opened<'_>]) -> Vec<Result<(), Refusal>> {
     let mut verdicts = vec![Ok(()); many.len()];
     let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];

@@ -70,7 +70,7 @@ impl Cache {
     /// Adds a template unless the cache has an equal one. The caller must pass accepted messages only.
     pub(crate) fn add_template(&self, template: Template) {
         let size = template.signature.len();
-        // Two threads may add the same size twice, which only costs a lookup.
+        // Two threads may each add the same size. The duplicate only costs one lookup per message.
         let known = self.signature_sizes().any(|other| other == size)
             || self
                 .signature_sizes
@@ -84,7 +84,7 @@ impl Cache {
         }
     }
 
-    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must have contained no other certificate.
+    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must contain only the signer's certificate.
     pub(crate) fn add_path(&self, signer: &Arc<Signer>, moment: Moment, chain: &Chain) {
         let Some(key) = Signer::key(&signer.certificate.der) else {
             return;

@@ -18,7 +18,7 @@ pub(crate) use crate::strict_json::values::{Node, View, unescaped};
 pub(crate) struct JsonError(pub(crate) Cow<'static, str>);
 
 /// Maximum nesting depth, independent of the limit on brackets, so that a generous limit on brackets cannot overflow the stack.
-// The same as `contract.MAX_JSON_BRACKETS` in Python, so that no valid setting allows more.
+// Equal to `contract.MAX_JSON_BRACKETS` in Python, the greatest limit on brackets that a caller can set. Texts within it are never nested deeper.
 pub(crate) const MAX_DEPTH: usize = 256;
 
 /// Returns `data` as text, and its nodes. The first node is the root.

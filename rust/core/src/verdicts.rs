@@ -11,7 +11,7 @@ use crate::reasons::{Reason, Refusal};
 /// The length that stands for an absent text.
 const ABSENT: u32 = u32::MAX;
 
-/// The verdicts on a list of documents, in its order.
+/// The verdicts on a list of documents, in the order of the documents.
 #[derive(Debug)]
 pub struct Verdicts {
     pieces: Vec<Piece>,

@@ -121,7 +121,8 @@ fn processors() -> NonZeroUsize {
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
-/// Returns the bytes of a nonce. A lone surrogate is encoded as bytes that are not valid UTF-8, so a nonce with one equals no nonce in a document.
+/// Returns the bytes of a nonce. A lone surrogate is encoded as bytes that are not valid UTF-8. A nonce that contains one therefore never
+/// equals the nonce of a document.
 fn nonce_bytes(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     match nonce.to_str() {
         Ok(text) => Ok(text.as_bytes().to_vec()),

@@ -1,9 +1,8 @@
 //! Message templates: accepted messages with which the checker compares later messages.
 //!
-//! The parser never looks inside the OCTET STRINGs that hold the content
-//! and the signature, so a message that equals a template everywhere else parses identically. The checker does not have to decode the equal parts from base64
-//! either: strict base64 has one encoding of each byte string, so equal text means equal bytes. Decisions 0014 and 0046 explain how much work this saves and how the
-//! size of the cache is limited.
+//! The parser never looks inside the OCTET STRINGs that hold the content and the signature, so a message that equals a template everywhere else parses
+//! identically. The checker does not have to decode the equal parts from base64 either: strict base64 has one encoding of each byte string, so equal text
+//! means equal bytes. Pages 0014 and 0046 of `docs/decisions` explain how much work this saves and how the size of the cache is limited.
 
 // Python counterpart: `backends/python/message_templates.py`.
 
@@ -19,8 +18,8 @@ use crate::pki::signatures::signature::Scheme;
 pub(crate) const MAX_TEMPLATE_BYTES: usize = 16 << 20;
 pub(crate) const MAX_TEMPLATE_BYTES_PER_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
 
-/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number of the signer's certificate, even if
-/// long RSASSA-PSS parameters follow it.
+/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number of the signer's
+/// certificate, even if long RSASSA-PSS parameters stand between it and the signature.
 const SAMPLE: usize = 128;
 
 /// A message template. The message was accepted, has no signed attributes, contains no certificate except the signer's, and ends with the signature.
@@ -36,7 +35,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Creates a template. `content` comes before `signature`, as in every message (RFC 5652 section 5.1).
+    /// Creates a template. `content` must come before `signature`, as in every message (RFC 5652 section 5.1).
     pub(crate) fn new(
         message: &[u8],
         content: &Range<usize>,
@@ -101,7 +100,7 @@ fn groups(range: &Range<usize>) -> Range<usize> {
     range.start / 3..range.end.div_ceil(3)
 }
 
-/// The content and the signature of a message, with a few bytes around each of them.
+/// The decoded content and signature of a message. Whole base64 groups are decoded, so up to two other bytes stand before and after each.
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) bytes: Vec<u8>,

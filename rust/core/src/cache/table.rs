@@ -10,12 +10,12 @@ const SHARDS: usize = 16;
 
 type Shard<V> = ArcSwap<Vec<(u64, Arc<V>)>>;
 
-/// A hash table of bounded size, split into shards. A writer replaces one whole shard. So readers never wait, and a write copies only one shard.
+/// A hash table of bounded size, split into shards. A writer copies one shard, changes the copy, and replaces the shard. Readers therefore never wait.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
     shards: [Shard<V>; SHARDS],
     capacity: usize,
-    /// Maximum total size of the entries of one owner, so that no owner can evict all entries of the others.
+    /// Maximum total size of the entries of one owner (a signer), so that no owner can evict all entries of the others.
     share: usize,
     /// The entries in the order in which they were added. The lock of this queue serializes all writes.
     queue: Mutex<Queue<V>>,
@@ -56,7 +56,7 @@ impl<V> Table<V> {
         &self.shards[(key >> 32) as usize % SHARDS]
     }
 
-    /// Calls `pick` with the values that have this key and returns its first result.
+    /// Calls `pick` with each value that has this key, and returns the first result that is not `None`.
     pub(crate) fn find<R>(&self, key: u64, mut pick: impl FnMut(&Arc<V>) -> Option<R>) -> Option<R> {
         let shard = self.shard(key).load();
         shard.iter().filter(|(other, _)| *other == key).find_map(|(_, value)| pick(value))

@@ -39,7 +39,7 @@ pub(crate) fn nodes(text: &str, max_depth: usize) -> Result<Vec<Node>, (&'static
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. Only the lowest mark is exact.
+/// Sets the top bit of each byte of `word` that ends a run of plain characters: a quotation mark, backslash or control character. Only the lowest is reliable.
 const fn stops(word: u64) -> u64 {
     // The XOR exchanges the quotation mark (0x22) and the blank (0x20). Then only quotation marks and control characters are below 0x21.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);

@@ -106,7 +106,7 @@ impl<'d, 'n> View<'d, 'n> {
     }
 }
 
-/// Returns the value of a string that the scanner has accepted.
+/// Decodes the escapes of a string that the scanner has accepted.
 pub(crate) fn unescaped(raw: &str) -> String {
     let mut whole = String::with_capacity(raw.len());
     let mut at = 0;
