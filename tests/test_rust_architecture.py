@@ -66,7 +66,7 @@ def test_rust_modules_are_used_by_full_paths() -> None:
 
 
 def test_rust_code_keeps_the_width_of_rustfmt() -> None:
-    """Check the lines that rustfmt cannot break, because its own check is unstable. Comments may be wider."""
+    """Check the lines that rustfmt cannot break. Its own check of them is unstable."""
     width = tomllib.loads((RUST.parent / "rustfmt.toml").read_text(encoding="utf-8"))["max_width"]
     wide = [
         f"{path.relative_to(RUST)}:{number}"

@@ -26,7 +26,7 @@ _CONTENT_PATH = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0
 
 
 class UnverifiedDocument(NamedTuple):
-    """Attested document with the requested nonce. Only its nonce was compared; nothing was verified.
+    """Attested document that contains the requested nonce. Its signature was not verified.
 
     Attributes:
         document: JSON of the service's response, unchanged. Send it to the verifier.

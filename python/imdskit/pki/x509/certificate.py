@@ -75,7 +75,8 @@ class Name(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The last common name, or the first 20 bytes of the DER in hexadecimal if there is none. It is for messages and reports."""
+        """The last common name, or the first 20 bytes of the DER in hexadecimal if there is none.
+        It is for messages and reports."""
         return self.common_names[-1] if self.common_names else self.der[:20].hex()
 
 
