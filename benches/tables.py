@@ -53,9 +53,9 @@ def startup(result: dict[str, Any]) -> str:
 def conditions(result: dict[str, Any]) -> str:
     """Return a paragraph with the date, the machine and the settings of the verification bench."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    load = result["load"]["busy"] or "The machine had no other load when the run began."
+    load = result["load"]["busy"] or "Other programs used little of this machine before the measurement started."
     return (
-        f"Measured on {result['date']}: {result['processors']} processors, CPU path `{result['cpu_path']}`, {result['documents']} documents, "
+        f"Measured on {result['date']}: {result['processors']} processors, RSA implementation `{result['cpu_path']}`, {result['documents']} documents, "
         f"{result['rounds']} rounds of {result['seconds']} s in {result['clock']}. {load} Versions: {versions}."
     )
 

@@ -60,7 +60,7 @@ def main() -> int:
     options = _parse()
     load = other_load()
     if load["busy"]:
-        print(f"WARNING: {load['busy']} The rates are too low. Use only the ratios, and run with --processor-time.", file=sys.stderr)
+        print(f"WARNING: {load['busy']} The rates may be too low. Use only the ratios, and run with --processor-time.", file=sys.stderr)
     chain = corpus.chain()
     documents = list(corpus.documents(chain, options.documents))
     found, versions, absent = peers.ready(chain, documents[0])
@@ -226,8 +226,12 @@ def other_load(seconds: float = 0.3) -> dict[str, Any]:
         pass
     share, average, processors = (process_time() - own) / elapsed, os.getloadavg()[0], os.cpu_count() or 1
     busy = ""
-    if share < 0.97 or average > 0.25 * processors:
-        busy = f"This machine has other load: the load average is {average:.1f} on {processors} processors, and a busy loop gets {share:.0%} of one processor."
+    quiet, least = 0.25 * processors, 0.97
+    if share < least or average > quiet:
+        busy = (
+            f"Other programs used this machine before the measurement started: the load average was {average:.1f} on {processors} processors "
+            f"(at most {quiet:g} is normal), and a busy loop got {share:.0%} of one processor (at least {least:.0%} is normal)."
+        )
     return {"share": share, "average": average, "busy": busy}
 
 

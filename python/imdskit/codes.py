@@ -59,7 +59,7 @@ class UsageCode(Code):
     NAMESPACES_REFUSED = (
         "namespaces-refused",
         "The system does not let this user create the namespaces that `imdskit run` needs.",
-        "The message of the error names the cause, and its hint names the setting to change. docs/reach-the-address.md describes other ways.",
+        "The message of the error names the cause, and the hint of the error names the setting to change. docs/reach-the-address.md describes other ways.",
     )
 
 
@@ -148,7 +148,7 @@ class ClientCode(Code):
     UNSUPPORTED_VERSION = (
         "unsupported-version",
         "The service does not know the api-version (400, or 404 from old hosts).",
-        "Use a version that the hint lists. New versions reach some regions months after others.",
+        "Request /metadata/versions for the versions that the host supports. New versions reach some regions months after others.",
     )
     NOT_FOUND = (
         "not-found",
@@ -211,7 +211,7 @@ class FreshnessCode(Code):
 
     NONCE_UNKNOWN = (
         "nonce-unknown",
-        "The service did not issue the nonce, or issued it for another request.",
+        "The nonce was not issued with a key of this `NonceIssuer`, or it was issued for another request.",
         "Issue a new nonce; see docs/freshness.md.",
     )
     NONCE_NOT_YET = (
@@ -244,7 +244,10 @@ class StoreCode(Code):
     )
     CLOCK = (
         "store-clock",
-        "The store's clock is ahead of the verifier's clock, or it was ahead earlier, so that the store discarded records of used documents too early.",
+        (
+            "The store cannot tell whether a document was used before. Either its clock is ahead of the verifier's clock, or it was ahead "
+            "earlier, so that the store removed records that are still needed."
+        ),
         "Synchronize the clocks with NTP, and request a new document.",
     )
 

@@ -42,10 +42,13 @@ _TAG_BYTES = 256
 _QUOTED = 60
 
 SOURCES: Mapping[str, str] = {
-    "chassis": "the asset tag that cloud-init (issue 2911), crmsh, subscription-manager and ubuntu-pro-client compare with; not documented by Azure",
-    "address": 'IMDS documentation, "Access Azure Instance Metadata Service"; that silence is no proof of absence: reports of users',
-    "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; responses of other clouds and proxies: reports of users',
-    "attested": 'IMDS documentation, "Attested data": signed, with the nonce that was just made',
+    "chassis": "cloud-init (issue 2911), crmsh, subscription-manager and ubuntu-pro-client compare the asset tag with this value. "
+    "Azure does not document it.",
+    "address": 'The IMDS documentation, "Access Azure Instance Metadata Service", has the address. '
+    "Reports of users show that the service may exist even if nothing responds.",
+    "shape": 'The IMDS documentation, "Endpoint categories" and "Versions", describes the responses of IMDS. '
+    "Reports of users show the responses of other clouds and of proxies.",
+    "attested": 'The IMDS documentation, "Attested data", says that the document is signed and contains the nonce of the request.',
 }
 """Mapping from the name of a step to the source of its rule."""
 
@@ -95,9 +98,9 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved``: the function ``prove`` accepted a document with the requested nonce. ``likely``: the firmware or the responses
-            are evidence for Azure, and neither of them is evidence against it. ``unlikely``: there is evidence against Azure. ``unknown``:
-            there is no evidence, or the evidence is contradictory.
+        conclusion: ``proved`` if the step ``attested`` is ``yes``. ``unlikely`` if ``attested`` is ``no`` or the agent of Azure Arc responds.
+            In all other cases, ``chassis`` and ``shape`` decide: ``likely`` if ``chassis`` is ``yes``, or if ``chassis`` is ``unknown`` and
+            ``shape`` is ``yes``; ``unlikely`` if at least one of the two is ``no`` and neither is ``yes``; otherwise ``unknown``.
         steps: the steps in the order in which they ran.
         vm_id: ``compute.vmId`` in the instance document, or None if there is none.
     """

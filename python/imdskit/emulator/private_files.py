@@ -38,6 +38,6 @@ def write(path: str | Path, data: bytes) -> None:
 
 
 def remove(path: str | Path) -> None:
-    """Remove a file. Ignore it if the file does not exist or cannot be removed."""
+    """Remove a file. If it does not exist or cannot be removed, do nothing."""
     with suppress(OSError):
         os.unlink(path)

@@ -180,7 +180,7 @@ class NonceIssuer:
         if not sum(hmac.compare_digest(tag, _tag(key, head, request)) for key in self._keys):
             raise FreshnessError(
                 "nonce-unknown",
-                "This service did not issue the nonce, or issued it for another request.",
+                "The nonce was not issued with a key of this NonceIssuer, or it was issued for another request.",
                 location="nonce",
                 hint="Issue a new one.",
             )

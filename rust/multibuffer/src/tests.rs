@@ -56,17 +56,18 @@ fn modulus<const NB: usize>(limbs: &[u64], bits: u64) -> (BigUint, Modulus<NB>) 
     (n.clone(), Modulus::new(&n.to_bytes_be(), model::square))
 }
 
-/// Multiplies with the model, in the blocks of the kernel for eight numbers.
+/// Multiplies with the model, which reduces the product in blocks of eight limbs, like the kernel for eight numbers.
 fn by_block<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     model::multiply(a, b, &modulus.n, modulus.by_block())
 }
 
-/// Multiplies with the model, in the blocks of the kernel for one number.
+/// Multiplies with the model, which reduces the product in blocks of `NB` limbs, like the kernel for one number.
 fn by_lane<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     model::multiply(a, b, &modulus.n, &modulus.by_lane)
 }
 
-/// Returns an operand below 3n, the bound for operands and results of the multiplication. Every fourth operand is the largest such number.
+/// Returns an operand below 3n, the bound for operands and results of the multiplication. About one operand in six is the
+/// largest such number.
 fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     let bound = n * 3_u8;
     if limbs[0] % 4 == 3 && limbs[1] % 4 == 3 {
@@ -76,7 +77,7 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     }
 }
 
-/// Returns a number L for [`crate::limbs::Comparison`], which consists of the first of the given limbs. In some cases, all its limbs have
+/// Returns a number L for [`crate::limbs::Comparison`]. Its limbs are the first of the given limbs. For about one list of limbs in three, they all have
 /// the maximum value instead.
 fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
     let mut low = Number::ZERO;

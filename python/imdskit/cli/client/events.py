@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for one in (watch, acknowledge):
         one.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
     watch.add_argument(
-        "--api-version", metavar="V", help="api-version; by default 2020-07-01. 2024-07-09 adds events of type SpotRebalanceRecommendation"
+        "--api-version",
+        metavar="V",
+        help="api-version, by default 2020-07-01. With 2024-07-09, there are also events of type SpotRebalanceRecommendation",
     )
     watch.add_argument("--count", metavar="N", type=inputs.whole("number"), help="stop after N lines; by default, never stop")
     watch.add_argument(

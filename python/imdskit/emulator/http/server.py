@@ -351,7 +351,8 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(request)
             return
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-        with self._lock, suppress(RuntimeError):  # The system cannot start another thread.
+        # If the system cannot start another thread, start() raises RuntimeError. The connection is then turned away.
+        with self._lock, suppress(RuntimeError):
             thread.start()
             self._open[request] = thread, handoff
             return

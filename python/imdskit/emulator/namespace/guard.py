@@ -1,7 +1,7 @@
 """A second process that cleans up when the first one ends, even if SIGKILL ended it.
 
-The kernel sends the second process a signal when its parent dies. It has its own session, so that signals to the process group or from the
-terminal do not reach it.
+The kernel sends the second process a signal when its parent dies. The second process has its own session, so that signals to
+the first one's process group, or from the terminal, do not reach it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ def authority_path(
 
     - The key usage, if present, must contain ``keyCertSign``.
     - anyExtendedKeyUsage is accepted as an extended key usage.
-    - The path length constraints of the authorities above must allow one more intermediate.
+    - The authority itself counts as an intermediate for the path length constraints of the
+      authorities above it, unless it is self-issued.
 
     Args:
         certificate: certificate of the authority. It may be an anchor itself.
