@@ -44,7 +44,8 @@ can be ahead by at most six hours, because otherwise the verifier refuses every 
 """
 
 MAX_LEARNED = 64
-"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about forty."""
+"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about
+forty."""
 
 
 class _Configured(NamedTuple):
@@ -379,7 +380,8 @@ class Verifier(ForkAware):
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
 
     def _seconds(self, at: Sequence[object], count: int) -> Sequence[int]:
-        """Return ``at`` after checking that it contains ``count`` times and that each of them is in range."""
+        """Return ``at`` after checking that it contains ``count`` times and that each of them is in
+        range."""
         if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
             return cast("Sequence[int]", at)
         raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
@@ -434,7 +436,8 @@ def _is_each(at: object) -> TypeGuard[Sequence[int | datetime]]:
 
 
 def _each(values: object, name: str, documents: Sequence[bytes]) -> Sequence[object]:
-    """Return ``values`` if it is a sequence with one value for each document, or raise UsageError."""
+    """Return ``values`` if it is a sequence with one value for each document, or raise
+    UsageError."""
     if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray | memoryview) or len(values) != len(documents):
         raise arguments.mistake(name, f"a sequence with one item for each of the {len(documents)} documents", values)
     return values

@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def wrapped(text: str, hanging: int = 0) -> str:
-    """Return ``text`` with each line wrapped at :data:`COLUMNS`. Continuation lines are indented by ``hanging`` blanks."""
+    """Return ``text`` with each line wrapped at :data:`COLUMNS`. Continuation lines are indented by
+    ``hanging`` blanks."""
     return "\n".join("\n".join(_wrap(line, COLUMNS, "", " " * hanging)) for line in text.split("\n"))
 
 

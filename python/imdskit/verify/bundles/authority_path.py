@@ -48,6 +48,7 @@ def authority_path(
 
 
 def display_name(certificate: Certificate) -> str:
-    """Return the common name of the subject, or the first 20 bytes of the subject in hexadecimal if it has no common name."""
+    """Return the common name of the subject, or the first 20 bytes of the subject in hexadecimal if
+    it has no common name."""
     names = certificate.subject.common_names
     return names[-1] if names else certificate.subject.der.hex()[:40]
