@@ -69,7 +69,7 @@ def test_options_reach_the_fleet(
     arguments: tuple[str, ...], expected: tuple[object, ...], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make(*given: object, **options: Any) -> None:
-        assert (*given, options["network"]) == expected
+        assert (*given, options["seed"], options["select"], options["network"]) == expected
         raise UsageError("bad-argument", "It got there.")
 
     monkeypatch.setattr("imdskit.cli.emulator.serve.Fleet", make)

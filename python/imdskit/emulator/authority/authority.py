@@ -57,7 +57,7 @@ def _region_label(location: str) -> str:
     return location.replace(" ", "").lower()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Signer:
     """A leaf certificate that can sign with its private key.
 
