@@ -391,7 +391,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.NONCE_MISMATCH: Entry(
         _L,
         "The document does not contain the expected nonce.",
-        "The document is a replay, or an old host sent a cached response. Request a new one.",
+        "Somebody sent an earlier document again, or the service returned a cached response. Request a new document.",
         "IMDS documentation, attested data: nonce; MicrosoftDocs/azure-docs#43938",
     ),
     Reason.NONCE_REQUIRED: Entry(
