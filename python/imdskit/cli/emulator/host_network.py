@@ -44,12 +44,11 @@ def check(evidence: Evidence) -> None:
     hint = (
         "Use `imdskit run` without `--network host`, which does not change this machine. --force hides the real service from all programs."
     )
-    if "shape" in found:
-        message = f"A working metadata service responds at {SERVICE}: {found['shape']}"
-    elif "chassis" in found:
-        message = f"This machine seems to be an Azure machine: {found['chassis']}"
-    elif "address" in found:
-        message = f"Something responds at {SERVICE}: {found['address']}"
-    else:
-        return
-    raise UsageError("bad-argument", message, location="--network", hint=hint)
+    messages = {
+        "shape": f"A working metadata service responds at {SERVICE}",
+        "chassis": "This machine seems to be an Azure machine",
+        "address": f"Something responds at {SERVICE}",
+    }
+    for name, message in messages.items():
+        if name in found:
+            raise UsageError("bad-argument", f"{message}: {found[name]}", location="--network", hint=hint)
