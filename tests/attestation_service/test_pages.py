@@ -63,5 +63,5 @@ def test_the_first_steps_issue_a_nonce(tmp_path: Path) -> None:
 def test_bash_client_works_as_described(tmp_path: Path) -> None:
     page = ROOT / "examples" / "attestation_clients" / "README.md"
     shutil.copy(page.parent / "attest.sh", tmp_path)
-    script = block(page, "Try one without Azure").replace("8080", free_port()).replace("8081", free_port())
+    script = block(page, "try a client without Azure").replace("8080", free_port()).replace("8081", free_port())
     assert '"vmId": "' in run(script, tmp_path)

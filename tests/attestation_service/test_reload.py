@@ -87,7 +87,7 @@ def test_invalid_bundle_leaves_the_previous_one_in_use(
     clock.advance(10)
     assert [accepted(service, first), accepted(service, second)] == [True, False]
     assert service.metric("imdskit_reload_failing", file="trust") == 1
-    assert "the previous one stays in use" in caplog.text
+    assert "The previous state stays in use" in caplog.text
     (broken / "anchors.pem").write_text(second.root_pem)
     clock.advance(10)
     assert [accepted(service, first), accepted(service, second)] == [False, True]

@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[Made | bytes, str, str]] = {
         "The certificate is self-issued",
     ),
     "below another root": (FOREIGN, "bad-intermediate", "unknown-issuer"),
-    "a signer": (leaf(AZURE.cross), "bad-intermediate", "not that of an authority"),
+    "a signer": (leaf(AZURE.cross), "bad-intermediate", "does not belong to an authority"),
     "expired": (make("Late CA", AZURE.digicert, days=(-90, -1)), "bad-intermediate", "expired"),
     "not yet valid": (make("Early CA", AZURE.digicert, days=(1, 90)), "bad-intermediate", "not-yet-valid"),
     "signed by another key": (make("Forged CA", AZURE.digicert, signed_by=key("other")), "bad-intermediate", "certificate-signature"),

@@ -162,13 +162,13 @@ IDENTITY_UNKNOWN_RESOURCE = ErrorResponse(
 )
 IDENTITY_NOT_FOUND = ErrorResponse("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
 IDENTITY_NOT_ALLOWED = _identity(
-    "identity-not-allowed", 405, "Not allowed", _D, "interface description; Allow inferred", "method_not_allowed"
+    "identity-not-allowed", 405, "Not allowed", _D, "interface description; the header Allow is inferred", "method_not_allowed"
 )
 IDENTITY_TOO_MANY = _identity(
     "identity-too-many-requests", 429, "Temporarily throttled, too many requests", _O, "Azure/azure-sdk-for-net#39574: 90 bytes"
 )
 IDENTITY_FORBIDDEN = _identity(
-    "identity-forbidden", 403, "Forbidden", _I, "interface description for `error`; the rest inferred", "forbidden"
+    "identity-forbidden", 403, "Forbidden", _I, "interface description for `error`; the rest is inferred", "forbidden"
 )
 IDENTITY_GONE = ErrorResponse(
     "identity-gone",
@@ -185,7 +185,7 @@ IDENTITY_UNAVAILABLE = _identity(
     503,
     "Service unavailable",
     _I,
-    "interface description for `error`; the rest inferred",
+    "interface description for `error`; the rest is inferred",
     "service_unavailable",
 )
 

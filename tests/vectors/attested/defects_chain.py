@@ -457,7 +457,7 @@ def _paths() -> Iterator[Case]:
     )
     yield accept(
         "path/loop-and-way-out",
-        "two authorities that issued each other's certificates, one of which also has a certificate of the root",
+        "two authorities that issued each other's certificates, one of which also has a certificate that the root issued",
         m.signed_data(),
         intermediates=(loop_a, loop_b, pki.issuing()),
     )

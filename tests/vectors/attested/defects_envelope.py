@@ -114,7 +114,7 @@ def _cut_and_padded() -> Iterator[Case]:
     for length in (1, 2, 3, 4, 20, len(good) // 2, len(good) - 256, len(good) - 1):
         yield reject(
             f"structure/cut-{length}",
-            f"only the first {length} bytes of the message",
+            f"the message is truncated to the length {length}",
             good[:length],
             "bad-der" if length > 1 else "bad-base64",
         )

@@ -81,7 +81,7 @@ def cases() -> Iterator[Case]:
             "not a name of the service",
             _named(name),
             None,
-            see="kops, which accepts the exact name or a name that ends with '.' and the name",
+            see="kops, which accepts only the domain and names below it",
         )
     right = der.ascii_octets("metadata.azure.com")
     for name, comment, document, reason in (

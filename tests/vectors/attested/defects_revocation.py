@@ -230,7 +230,7 @@ def _scope() -> Iterator[Case]:
     )
     yield reject(
         "revocation/indirect-own",
-        "an indirect list contains the signer's serial number and no other issuer",
+        "an indirect list contains the signer's serial number without an issuer of the entry",
         m.signed_data(),
         "revoked",
         **_with(revocation_list(entry(SIGNER), extensions=[scope(INDIRECT)])),
@@ -281,27 +281,27 @@ def _changes() -> Iterator[Case]:
     )
     yield accept(
         "revocation/delta-removes",
-        "the signer was on hold, and a delta list removes it",
+        "the signer was on hold, and a delta list removes this entry",
         document,
         **_with(held, delta(entry(SIGNER, REMOVED))),
     )
     yield reject(
         "revocation/delta-of-later",
-        "a delta list removes the signer, but it updates a later list",
+        "the signer is on hold; a delta list removes this entry, but it updates a later list",
         document,
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), base=8)),
     )
     yield reject(
         "revocation/delta-expired",
-        "a delta list removes the signer, but it has expired",
+        "the signer is on hold; a delta list removes this entry, but it has expired",
         document,
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), next_update=pki.AT - 1)),
     )
     yield reject(
         "revocation/delta-forged",
-        "a delta list removes the signer, but its signature is over other data",
+        "the signer is on hold; a delta list removes this entry, but its signature is over other data",
         document,
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), forged=True)),
