@@ -1,9 +1,10 @@
 """Effects: actions that an operation requests from its client.
 
-An operation is a generator, for example for fetching a token. It yields effects: send a request, wait, or share the result of another
-operation. The client performs each effect. It sends the result into the generator, or throws the ClientError that occurred. The blocking
-client and the asyncio client therefore share all operations, and differ only in how they perform effects. This module contains the effects,
-and the operation that sends a request with retries.
+An operation is a generator, for example for fetching a token. It yields effects: send a request,
+wait, or share the result of another operation. The client performs each effect. It sends the result
+into the generator, or throws the ClientError that occurred. The blocking client and the asyncio
+client therefore share all operations, and differ only in how they perform effects. This module
+contains the effects, and the operation that sends a request with retries.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Wait(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Run an operation, or wait for one with the same key that another caller has already started (single flight). Every caller gets the
-    result."""
+    """Run an operation, or wait for one with the same key that another caller has already started
+    (single flight). Every caller gets the result."""
 
     key: Hashable
     operation: Callable[[], Operation[Any]]
