@@ -76,7 +76,7 @@ def main() -> int:
             absent[TITLES[name]] = "compiled for debugging"
             continue
         work.update(_ours(backend, chain, documents))
-        if "checker" in backend.native:
+        if backend.name == "rust":
             work.update(workloads.workloads(backend, TITLES[name], chain))
             work.update(workloads.columns(backend, TITLES[name], chain, options.rows, options.signers))
         latencies[TITLES[name]] = latency(backend.checker(chain.setup), documents, options.calls)
@@ -179,7 +179,7 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
 
     found: dict[str, Work] = {f"{name}, one document per call": single, f"{name}, Verifier.verify": public}
     found |= {f"{name}, new leaf, intermediate cached": new_leaf, f"{name}, cold cache": uncached, f"{name}, cold start": cold}
-    if "checker" in backend.native:
+    if backend.name == "rust":
         found[f"{name}, one document per call, two threads"] = threads
         found[f"{name}, Verifier.verify, two threads"] = public_threads
         found[f"{name}, batch, one thread"] = lambda: len(checker.check_many(many, at, 1))

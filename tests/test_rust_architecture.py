@@ -1,6 +1,7 @@
 """Tests of the structure of the Rust crates."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -62,6 +63,19 @@ def test_rust_modules_are_used_by_full_paths() -> None:
         if re.match(r"(pub(\(crate\))? )?use super\b", line) or "use crate::{" in line
     ]
     assert not wrong
+
+
+def test_rust_code_keeps_the_width_of_rustfmt() -> None:
+    """Check the lines that rustfmt cannot break. Its own check of them is unstable."""
+    width = tomllib.loads((RUST.parent / "rustfmt.toml").read_text(encoding="utf-8"))["max_width"]
+    wide = [
+        f"{path.relative_to(RUST)}:{number}"
+        for path in sorted(RUST.rglob("*.rs"))
+        if "target" not in path.parts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > width and not line.lstrip().startswith("//")
+    ]
+    assert not wide
 
 
 def test_python_counterpart_exists_at_the_same_path() -> None:

@@ -24,11 +24,11 @@ import pyarrow.compute as pc
 
 from imdskit import arguments, backends
 from imdskit.backends.contract import Columns, PackedDocuments
+from imdskit.clock import LAST_SECOND
 from imdskit.errors import UsageError
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier
-from imdskit.verify.verifier import LAST_SECOND
 
 Array: TypeAlias = Any
 """``pyarrow.Array``. pyarrow has no type annotations."""

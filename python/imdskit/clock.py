@@ -8,6 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+SECOND = 1_000_000_000
+"""Number of nanoseconds in a second."""
+
+LAST_SECOND = 253_402_300_799
+"""Last second of the year 9999 as Unix time. Certificates cannot contain a later time."""
+
 
 class Clock(Protocol):
     """Source of the time."""
@@ -47,11 +53,11 @@ class ManualClock:
     """
 
     def __init__(self, start: int) -> None:
-        self._ns = start * 1_000_000_000
+        self._ns = start * SECOND
         self._lock = threading.Lock()
 
     def now(self) -> int:
-        return self._ns // 1_000_000_000
+        return self._ns // SECOND
 
     def monotonic_ns(self) -> int:
         return self._ns
@@ -59,7 +65,7 @@ class ManualClock:
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
         """Move the clock forward by ``seconds`` and ``ns`` nanoseconds. Raise ValueError if the sum
         is negative."""
-        step = seconds * 1_000_000_000 + ns
+        step = seconds * SECOND + ns
         if step < 0:
             raise ValueError("the clock cannot be moved back")
         with self._lock:
@@ -67,7 +73,7 @@ class ManualClock:
 
     def sleep(self, seconds: float) -> None:
         """Move the clock forward by ``seconds``, without waiting."""
-        self.advance(ns=max(round(seconds * 1_000_000_000), 0))
+        self.advance(ns=max(round(seconds * SECOND), 0))
 
 
 class MovableClock:
@@ -87,7 +93,7 @@ class MovableClock:
         # Time of this clock at its last change, time of the source then, rate, and total time of
         # the source in which this clock stood still. The tuple is replaced as a whole, so that
         # readers need no lock.
-        self._base = start * 1_000_000_000, self._source.monotonic_ns(), rate, 0
+        self._base = start * SECOND, self._source.monotonic_ns(), rate, 0
 
     @property
     def rate(self) -> int:
@@ -95,7 +101,7 @@ class MovableClock:
         return self._base[2]
 
     def now(self) -> int:
-        return self.monotonic_ns() // 1_000_000_000
+        return self.monotonic_ns() // SECOND
 
     def monotonic_ns(self) -> int:
         ns, since, rate, _ = self._base
@@ -113,7 +119,7 @@ class MovableClock:
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
         """Move the clock forward by ``seconds`` and ``ns`` nanoseconds. Raise ValueError if the sum
         is negative."""
-        step = seconds * 1_000_000_000 + ns
+        step = seconds * SECOND + ns
         if step < 0:
             raise ValueError("the clock cannot be moved back")
         with self._lock:

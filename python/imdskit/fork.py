@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 
 class ForkAware:
-    """Base class of objects that recreate their locks in a child process.
+    """Base class of objects with a lock, which is recreated in a child process.
 
     A subclass calls :meth:`watch_forks` at the end of its constructor. Registered objects can be
     garbage-collected, because the registry has only weak references. At each fork, the other three
@@ -26,7 +26,10 @@ class ForkAware:
     with a ``preexec_fn``, but not a ``fork()`` by C code that does not inform Python.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
 
     def watch_forks(self) -> None:
         """Register this object, so that its other methods are called at each fork."""
@@ -44,13 +47,14 @@ class ForkAware:
         """Resume in the parent after the fork."""
 
     def renew_in_child(self, prepared: bool) -> None:
-        """Recreate locks and connections, in the child. At this time the child has only one thread,
-        and nothing else has used the object yet.
+        """Recreate the lock, in the child. At this time the child has only one thread, and nothing
+        else has used the object yet.
 
         Args:
             prepared: the result of :meth:`prepare_fork`. It is False if another thread created the
                 object after the preparations for the fork.
         """
+        self._lock = threading.Lock()
 
 
 _watched: WeakSet[ForkAware] = WeakSet()

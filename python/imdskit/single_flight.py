@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from imdskit.errors import ImdskitError
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ImdskitError)
 
 
 class _Process:
@@ -107,7 +108,7 @@ class _Call(Generic[T]):
             raise TimeoutError
 
 
-def copied(error: ImdskitError) -> ImdskitError:
+def copied(error: E) -> E:
     """Return a copy of ``error`` without traceback and context. Each thread needs a separate copy, because raising an exception changes its
     traceback."""
     twin = copy.copy(error)

@@ -253,7 +253,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def test_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
     """Only the first document of the batch is parsed, and only its path is validated."""
-    documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 32)
+    documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.name == "rust" else 32)
     warm = backend.checker(setup)
     warm.check_many(documents, AT, 1)
     first = seconds(lambda: backend.checker(setup).check_many(documents, AT, 1))

@@ -28,10 +28,8 @@ def test_backend_has_its_own_name_and_implementation(backend: Backend) -> None:
     modules = {type(thing).__module__ for thing in made}
     if backend.name == "rust":
         assert modules == {"imdskit._native"}
-        assert backend.native == {"document", "bucket", "checker"}
     else:
         assert all(module.startswith("imdskit.backends.python.") for module in modules)
-        assert not backend.native
 
 
 def test_absent_extension_causes_no_warning(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:

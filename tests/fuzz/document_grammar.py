@@ -23,6 +23,7 @@ NONCE = "4071882193"
 QUIRK = RSA_ALGORITHMS["rsa-sha256"].identifier
 """The digest algorithm as the service writes it: the identifier of a signature algorithm."""
 WITH_RSA = (oids.RSA_ENCRYPTION, oids.SHA1_WITH_RSA, oids.SHA512_WITH_RSA)
+MD5 = "1.2.840.113549.2.5"
 DIGESTS = {"sha1": oids.SHA1, "sha224": oids.SHA224, "sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}
 
 # Claims.
@@ -265,7 +266,7 @@ def dressed(message: Message, rng: random.Random, strange: float, key_identifier
         ("signers", (0, 2)),
         ("forged", (True,)),
         ("signer_version", (0, 1, 2, 3)),
-        ("digest", tuple(der.sequence(der.oid(oid), der.null()) for oid in (*DIGESTS.values(), oids.MD5, "1.2.3"))),
+        ("digest", tuple(der.sequence(der.oid(oid), der.null()) for oid in (*DIGESTS.values(), MD5, "1.2.3"))),
         ("signature_algorithm", tuple(der.sequence(der.oid(oid), der.null()) for oid in (*WITH_RSA, "1.2.3"))),
         ("key_identifier", (b"", bytes(20))),
     )  # fmt: skip

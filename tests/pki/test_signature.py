@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from public_keys import parse_public_key
 
 from imdskit.asn1 import oids, writer
 from imdskit.asn1.reader import Reader
@@ -13,9 +14,10 @@ from imdskit.errors import DerError
 from imdskit.pki.signatures import ecdsa, signature
 from imdskit.pki.signatures.signature import Fault
 from imdskit.pki.x509.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
-from imdskit.pki.x509.keys import parse_public_key, read_algorithm
+from imdskit.pki.x509.keys import read_algorithm
 
 MESSAGE = b"what was signed"
+MD5_WITH_RSA = "1.2.840.113549.1.1.4"
 NULL = writer.null()
 SHA256 = writer.sequence(writer.oid(oids.SHA256), NULL)
 SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
@@ -73,7 +75,7 @@ RSA_SIGNATURES = (
     ("ecdsa", oids.ECDSA_WITH_SHA256, (), Fault.KEY),
     ("rsa-encryption-is-no-signature", oids.RSA_ENCRYPTION, (NULL,), Fault.ALGORITHM),
     ("a-hash-is-no-signature", oids.SHA256, (NULL,), Fault.ALGORITHM),
-    ("md5", oids.MD5_WITH_RSA, (NULL,), Fault.ALGORITHM),
+    ("md5", MD5_WITH_RSA, (NULL,), Fault.ALGORITHM),
     ("ed25519", "1.3.101.112", (), Fault.ALGORITHM),
 )
 

@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent / "python")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent.parent / "python")]
 
 from adapters import chain, cms, der, http, sig_verify, x509_sig  # noqa: E402
 from scoring import OUTCOMES, Score, Suite, Verdict, expected_of, expected_of_chain, expected_with_crls, find, load, score  # noqa: E402

@@ -13,7 +13,7 @@ interpret the elements.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -40,6 +40,22 @@ def context(number: int, *, constructed: bool = True) -> int:
     """Return the identifier octet of the context-specific tag ``number``, which must be at most 30
     (X.690 section 8.1.2)."""
     return (0xA0 if constructed else 0x80) | number
+
+
+def unix_seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int:
+    """Return a time in UTC as Unix seconds. Raise ValueError if there is no such time."""
+    return (datetime(year, month, day, hour, minute, second) - _EPOCH) // _SECOND
+
+
+def named_bits(octets: bytes, names: Sequence[str]) -> frozenset[str]:
+    """Return the names of the bits that are set in a BIT STRING. Bits without a name are ignored.
+
+    DER forbids trailing zeros in named bits (X.690 section 11.2.2). Some authorities have encoded
+    them anyway. They are accepted, because they have no meaning.
+    """
+    size = 8 * len(octets)
+    number = int.from_bytes(octets, "big")
+    return frozenset(name for bit, name in enumerate(names) if bit < size and number >> (size - 1 - bit) & 1)
 
 
 class Reader:
@@ -259,7 +275,7 @@ class Reader:
             raise self.fault("The time does not consist of digits and a Z.", field, pos)
         year, month, day, hour, minute, second = int(text[:4]), *(int(text[at : at + 2]) for at in (4, 6, 8, 10, 12))
         try:
-            return (datetime(year, month, day, hour, minute, second) - _EPOCH) // _SECOND
+            return unix_seconds(year, month, day, hour, minute, second)
         except ValueError as error:
             raise self.fault(f"The time does not exist: {error}.", field, pos) from None
 

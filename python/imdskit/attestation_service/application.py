@@ -23,13 +23,12 @@ from imdskit.attestation_service.http.limits import Limits
 from imdskit.attestation_service.http.messages import Problem, Request, Response, StartResponse, json_response
 from imdskit.attestation_service.http.routes import Route
 from imdskit.attestation_service.metrics import CONTENT_TYPE, Metrics
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import SECOND, Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.reasons import Reason
 from imdskit.verify import NonceIssuer, NonceStore
 
 T = TypeVar("T")
-SECOND = 1_000_000_000
 SKEW = 30
 """Maximum number of seconds by which the clocks of two machines that run the same service may
 differ."""

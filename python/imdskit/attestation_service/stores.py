@@ -7,16 +7,13 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from imdskit.attestation_service.configuration.setting_types import LIBRARIES
 from imdskit.attestation_service.configuration.settings import Settings
 from imdskit.clock import Clock
 from imdskit.errors import UsageError
 from imdskit.verify.stores.memory import MemoryStore
 from imdskit.verify.stores.redis import RedisStore
 from imdskit.verify.stores.store import NonceStore
-
-_LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
-"""Maps a URL scheme to the client library for it. Only the library for the configured URL must be
-installed."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
@@ -39,7 +36,7 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
         from imdskit.verify.stores.sqlite import SqliteStore
 
         return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
-    library = _library(_LIBRARIES[urlsplit(settings.store).scheme])
+    library = _library(LIBRARIES[urlsplit(settings.store).scheme])
     # The client must not retry commands. If the response to the first attempt was lost, the server
     # may have set the key, and a retry would report a used document.
     retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)

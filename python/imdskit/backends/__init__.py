@@ -15,6 +15,9 @@ from imdskit.backends import python, rust
 from imdskit.backends.contract import Backend, Outcome, Setup
 from imdskit.errors import BackendError, UsageError
 
+NAMES = ("auto", "python", "rust")
+"""Names by which :func:`get` finds a backend."""
+
 
 def best() -> Backend:
     """Return the Rust backend if it can be used. Otherwise, return the Python backend.
@@ -44,7 +47,7 @@ def get(name: str) -> Backend:
     if name == "rust":
         return rust.load()
     message = f"`backend` must be the name of a backend; got {arguments.shown(name)}."
-    raise UsageError("bad-argument", message, location="backend", hint="Known: auto, python, rust.")
+    raise UsageError("bad-argument", message, location="backend", hint=f"Known: {', '.join(NAMES)}.")
 
 
 def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[Outcome, ...]:

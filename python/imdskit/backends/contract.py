@@ -405,8 +405,6 @@ class Backend:
             and has a capacity of ``burst``.
         checker: creates a :class:`Checker` from a :class:`Setup`. Raises TrustError if an anchor,
             intermediate or revocation list cannot be parsed.
-        native: which of the attributes ``document``, ``bucket`` and ``checker`` come from the
-            extension, by name. The others come from the Python backend.
         profile: build profile of the extension, ``release`` or ``debug``, or ``python`` for the
             Python backend.
         cpu_path: name of the RSA implementation that is used on this processor: ``pow`` in the
@@ -417,6 +415,5 @@ class Backend:
     document: Callable[[bytes], Document]
     bucket: Callable[[int, int, int], Bucket]
     checker: Callable[[Setup], Checker]
-    native: frozenset[str] = frozenset()
     profile: str = "python"
     cpu_path: str = "pow"

@@ -36,8 +36,7 @@ def load() -> Backend:
         message = f"The Rust extension implements contract {contract}, but this package needs contract {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
     fork.call_in_child(native.forked)
-    everything = frozenset({"document", "bucket", "checker"})
-    return Backend("rust", native.Document, native.Bucket, native.Checker, everything, native.PROFILE, native.cpu_path())
+    return Backend("rust", native.Document, native.Bucket, native.Checker, native.PROFILE, native.cpu_path())
 
 
 def use_kernels(used: bool) -> Backend:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from imdskit.backends.contract import Backend
 from imdskit.bench.rounds import measure
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
@@ -28,7 +28,7 @@ def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dic
     """
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)
-    bucket = backend.bucket(5, 1_000_000_000, 5)
+    bucket = backend.bucket(5, SECOND, 5)
     leaf = ("compute", "storageProfile", "osDisk", "name")
 
     def index() -> int:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from imdskit.clock import Clock
-
-SECOND = 1_000_000_000
+from imdskit.clock import SECOND, Clock
 
 
 @dataclass(frozen=True, slots=True)

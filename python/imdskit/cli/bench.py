@@ -21,7 +21,6 @@ from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import BackendError
 
-BACKENDS = ("auto", "python", "rust")
 _COUNT = inputs.whole("number", 1, 100_000)
 
 
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="verify",
         help="what to measure; verify (default): verification of documents; paths: JSON lookups and rate limits",
     )
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to measure")
+    parser.add_argument("--backend", choices=backends.NAMES, default="auto", help="implementation to measure")
     parser.add_argument(
         "--threads",
         metavar="N",
@@ -74,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
                 "what": options.what,
                 **summary,
                 "rounds": found,
-                "backend": backend.name if options.what == "paths" or "checker" in backend.native else "python",
+                "backend": backend.name,
                 "cpu_path": backend.cpu_path,
                 "profile": backend.profile,
                 "threads": options.threads,

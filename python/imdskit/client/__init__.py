@@ -13,15 +13,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from imdskit.client.async_client import AsyncClient, AsyncEvents, AsyncScheduledEvent
     from imdskit.client.events import Events, ScheduledEvent
-    from imdskit.client.nonces import Attestation
+    from imdskit.client.nonces import UnverifiedDocument
     from imdskit.client.operations import Probe
     from imdskit.client.tokens import Token
 
-__all__ = ["AsyncClient", "AsyncEvents", "AsyncScheduledEvent", "Attestation", "Client", "Events", "Probe", "ScheduledEvent", "Token"]
+__all__ = [
+    "AsyncClient",
+    "AsyncEvents",
+    "AsyncScheduledEvent",
+    "Client",
+    "Events",
+    "Probe",
+    "ScheduledEvent",
+    "Token",
+    "UnverifiedDocument",
+]
 
 _NAMES = {
     "imdskit.client.events": ("Events", "ScheduledEvent"),
-    "imdskit.client.nonces": ("Attestation",),
+    "imdskit.client.nonces": ("UnverifiedDocument",),
     "imdskit.client.operations": ("Probe",),
     "imdskit.client.tokens": ("Token",),
 }

@@ -104,7 +104,7 @@ class AsyncClient:
         """Request an attested document; see :meth:`imdskit.client.Client.attested_document`."""
         return await self._run(self._operations.attested_document(nonce, api_version))
 
-    async def attest(self, nonce: str | None = None, api_version: str | None = None) -> nonces.Attestation:
+    async def attest(self, nonce: str | None = None, api_version: str | None = None) -> nonces.UnverifiedDocument:
         """Request an attested document, and check that it carries the requested nonce; see :meth:`imdskit.client.Client.attest`."""
         return await self._run(nonces.attest(self._operations, nonce, api_version))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from imdskit.client.events import Events
-    from imdskit.client.nonces import Attestation
+    from imdskit.client.nonces import UnverifiedDocument
     from imdskit.client.retry import Policy
     from imdskit.client.tokens import Token, Tokens
     from imdskit.client.transport import Transport
@@ -122,7 +122,7 @@ class Client:
         """
         return self._run(self._operations.attested_document(nonce, api_version))
 
-    def attest(self, nonce: str | None = None, api_version: str | None = None) -> Attestation:
+    def attest(self, nonce: str | None = None, api_version: str | None = None) -> UnverifiedDocument:
         """Request an attested document, and check that it carries the requested nonce. The signature is not verified.
 
         Args:

@@ -25,8 +25,8 @@ _CONTENT_PATH = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0
 """Path from a ContentInfo to its eContent. Each step is the tag of an element and the number of elements to skip before that element."""
 
 
-class Attestation(NamedTuple):
-    """Attested document and its nonce.
+class UnverifiedDocument(NamedTuple):
+    """Attested document that contains the requested nonce. Its signature was not verified.
 
     Attributes:
         document: JSON of the service's response, unchanged. Send it to the verifier.
@@ -37,7 +37,7 @@ class Attestation(NamedTuple):
     nonce: str
 
 
-def attest(operations: Operations, nonce: str | None, api_version: str | None) -> Operation[Attestation]:
+def attest(operations: Operations, nonce: str | None, api_version: str | None) -> Operation[UnverifiedDocument]:
     """Request a document with a nonce. If the document carries another nonce, send the request a second time.
 
     Raises:
@@ -48,7 +48,7 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
         document = yield from operations.attested_document(wanted, api_version)
         found = nonce_in(document)
         if found == wanted:
-            return Attestation(document, wanted)
+            return UnverifiedDocument(document, wanted)
     found_nonce = "no nonce that could be found" if found is None else f"the nonce {found[:40]!r}"
     hint = "The response is an earlier document, or another program responds. Retry in a minute. Never send such a document to a verifier."
     location = f"{operations.base_url}/metadata/attested/document"

@@ -73,9 +73,8 @@ class SignerInfo(NamedTuple):
     signed_attributes: Attributes | None
     signature_algorithm: AlgorithmIdentifier
     signature: bytes
-    unsigned_attributes: Attributes | None
-    digest_listed: bool = True
-    signature_start: int = 0
+    digest_listed: bool
+    signature_start: int
 
 
 class SignedData(NamedTuple):
@@ -88,7 +87,7 @@ class SignedData(NamedTuple):
     content: bytes | None
     certificates: tuple[Certificate, ...]
     signers: tuple[SignerInfo, ...]
-    content_start: int = 0
+    content_start: int
 
 
 def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate] = parse_certificate) -> SignedData:
@@ -185,7 +184,8 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificate
     signature_algorithm = read_algorithm(info, "signatureAlgorithm")
     value = info.contents(OCTET_STRING, "signature")
     signature_start = info.pos - len(value)
-    unsigned = _read_attributes(info, context(1), "unsignedAttrs") if info.peek() == context(1) else None
+    if info.peek() == context(1):
+        _read_attributes(info, context(1), "unsignedAttrs")
     info.finish()
     return SignerInfo(
         version,
@@ -196,7 +196,6 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificate
         signed,
         signature_algorithm,
         value,
-        unsigned,
         DIGESTS.get(digest_algorithm.oid, digest_algorithm.oid) in listed,
         signature_start,
     )

@@ -17,7 +17,7 @@ from imdskit.pki import cms
 from imdskit.pki.path import building
 from imdskit.pki.path.validation import Inputs
 from imdskit.pki.signatures import signature
-from imdskit.pki.x509.certificate import Certificate, Name
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.pki.x509.host_names import dns_names
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
@@ -114,8 +114,8 @@ def _certificate(certificate: Certificate, *, trusted: bool) -> dict[str, Any]:
     """Return the fields of a certificate. Times are Unix seconds, and ``fingerprint`` is the SHA-256 of the DER."""
     constraints = certificate.basic_constraints
     return {
-        "subject": _name(certificate.subject),
-        "issuer": _name(certificate.issuer),
+        "subject": certificate.subject.shown,
+        "issuer": certificate.issuer.shown,
         "serial": f"{certificate.serial:x}",
         "notBefore": certificate.not_before,
         "notAfter": certificate.not_after,
@@ -127,10 +127,6 @@ def _certificate(certificate: Certificate, *, trusted: bool) -> dict[str, Any]:
         "fingerprint": sha256(certificate.der).hexdigest(),
         "trusted": trusted,
     }
-
-
-def _name(name: Name) -> str:
-    return name.common_names[-1] if name.common_names else name.der.hex()
 
 
 __all__ = ["inspect_document"]

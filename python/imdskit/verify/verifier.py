@@ -9,12 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import repeat
-from threading import Lock
-from typing import NamedTuple, TypeGuard, cast, overload
+from typing import Any, NamedTuple, TypeGuard, cast, overload
 
 from imdskit import arguments, backends
 from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, PackedDocuments, Setup, Signed
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import LAST_SECOND, Clock, SystemClock
 from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.fork import ForkAware
@@ -53,10 +52,6 @@ class _Configured(NamedTuple):
 
     setup: Setup
     checker: Checker
-
-
-LAST_SECOND = 253_402_300_799
-"""Last second of the year 9999, in Unix seconds. Certificates cannot contain a later time."""
 
 
 class Verifier(ForkAware):
@@ -120,26 +115,21 @@ class Verifier(ForkAware):
         clock: Clock | None = None,
         aia: IssuerSource | None = None,
     ) -> None:
+        super().__init__()
         self.trust = Trust.bundled() if trust is None else arguments.instance(trust, "trust", Trust)
         if policy is None:
             raise UsageError("bad-argument", "A Verifier needs a policy; got none.", location="policy", hint=_POLICY_HINT)
         self.policy = arguments.instance(policy, "policy", Policy)
         self._relaxed = self.policy.relaxed
         self.backend = _backend(backend)
-        self._decided_by = self.backend.name if "checker" in self.backend.native else "python"
         self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
         self._aia = None if aia is None else arguments.methods(aia, "aia", "known", "issuers", "keep")
-        self._lock = Lock()
         setup = self.policy.setup(self.trust)
         self._configured = _Configured(setup, self.backend.checker(setup))
         if aia is not None:
             self._learn(aia.known())
         self._clouds: dict[str, Cloud] = {cloud.name: cloud for cloud in self.policy.clouds}
         self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = Lock()
 
     def verify(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Attestation:
         """Verify one document.
@@ -242,7 +232,7 @@ class Verifier(ForkAware):
                 nonces differs from the number of documents. The error is raised when the method is
                 called, not when the first result is requested.
         """
-        if isinstance(documents, str | bytes | bytearray | memoryview) or not isinstance(documents, Iterable):
+        if isinstance(documents, _TEXT) or not isinstance(documents, Iterable):
             raise arguments.mistake("documents", "an iterable of documents", documents)
         data = [_document_bytes(document, f"documents[{index}]") for index, document in enumerate(documents)]
         seconds = (
@@ -292,7 +282,7 @@ class Verifier(ForkAware):
         if isinstance(documents, PackedDocuments):
             times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)
             return self._configured.checker.check_column(documents, times, arguments.threads(threads))
-        if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
+        if not _is_each(documents):
             raise arguments.mistake("documents", "a sequence of documents", documents)
         data = [one if type(one) is bytes else _document_bytes(one, f"documents[{index}]") for index, one in enumerate(documents)]
         seconds = self._seconds(at, len(data)) if _is_each(at) else self._second(at)
@@ -376,7 +366,7 @@ class Verifier(ForkAware):
             self._configured = self._with(certificates[: max(room, 0)])
 
     def _attestation(self, signed: Signed, at: int) -> Attestation:
-        return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
+        return Attestation(signed, self._clouds[signed.label], at, self.backend.name, self._relaxed)
 
     def _seconds(self, at: Sequence[object], count: int) -> Sequence[int]:
         """Return ``at`` after checking that it contains ``count`` times and that each of them is in range."""
@@ -401,6 +391,7 @@ _POLICY_HINT = "Pass policy=Policy.online() if you issued a nonce for this docum
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _BYTES_LIKE = (bytes, bytearray, memoryview)
+_TEXT = (str, *_BYTES_LIKE)
 
 
 def _backend(given: object) -> Backend:
@@ -429,12 +420,12 @@ def _text(nonce: object, name: str = "nonce") -> str | None:
     return None if nonce is None else arguments.instance(nonce, name, str)
 
 
-def _is_each(at: object) -> TypeGuard[Sequence[int | datetime]]:
-    return isinstance(at, Sequence) and not isinstance(at, str | bytes | bytearray | memoryview)
+def _is_each(values: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(values, Sequence) and not isinstance(values, _TEXT)
 
 
 def _each(values: object, name: str, documents: Sequence[bytes]) -> Sequence[object]:
     """Return ``values`` if it is a sequence with one value for each document, or raise UsageError."""
-    if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray | memoryview) or len(values) != len(documents):
+    if not _is_each(values) or len(values) != len(documents):
         raise arguments.mistake(name, f"a sequence with one item for each of the {len(documents)} documents", values)
     return values

@@ -77,7 +77,8 @@ fn malformed_document(bencher: divan::Bencher<'_, '_>) {
     bencher.bench(|| checker.check(&document, at, None).unwrap_err());
 }
 
-const INSTANCE: &[u8] = br#"{"compute":{"name":"vm","tagsList":[{"name":"a","value":"b"}],"storageProfile":{"osDisk":{"name":"disk","diskSizeGB":"30"}}},"network":{}}"#;
+const INSTANCE: &[u8] = br#"{"compute":{"name":"vm","tagsList":[{"name":"a","value":"b"}],
+"storageProfile":{"osDisk":{"name":"disk","diskSizeGB":"30"}}},"network":{}}"#;
 
 #[divan::bench]
 fn index_document() -> Document {

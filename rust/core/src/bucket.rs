@@ -2,11 +2,21 @@
 
 // Python counterpart: `backends/python/bucket.py`.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 /// The error for an argument of [`Bucket::new`] that is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadArgument;
+
+impl fmt::Display for BadArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rate, period and burst must be at least 1, and burst times period must be less than 2^63")
+    }
+}
+
+impl Error for BadArgument {}
 
 /// The level of the bucket and the time of the last update. The unit of the level is a fraction of a token: `per_ns` units are one token.
 #[derive(Debug)]

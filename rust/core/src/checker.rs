@@ -2,17 +2,21 @@
 //!
 //! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the processor supports it.
 
-// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at once:
+// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `batch.rs` can compute many signatures at once:
 // `Checker::open` makes the checks that come first, `Opened::check_signature` verifies the signature, and `Checker::conclude` makes the later checks.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::asn1::der::{DerError, Field};
+use crate::asn1::der::{self, DerError, Field};
 use crate::asn1::oids;
-use crate::cache::{self, Cache, Chain, Identity, Moment, Signer, Template};
+use crate::cache::Cache;
+use crate::cache::message_templates::{Template, key_of_message};
+use crate::cache::signers::{Chain, Identity, Moment, Signer};
 use crate::claims::{self, Claims};
 use crate::contract::Setup;
 use crate::envelope::{self, Payload};
@@ -23,10 +27,8 @@ use crate::pki::path::signature_cache::SignatureCache;
 use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::{CertificateList, parse_crl};
 use crate::pki::revocation::revocation::Lists;
-use crate::pki::signatures::kernels;
-use crate::pki::signatures::rsa;
-use crate::pki::signatures::signature::{self, Fault, Scheme, Strength};
-use crate::pki::x509::certificate::{Certificate, PublicKey};
+use crate::pki::signatures::signature::{self, Scheme, Strength};
+use crate::pki::x509::certificate::Certificate;
 use crate::pki::x509::host_names;
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
@@ -40,6 +42,14 @@ pub struct BadTrust {
     /// The input at fault, such as `anchors[0] certificate@4`.
     pub location: String,
 }
+
+impl fmt::Display for BadTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.location, self.message)
+    }
+}
+
+impl Error for BadTrust {}
 
 /// A verifier of documents with a fixed [`Setup`]. Threads can share it.
 #[derive(Debug)]
@@ -63,8 +73,8 @@ pub(crate) struct Opened<'d> {
     signature: Range<usize>,
     /// DER of the signed attributes. If there are none, the signature is over the content.
     attributes: Option<Vec<u8>>,
-    scheme: Option<Scheme>,
-    signer: Arc<Signer>,
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) signer: Arc<Signer>,
     /// Certificates of the message. `None` if it contains only the signer's certificate.
     certificates: Option<Vec<Arc<Certificate>>>,
     /// Whether the message was decoded with a template.
@@ -132,15 +142,12 @@ impl Checker {
     /// # Errors
     /// Returns an error if a certificate or a revocation list is malformed.
     pub fn new(setup: Setup) -> Result<Self, BadTrust> {
-        let anchors = parse_all(&setup.anchors, "anchors")?;
-        let intermediates = parse_all(&setup.intermediates, "intermediates")?;
-        let crls = parse_crls(&setup.crls)?;
+        let certificate = |der: &[u8]| parse_certificate(der, 0, "certificate").map(Arc::new);
+        let anchors = parse_all(&setup.anchors, certificate, "certificate", "anchors")?;
+        let intermediates = parse_all(&setup.intermediates, certificate, "certificate", "intermediates")?;
+        let crls = parse_all(&setup.crls, parse_crl, "certificate revocation list", "crls")?;
         let boundaries = boundaries(anchors.iter().chain(&intermediates), &crls);
-        let lists = if crls.is_empty() {
-            None
-        } else {
-            Some(Lists::new(crls, setup.require_crl))
-        };
+        let lists = (!crls.is_empty()).then(|| Lists::new(crls, setup.require_crl));
         Ok(Self {
             anchors: Pool::new(anchors),
             intermediates: Pool::new(intermediates),
@@ -214,7 +221,7 @@ impl Checker {
         let signer = &message.signers[0];
         let certificate = cms::find_certificate(signer, &message.certificates)
             .ok_or_else(|| Refusal::new(Reason::SignerNotFound, "signedData.signerInfos[0].sid", ""))?;
-        let (hash, algorithm) = cms::check_algorithms(signer, false)?;
+        let (hash, scheme) = cms::check_algorithms(signer, false)?;
         signature::check_key(&certificate.public_key, self.setup.min_rsa_bits)
             .map_err(|problem| Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", problem))?;
         cms::check_attributes(signer, message.content_type, content, hash)?;
@@ -228,7 +235,7 @@ impl Checker {
             content: range_of(content, &der),
             signature: range_of(signer.signature, &der),
             attributes: signer.signed_attributes.as_ref().map(|attributes| attributes.der.clone()),
-            scheme: signature::scheme_of(algorithm),
+            scheme,
             signer: known,
             certificates: (!alone).then(|| message.certificates.clone()),
             from_template: false,
@@ -357,7 +364,7 @@ impl Checker {
         offset: usize,
         field: Field,
         cached: &RefCell<Option<Arc<Signer>>>,
-    ) -> crate::asn1::der::Result<Arc<Certificate>> {
+    ) -> der::Result<Arc<Certificate>> {
         match self.cache.signer(der) {
             Some(signer) => {
                 let certificate = Arc::clone(&signer.certificate);
@@ -391,56 +398,23 @@ impl<'d> Opened<'d> {
 
     /// Returns the key of the template that the message becomes.
     pub(crate) fn template_key(&self) -> Option<u64> {
-        cache::key_of_message(&self.bytes, self.signature.len())
+        key_of_message(&self.bytes, self.signature.len())
     }
 
     /// Returns the data that the signer must have signed.
-    fn message(&self) -> &[u8] {
+    pub(crate) fn message(&self) -> &[u8] {
         self.attributes.as_deref().unwrap_or(&self.bytes[self.content.clone()])
+    }
+
+    /// Returns the value of the signature.
+    pub(crate) fn signature(&self) -> &[u8] {
+        &self.bytes[self.signature.clone()]
     }
 
     /// Verifies the signature.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
-        let (key, signature) = (&self.signer.certificate.public_key, &self.bytes[self.signature.clone()]);
-        signature::verify_with(self.scheme, key, self.message(), signature).map_err(cms::bad_signature)
-    }
-}
-
-impl Opened<'_> {
-    /// Verifies many signatures. The AVX-512 kernels verify up to eight signatures at a time. Signatures that they do not support are verified one by one.
-    pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
-        let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
-        let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];
-        let mut jobs = Vec::with_capacity(many.len());
-        let mut indexes = Vec::with_capacity(many.len());
-        for ((index, opened), block) in many.iter().enumerate().zip(&mut blocks) {
-            if let Some(job) = opened.job(block) {
-                jobs.push(job);
-                indexes.push(index);
-            } else {
-                verdicts[index] = opened.check_signature();
-            }
-        }
-        let mut good = vec![false; jobs.len()];
-        kernels::verify_many(&jobs, &mut good);
-        for (index, _) in indexes.into_iter().zip(good).filter(|(_, good)| !good) {
-            verdicts[index] = Err(cms::bad_signature(Fault::Signature));
-        }
-        verdicts
-    }
-
-    /// Returns the job for the kernels, or `None` if they do not support the key or the algorithm.
-    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_BYTES]) -> Option<kernels::Job<'j>> {
-        let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
-            return None;
-        };
-        let kernel = if key.only_pss { None } else { key.kernel() }?;
-        let block = &mut block[..kernel.octets()];
-        rsa::encode(hash, hash.digest(&[self.message()]).as_ref(), block).then_some(kernels::Job {
-            key: kernel,
-            signature: &self.bytes[self.signature.clone()],
-            block,
-        })
+        let key = &self.signer.certificate.public_key;
+        signature::verify_with(self.scheme, key, self.message(), self.signature()).map_err(cms::bad_signature)
     }
 }
 
@@ -463,24 +437,15 @@ fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
     start..start + part.len()
 }
 
-fn parse_all(certificates: &[Vec<u8>], origin: &str) -> Result<Vec<Arc<Certificate>>, BadTrust> {
+/// Parses certificates or revocation lists with `parse`. `noun` says in errors what they are.
+fn parse_all<T>(ders: &[Vec<u8>], parse: impl Fn(&[u8]) -> der::Result<T>, noun: &str, origin: &str) -> Result<Vec<T>, BadTrust> {
     let parse = |(index, der): (usize, &Vec<u8>)| {
-        parse_certificate(der, 0, "certificate").map(Arc::new).map_err(|error| BadTrust {
+        parse(der).map_err(|error| BadTrust {
             location: format!("{origin}[{index}] {}", error.location()),
-            message: format!("Not a certificate: {}", error.message),
+            message: format!("Not a {noun}: {}", error.message),
         })
     };
-    certificates.iter().enumerate().map(parse).collect()
-}
-
-fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
-    let parse = |(index, der): (usize, &Vec<u8>)| {
-        parse_crl(der).map_err(|error| BadTrust {
-            location: format!("crls[{index}] {}", error.location()),
-            message: format!("Not a certificate revocation list: {}", error.message),
-        })
-    };
-    crls.iter().enumerate().map(parse).collect()
+    ders.iter().enumerate().map(parse).collect()
 }
 
 /// Returns the Unix seconds at which the validity of a certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their boundary is one
@@ -497,4 +462,21 @@ fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls
     ends.sort_unstable();
     ends.dedup();
     ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_trust_shows_problem_and_location() {
+        let bad = BadTrust {
+            location: "anchors[0] certificate@4".to_owned(),
+            message: "Not a certificate: An element is missing.".to_owned(),
+        };
+        assert_eq!(
+            bad.to_string(),
+            "anchors[0] certificate@4: Not a certificate: An element is missing."
+        );
+    }
 }

@@ -35,6 +35,21 @@ pub struct Claims<T> {
 }
 
 impl<T> Claims<T> {
+    /// Returns the texts in the order of [`crate::columns::TEXTS`].
+    pub(crate) fn texts(&self) -> [Option<&T>; 8] {
+        let [name, product, publisher] = self.plan.as_ref().map_or([None; 3], |plan| plan.each_ref().map(Some));
+        [
+            Some(&self.vm_id),
+            Some(&self.nonce),
+            name,
+            product,
+            publisher,
+            self.subscription_id.as_ref(),
+            self.sku.as_ref(),
+            self.license_type.as_ref(),
+        ]
+    }
+
     /// Returns the same claims with each text converted by `form`.
     pub fn map<'a, U>(&'a self, mut form: impl FnMut(&'a T) -> U) -> Claims<U> {
         Claims {

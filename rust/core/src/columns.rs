@@ -2,6 +2,8 @@
 //! little-endian numbers.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 
 use crate::checker::Checker;
 use crate::verdicts::{Accepted, Verdicts};
@@ -67,6 +69,14 @@ pub struct Columns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the texts of a column add up to 2 GiB or more")
+    }
+}
+
+impl Error for TooLong {}
+
 impl Columns {
     /// Returns the columns of all verdicts, in the order of `batches`. `checker` must be the checker that made the verdicts.
     ///
@@ -104,17 +114,9 @@ impl Columns {
                     };
                     let claims = &accepted.claims;
                     times = (claims.created_on, claims.expires_on);
-                    let plan = claims.plan.map_or([None; 3], |plan| plan.map(Some));
-                    texts[2..].copy_from_slice(&[
-                        Some(claims.vm_id),
-                        Some(claims.nonce),
-                        plan[0],
-                        plan[1],
-                        plan[2],
-                        claims.subscription_id,
-                        claims.sku,
-                        claims.license_type,
-                    ]);
+                    for (column, text) in texts[2..].iter_mut().zip(claims.texts()) {
+                        *column = text.copied();
+                    }
                 }
                 Err(refusal) => {
                     reason = refusal.reason as u8;

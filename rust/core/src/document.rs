@@ -5,6 +5,8 @@
 // Python counterpart: `backends/python/document.py`.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 
 use crate::strict_json::{self, Node, View};
@@ -30,9 +32,28 @@ pub enum SelectError {
     LeafNeedsText,
 }
 
+impl fmt::Display for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "there is no such node",
+            Self::LeafNeedsText => "the node is a leaf, which has no JSON form",
+        })
+    }
+}
+
+impl Error for SelectError {}
+
 /// The error for bytes that are not strict JSON. The text describes the problem in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadDocument(pub String);
+
+impl fmt::Display for BadDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the document is not strict JSON: {}", self.0)
+    }
+}
+
+impl Error for BadDocument {}
 
 /// An immutable JSON document, indexed for many requests.
 #[derive(Debug)]

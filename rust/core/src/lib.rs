@@ -42,7 +42,6 @@ pub mod columns;
 pub mod contract;
 pub mod document;
 mod envelope;
-mod errors;
 pub mod forks;
 #[cfg(feature = "parts")]
 pub mod parts;

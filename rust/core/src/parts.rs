@@ -3,7 +3,6 @@
 //! Do not verify documents with these functions: each of them leaves out checks that the [checker](crate::checker) makes. Semantic
 //! versioning does not cover this module.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -14,19 +13,21 @@ use crate::contract::Limits;
 use crate::pki::cms;
 use crate::pki::path::building;
 use crate::pki::path::pool::Pool;
-use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::parse_crl;
 use crate::pki::revocation::revocation::Lists;
 use crate::pki::signatures::digests::Hash;
 use crate::pki::signatures::ecdsa;
 use crate::pki::signatures::rsa;
 use crate::pki::signatures::signature;
-use crate::pki::x509::certificate::{Certificate, KeyUsage, PublicKey};
+use crate::pki::x509::certificate::{Certificate, PublicKey};
 use crate::pki::x509::keys::{parse_public_key, read_algorithm};
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
 
 pub use crate::asn1::der::DerError;
+pub use crate::pki::path::validation::Inputs;
+pub use crate::pki::signatures::signature::Strength;
+pub use crate::pki::x509::certificate::KeyUsage;
 
 /// Parses a certificate. Returns two lists: the RFC 5280 rules that the certificate breaks, each as (field, problem), and the object identifiers of
 /// the critical extensions that this crate does not understand.
@@ -174,10 +175,9 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     for signer in &message.signers {
         let certificate = cms::find_certificate(signer, &pool).ok_or_else(|| refuse(Reason::SignerNotFound))?;
         let check = || {
-            let (hash, algorithm) = cms::check_algorithms(signer, true)?;
+            let (hash, scheme) = cms::check_algorithms(signer, true)?;
             cms::check_attributes(signer, message.content_type, content, hash)?;
             let bytes = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
-            let scheme = signature::scheme_of(algorithm);
             signature::verify_with(scheme, &certificate.public_key, bytes, signer.signature).map_err(cms::bad_signature)
         };
         check().map_err(BadMessage::Refused)?;
@@ -190,71 +190,17 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     })
 }
 
-/// The inputs of RFC 5280 section 6.1.1, and settings for keys, algorithms and revocation lists. Object identifiers are dotted text.
-#[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)] // the flags of the RFC
-pub struct PathInputs {
-    /// Time of the check in Unix seconds. With `None`, validity periods are ignored.
-    pub at: Option<i64>,
-    /// Extended key usage that the end certificate must have. `None` allows any.
-    pub purpose: Option<String>,
-    /// Names of key usage bits. The end certificate must have one of them, unless the list is empty.
-    pub key_usage: Vec<String>,
-    /// user-initial-policy-set. `None` stands for anyPolicy alone.
-    pub policies: Option<Vec<String>>,
-    /// initial-explicit-policy.
-    pub explicit_policy: bool,
-    /// initial-policy-mapping-inhibit.
-    pub inhibit_mapping: bool,
-    /// initial-any-policy-inhibit.
-    pub inhibit_any: bool,
-    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit this number.
-    pub max_path_length: Option<u64>,
-    /// Whether an anchor's certificate must be valid at the time of the check.
-    pub anchor_validity: bool,
-    /// Whether an anchor must have basic constraints that say that it is a CA.
-    pub anchor_authority: bool,
-    /// Whether the extensions of an anchor's certificate constrain the path (RFC 5937).
-    pub anchor_constraints: bool,
-    /// Whether anyExtendedKeyUsage satisfies `purpose`.
-    pub any_purpose: bool,
-    /// Whether name constraints on DNS names apply to common names too.
-    pub common_names: bool,
-    /// Minimum size of RSA keys in bits.
-    pub min_rsa_bits: u32,
-    /// Whether to accept signatures with SHA-1 and SHA-224.
-    pub accept_weak: bool,
-    /// Whether every certificate below the anchor needs a revocation list that covers it, if there are lists at all.
-    pub require_lists: bool,
-}
-
-impl PathInputs {
-    fn inputs(&self) -> Inputs {
-        let bit_of = |name: &String| KeyUsage::NAMES.iter().position(|known| known == name).map_or(0, |bit| 1 << bit);
-        Inputs {
-            at: self.at,
-            purpose: self.purpose.as_deref().map(|dotted| Cow::Owned(oid_contents(dotted))),
-            key_usage: KeyUsage(self.key_usage.iter().map(bit_of).fold(0, |bits, bit: u16| bits | bit)),
-            policies: self
-                .policies
-                .as_ref()
-                .map(|policies| policies.iter().map(|dotted| oid_contents(dotted).into()).collect()),
-            explicit_policy: self.explicit_policy,
-            inhibit_mapping: self.inhibit_mapping,
-            inhibit_any: self.inhibit_any,
-            max_path_length: self.max_path_length,
-            anchor_validity: self.anchor_validity,
-            anchor_authority: self.anchor_authority,
-            anchor_constraints: self.anchor_constraints,
-            any_purpose: self.any_purpose,
-            common_names: self.common_names,
-        }
-    }
+/// Returns the set of the key usage bits with these names. Unknown names are ignored.
+#[must_use]
+pub fn key_usage(names: &[String]) -> KeyUsage {
+    let bit_of = |name: &String| KeyUsage::NAMES.iter().position(|known| known == name).map_or(0, |bit| 1 << bit);
+    KeyUsage(names.iter().map(bit_of).fold(0, |bits, bit: u16| bits | bit))
 }
 
 /// Encodes the contents of an object identifier. Returns an empty value for a malformed text, because an empty value never equals an object
 /// identifier.
-fn oid_contents(dotted: &str) -> Vec<u8> {
+#[must_use]
+pub fn oid_contents(dotted: &str) -> Vec<u8> {
     let Ok(arcs) = dotted.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>() else {
         return Vec::new();
     };
@@ -272,7 +218,8 @@ fn oid_contents(dotted: &str) -> Vec<u8> {
     bytes
 }
 
-/// Builds and validates a path. Malformed lists are ignored. Malformed certificates are ignored too, except for the leaf.
+/// Builds and validates a path. Malformed lists are ignored. Malformed certificates are ignored too, except for the leaf. `lists` contains revocation lists, and whether
+/// every certificate below the anchor needs one that covers it.
 ///
 /// # Errors
 /// Returns an error if the leaf is malformed or there is no valid path.
@@ -280,13 +227,14 @@ pub fn path(
     leaf: &[u8],
     anchors: &[Vec<u8>],
     intermediates: &[Vec<u8>],
-    lists: Option<&[Vec<u8>]>,
-    inputs: &PathInputs,
+    lists: Option<(&[Vec<u8>], bool)>,
+    inputs: &Inputs,
     limits: &Limits,
+    strength: Strength,
 ) -> Result<(), BadMessage> {
     let leaf = read(leaf, 0, "certificate".into())?;
     let parse_all = |many: &[Vec<u8>]| -> Vec<_> { many.iter().filter_map(|der| read(der, 0, "certificate".into()).ok()).collect() };
-    let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), inputs.require_lists));
+    let lists = lists.map(|(lists, required)| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), required));
     let sources = building::Sources {
         anchors: &Pool::new(parse_all(anchors)),
         certificates: &[],
@@ -294,11 +242,7 @@ pub fn path(
         lists: lists.as_ref(),
         signature_cache: None,
     };
-    let strength = signature::Strength {
-        min_rsa_bits: inputs.min_rsa_bits,
-        accept_weak: inputs.accept_weak,
-    };
-    building::build(&leaf, sources, &inputs.inputs(), limits, strength)
+    building::build(&leaf, sources, inputs, limits, strength)
         .map(drop)
         .map_err(BadMessage::Refused)
 }

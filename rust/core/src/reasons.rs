@@ -3,211 +3,91 @@
 // The codes and their order are the same as in `reasons.py`. A test compares the two lists.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 
-/// The reason why a document is refused. The codes are stable; `docs/errors.md` in imdskit's documentation explains each of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// `empty`
-    Empty,
-    /// `too-large`
-    TooLarge,
-    /// `bad-json`
-    BadJson,
-    /// `bad-envelope`
-    BadEnvelope,
-    /// `bad-encoding`
-    BadEncoding,
-    /// `bad-base64`
-    BadBase64,
-    /// `bad-der`
-    BadDer,
-    /// `bad-certificate`
-    BadCertificate,
-    /// `bad-cms`
-    BadCms,
-    /// `no-content`
-    NoContent,
-    /// `signer-count`
-    SignerCount,
-    /// `too-many-certificates`
-    TooManyCertificates,
-    /// `signer-not-found`
-    SignerNotFound,
-    /// `signature-algorithm`
-    SignatureAlgorithm,
-    /// `signature-key`
-    SignatureKey,
-    /// `signed-attributes`
-    SignedAttributes,
-    /// `digest-mismatch`
-    DigestMismatch,
-    /// `bad-signature`
-    BadSignature,
-    /// `budget-spent`
-    BudgetSpent,
-    /// `unknown-issuer`
-    UnknownIssuer,
-    /// `untrusted-root`
-    UntrustedRoot,
-    /// `certificate-algorithm`
-    CertificateAlgorithm,
-    /// `certificate-key`
-    CertificateKey,
-    /// `certificate-signature`
-    CertificateSignature,
-    /// `not-yet-valid`
-    NotYetValid,
-    /// `expired`
-    Expired,
-    /// `unknown-critical-extension`
-    UnknownCriticalExtension,
-    /// `bad-extension`
-    BadExtension,
-    /// `not-a-ca`
-    NotACa,
-    /// `path-length`
-    PathLength,
-    /// `key-usage`
-    KeyUsage,
-    /// `extended-key-usage`
-    ExtendedKeyUsage,
-    /// `name-constraints`
-    NameConstraints,
-    /// `policy`
-    Policy,
-    /// `revoked`
-    Revoked,
-    /// `revocation-unknown`
-    RevocationUnknown,
-    /// `no-name`
-    NoName,
-    /// `wrong-name`
-    WrongName,
-    /// `bad-claims`
-    BadClaims,
-    /// `missing-claim`
-    MissingClaim,
-    /// `bad-time`
-    BadTime,
-    /// `document-not-yet-valid`
-    DocumentNotYetValid,
-    /// `document-expired`
-    DocumentExpired,
-    /// `document-too-old`
-    DocumentTooOld,
-    /// `nonce-mismatch`
-    NonceMismatch,
-    /// `nonce-required`
-    NonceRequired,
-    /// `replayed`
-    Replayed,
+/// Defines [`Reason`] from its variants and their codes, in the order of the checks.
+macro_rules! reasons {
+    ($($name:ident = $code:literal),+ $(,)?) => {
+        /// The reason why a document is refused. The codes are stable; `docs/errors.md` in imdskit's documentation explains each of them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(
+                #[doc = concat!("`", $code, "`")]
+                $name,
+            )+
+        }
+
+        impl Reason {
+            /// All reasons, in the order in which they are checked.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Returns the stable code.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)+
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// All reasons, in the order in which they are checked.
-    pub const ALL: &[Self] = &[
-        Self::Empty,
-        Self::TooLarge,
-        Self::BadJson,
-        Self::BadEnvelope,
-        Self::BadEncoding,
-        Self::BadBase64,
-        Self::BadDer,
-        Self::BadCertificate,
-        Self::BadCms,
-        Self::NoContent,
-        Self::SignerCount,
-        Self::TooManyCertificates,
-        Self::SignerNotFound,
-        Self::SignatureAlgorithm,
-        Self::SignatureKey,
-        Self::SignedAttributes,
-        Self::DigestMismatch,
-        Self::BadSignature,
-        Self::BudgetSpent,
-        Self::UnknownIssuer,
-        Self::UntrustedRoot,
-        Self::CertificateAlgorithm,
-        Self::CertificateKey,
-        Self::CertificateSignature,
-        Self::NotYetValid,
-        Self::Expired,
-        Self::UnknownCriticalExtension,
-        Self::BadExtension,
-        Self::NotACa,
-        Self::PathLength,
-        Self::KeyUsage,
-        Self::ExtendedKeyUsage,
-        Self::NameConstraints,
-        Self::Policy,
-        Self::Revoked,
-        Self::RevocationUnknown,
-        Self::NoName,
-        Self::WrongName,
-        Self::BadClaims,
-        Self::MissingClaim,
-        Self::BadTime,
-        Self::DocumentNotYetValid,
-        Self::DocumentExpired,
-        Self::DocumentTooOld,
-        Self::NonceMismatch,
-        Self::NonceRequired,
-        Self::Replayed,
-    ];
+reasons! {
+    Empty = "empty",
+    TooLarge = "too-large",
+    BadJson = "bad-json",
+    BadEnvelope = "bad-envelope",
+    BadEncoding = "bad-encoding",
+    BadBase64 = "bad-base64",
+    BadDer = "bad-der",
+    BadCertificate = "bad-certificate",
+    BadCms = "bad-cms",
+    NoContent = "no-content",
+    SignerCount = "signer-count",
+    TooManyCertificates = "too-many-certificates",
+    SignerNotFound = "signer-not-found",
+    SignatureAlgorithm = "signature-algorithm",
+    SignatureKey = "signature-key",
+    SignedAttributes = "signed-attributes",
+    DigestMismatch = "digest-mismatch",
+    BadSignature = "bad-signature",
+    BudgetSpent = "budget-spent",
+    UnknownIssuer = "unknown-issuer",
+    UntrustedRoot = "untrusted-root",
+    CertificateAlgorithm = "certificate-algorithm",
+    CertificateKey = "certificate-key",
+    CertificateSignature = "certificate-signature",
+    NotYetValid = "not-yet-valid",
+    Expired = "expired",
+    UnknownCriticalExtension = "unknown-critical-extension",
+    BadExtension = "bad-extension",
+    NotACa = "not-a-ca",
+    PathLength = "path-length",
+    KeyUsage = "key-usage",
+    ExtendedKeyUsage = "extended-key-usage",
+    NameConstraints = "name-constraints",
+    Policy = "policy",
+    Revoked = "revoked",
+    RevocationUnknown = "revocation-unknown",
+    NoName = "no-name",
+    WrongName = "wrong-name",
+    BadClaims = "bad-claims",
+    MissingClaim = "missing-claim",
+    BadTime = "bad-time",
+    DocumentNotYetValid = "document-not-yet-valid",
+    DocumentExpired = "document-expired",
+    DocumentTooOld = "document-too-old",
+    NonceMismatch = "nonce-mismatch",
+    NonceRequired = "nonce-required",
+    Replayed = "replayed",
+}
 
-    /// Returns the stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::TooLarge => "too-large",
-            Self::BadJson => "bad-json",
-            Self::BadEnvelope => "bad-envelope",
-            Self::BadEncoding => "bad-encoding",
-            Self::BadBase64 => "bad-base64",
-            Self::BadDer => "bad-der",
-            Self::BadCertificate => "bad-certificate",
-            Self::BadCms => "bad-cms",
-            Self::NoContent => "no-content",
-            Self::SignerCount => "signer-count",
-            Self::TooManyCertificates => "too-many-certificates",
-            Self::SignerNotFound => "signer-not-found",
-            Self::SignatureAlgorithm => "signature-algorithm",
-            Self::SignatureKey => "signature-key",
-            Self::SignedAttributes => "signed-attributes",
-            Self::DigestMismatch => "digest-mismatch",
-            Self::BadSignature => "bad-signature",
-            Self::BudgetSpent => "budget-spent",
-            Self::UnknownIssuer => "unknown-issuer",
-            Self::UntrustedRoot => "untrusted-root",
-            Self::CertificateAlgorithm => "certificate-algorithm",
-            Self::CertificateKey => "certificate-key",
-            Self::CertificateSignature => "certificate-signature",
-            Self::NotYetValid => "not-yet-valid",
-            Self::Expired => "expired",
-            Self::UnknownCriticalExtension => "unknown-critical-extension",
-            Self::BadExtension => "bad-extension",
-            Self::NotACa => "not-a-ca",
-            Self::PathLength => "path-length",
-            Self::KeyUsage => "key-usage",
-            Self::ExtendedKeyUsage => "extended-key-usage",
-            Self::NameConstraints => "name-constraints",
-            Self::Policy => "policy",
-            Self::Revoked => "revoked",
-            Self::RevocationUnknown => "revocation-unknown",
-            Self::NoName => "no-name",
-            Self::WrongName => "wrong-name",
-            Self::BadClaims => "bad-claims",
-            Self::MissingClaim => "missing-claim",
-            Self::BadTime => "bad-time",
-            Self::DocumentNotYetValid => "document-not-yet-valid",
-            Self::DocumentExpired => "document-expired",
-            Self::DocumentTooOld => "document-too-old",
-            Self::NonceMismatch => "nonce-mismatch",
-            Self::NonceRequired => "nonce-required",
-            Self::Replayed => "replayed",
-        }
+impl fmt::Display for Reason {
+    /// Writes the stable code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
     }
 }
 
@@ -231,5 +111,30 @@ impl Refusal {
             location: location.into(),
             detail: detail.into(),
         }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.reason, self.location)?;
+        if self.detail.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+impl Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_show_problem_and_location() {
+        let refusal = Refusal::new(Reason::TooLarge, "document", "70000 bytes, at most 65536 are read");
+        assert_eq!(refusal.to_string(), "too-large at document: 70000 bytes, at most 65536 are read");
+        let refusal = Refusal::new(Reason::NoContent, "signedData.encapContentInfo", "");
+        assert_eq!(refusal.to_string(), "no-content at signedData.encapContentInfo");
     }
 }

@@ -1,10 +1,20 @@
 //! A function that catches panics, so that no panic reaches the bindings to other languages.
 
+use std::error::Error;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The error for work that panicked, which is a bug in this crate. The panic message was written to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the work panicked")
+    }
+}
+
+impl Error for Panicked {}
 
 /// Runs `work` and catches a panic.
 ///

@@ -1,57 +1,15 @@
-//! Verification of many documents on several threads. The verdicts are stored in columns and converted to values only on access.
-//!
-//! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
-//! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this
-//! document completely before it decodes the next one. The document then becomes a template for those after it. A bad document does not
-//! slow down the verification of the others.
+//! The verdicts on many documents. They are stored in columns and converted to values only on access.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cache::{Chain, Identity};
-use crate::checker::{Checker, Opened};
+use crate::cache::signers::{Chain, Identity};
 use crate::claims::Claims;
 use crate::pki::x509::certificate::Certificate;
 use crate::reasons::{Reason, Refusal};
 
-/// Number of documents in one piece: enough to fill the vector lanes, and few enough to stay in the cache of one core.
-const PIECE: usize = 128;
-
-/// Minimum number of documents per thread. Starting a thread takes about as long as verifying ten documents.
-const DOCUMENTS_PER_THREAD: usize = 64;
-
-/// Maximum number of threads for one call. Threads beyond the number of processors gain nothing, and each costs memory.
-const MAX_THREADS: usize = 64;
-
 /// The length that stands for an absent text.
 const ABSENT: u32 = u32::MAX;
-
-/// The time of the check in Unix seconds, for all documents or for each one.
-#[derive(Clone, Copy, Debug)]
-pub enum At<'a> {
-    /// One time for all documents.
-    One(i64),
-    /// A separate time for each document.
-    Each(&'a [i64]),
-}
-
-impl At<'_> {
-    pub(crate) fn of(self, index: usize) -> i64 {
-        match self {
-            Self::One(at) => at,
-            Self::Each(all) => all[index],
-        }
-    }
-}
-
-impl From<i64> for At<'_> {
-    fn from(at: i64) -> Self {
-        Self::One(at)
-    }
-}
 
 /// The verdicts on a list of documents, in the order of the documents.
 #[derive(Debug)]
@@ -61,8 +19,9 @@ pub struct Verdicts {
     length: usize,
 }
 
+/// The verdicts on some consecutive documents.
 #[derive(Debug, Default)]
-struct Piece {
+pub(crate) struct Piece {
     rows: Vec<Row>,
     /// The distinct signers of this piece.
     signers: Vec<(Chain, Identity)>,
@@ -70,8 +29,9 @@ struct Piece {
     texts: String,
 }
 
+/// The verdict on one document, whose texts and signer are in its piece.
 #[derive(Clone, Copy, Debug)]
-enum Row {
+pub(crate) enum Row {
     Refused {
         reason: Reason,
         start: usize,
@@ -122,6 +82,11 @@ impl<'v> Accepted<'v> {
 }
 
 impl Verdicts {
+    /// Creates the verdicts on `length` documents. Each piece has `piece` verdicts, except that the last one may have fewer.
+    pub(crate) fn new(pieces: Vec<Piece>, piece: usize, length: usize) -> Self {
+        Self { pieces, piece, length }
+    }
+
     /// Returns the number of verdicts.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -169,119 +134,17 @@ impl Verdicts {
     }
 }
 
-impl Checker {
-    /// Verifies many documents. No document can change the verdict on another one. The calling thread is one of the `threads`. If the
-    /// system cannot start all the others, the threads that exist do all the work.
-    ///
-    /// # Panics
-    /// Panics if `at` is [`At::Each`] and does not have exactly one time for each document.
-    pub fn check_many<'a, D: AsRef<[u8]> + Sync>(&self, documents: &[D], at: impl Into<At<'a>>, threads: NonZeroUsize) -> Verdicts {
-        let at = at.into();
-        assert!(
-            !matches!(at, At::Each(all) if all.len() != documents.len()),
-            "`at` must have exactly one time for each document"
-        );
-        let threads = workers(threads, documents.len());
-        let size = PIECE.min(documents.len().div_ceil(threads)).max(1);
-        let parts: Vec<&[D]> = documents.chunks(size).collect();
-        let mut pieces: Vec<Piece> = Vec::with_capacity(parts.len());
-        if threads == 1 {
-            pieces.extend(
-                parts
-                    .iter()
-                    .enumerate()
-                    .map(|(index, part)| self.check_piece(part, at, index * size)),
-            );
-        } else {
-            let next = AtomicUsize::new(0);
-            let work = || {
-                let mut done = Vec::new();
-                while let Some((index, part)) =
-                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, parts.get(index)?)))
-                {
-                    done.push((index, self.check_piece(part, at, index * size)));
-                }
-                done
-            };
-            let mut done: Vec<(usize, Piece)> = std::thread::scope(|scope| {
-                let helpers: Vec<_> = (1..threads)
-                    .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
-                    .collect();
-                let mut done = work();
-                for helper in helpers {
-                    match helper.join() {
-                        Ok(mut theirs) => done.append(&mut theirs),
-                        Err(panic) => std::panic::resume_unwind(panic),
-                    }
-                }
-                done
-            });
-            done.sort_unstable_by_key(|(index, _)| *index);
-            pieces.extend(done.into_iter().map(|(_, piece)| piece));
-        }
-        Verdicts {
-            pieces,
-            piece: size,
-            length: documents.len(),
-        }
-    }
-
-    /// Verifies the documents of one piece. `first` is the index of its first document in the whole list.
-    fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: At<'_>, first: usize) -> Piece {
-        let mut piece = Piece {
-            rows: Vec::with_capacity(documents.len()),
-            ..Piece::default()
-        };
-        let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
-        let mut waiting = Vec::with_capacity(documents.len());
-        let mut indexes = Vec::with_capacity(documents.len());
-        // Keys of the documents that were verified alone and have a valid signature. Such a document becomes a template if it also passes
-        // the remaining checks. If it does not, the next document with the same key will probably not pass them either, so it need not be
-        // verified alone.
-        let mut tried = HashSet::new();
-        for (index, document) in documents.iter().enumerate() {
-            match self.open(document.as_ref()) {
-                Ok(opened) if opened.makes_template() && !tried.contains(&opened.template_key()) => {
-                    let signature = opened.check_signature();
-                    if signature.is_ok() {
-                        tried.insert(opened.template_key());
-                    }
-                    rows[index] = Some(self.finish(&mut piece, &opened, signature, at.of(first + index)));
-                }
-                Ok(opened) => {
-                    waiting.push(opened);
-                    indexes.push(index);
-                }
-                Err(refusal) => rows[index] = Some(piece.refuse(&refusal)),
-            }
-        }
-        let signatures = Opened::check_signatures(&waiting);
-        for ((index, opened), signature) in indexes.into_iter().zip(waiting).zip(signatures) {
-            rows[index] = Some(self.finish(&mut piece, &opened, signature, at.of(first + index)));
-        }
-        piece.rows.extend(rows.into_iter().flatten());
-        piece.texts.shrink_to_fit();
-        piece
-    }
-
-    /// Makes all checks that follow the verification of the signature.
-    fn finish(&self, piece: &mut Piece, opened: &Opened<'_>, signature: Result<(), Refusal>, at: i64) -> Row {
-        let verdict = signature.and_then(|()| {
-            let (chain, identity, claims) = self.conclude(opened, at, None)?;
-            Ok(piece.add(chain, identity, &claims))
-        });
-        verdict.unwrap_or_else(|refusal| piece.refuse(&refusal))
-    }
-}
-
-/// Returns the number of threads for this many documents, including the calling thread.
-fn workers(requested: NonZeroUsize, documents: usize) -> usize {
-    requested.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
-}
-
 impl Piece {
+    /// Stores the rows in the order of the documents.
+    pub(crate) fn complete(&mut self, rows: Vec<Option<Row>>) {
+        self.rows = Vec::with_capacity(rows.len());
+        self.rows.extend(rows.into_iter().flatten());
+        self.texts.shrink_to_fit();
+    }
+
+    /// Returns the row of a refused document.
     #[allow(clippy::cast_possible_truncation)] // the texts of a refusal are far below 4 GiB
-    fn refuse(&mut self, refusal: &Refusal) -> Row {
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) -> Row {
         let start = self.texts.len();
         self.texts.push_str(&refusal.location);
         self.texts.push_str(&refusal.detail);
@@ -292,8 +155,9 @@ impl Piece {
         }
     }
 
+    /// Returns the row of an accepted document.
     #[allow(clippy::cast_possible_truncation)] // a piece has few signers, and a document is far below 4 GiB
-    fn add(&mut self, chain: Chain, identity: Identity, claims: &Claims<Cow<'_, str>>) -> Row {
+    pub(crate) fn add(&mut self, chain: Chain, identity: Identity, claims: &Claims<Cow<'_, str>>) -> Row {
         let known = self
             .signers
             .iter()
@@ -304,18 +168,7 @@ impl Piece {
         });
         let start = self.texts.len();
         let mut lengths = [ABSENT; 8];
-        let plan = claims.plan.as_ref();
-        let texts = [
-            Some(&claims.vm_id),
-            Some(&claims.nonce),
-            plan.map(|plan| &plan[0]),
-            plan.map(|plan| &plan[1]),
-            plan.map(|plan| &plan[2]),
-            claims.subscription_id.as_ref(),
-            claims.sku.as_ref(),
-            claims.license_type.as_ref(),
-        ];
-        for (length, text) in lengths.iter_mut().zip(texts) {
+        for (length, text) in lengths.iter_mut().zip(claims.texts()) {
             if let Some(text) = text {
                 self.texts.push_str(text);
                 *length = text.len() as u32;
@@ -355,20 +208,5 @@ fn read_claims(texts: &str, lengths: [u32; 8], created_on: i64, expires_on: i64)
         subscription_id: found[5],
         sku: found[6],
         license_type: found[7],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MAX_THREADS, NonZeroUsize, workers};
-
-    #[test]
-    fn bounds_the_number_of_threads() {
-        let many = NonZeroUsize::MAX;
-        assert_eq!(workers(many, usize::MAX), MAX_THREADS);
-        assert_eq!(workers(many, 0), 1);
-        assert_eq!(workers(many, 127), 1);
-        assert_eq!(workers(many, 200), 3);
-        assert_eq!(workers(NonZeroUsize::MIN, 1_000_000), 1);
     }
 }

@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -81,6 +82,32 @@ fn single_documents_get_their_recorded_verdicts() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Refusals whose texts are constants do not allocate them, so that hostile documents cost little.
+#[test]
+fn constant_texts_of_refusals_are_borrowed() {
+    let vectors = vectors();
+    for reason in [
+        "empty",
+        "bad-envelope",
+        "no-content",
+        "signer-not-found",
+        "digest-mismatch",
+        "bad-signature",
+        "no-name",
+        "nonce-mismatch",
+    ] {
+        let case = vectors.cases.iter().find(|case| case["reason"] == reason).unwrap();
+        let nonce = case.get("nonce").and_then(Value::as_str).map(str::as_bytes);
+        let checker = Checker::new(vectors.setup(case)).unwrap();
+        let refusal = checker.check(&octets(&case["document"]), vectors.at(case), nonce).unwrap_err();
+        assert_eq!(refusal.reason.code(), reason);
+        assert!(
+            matches!((&refusal.location, &refusal.detail), (Cow::Borrowed(_), Cow::Borrowed(_))),
+            "{refusal:?}"
+        );
+    }
 }
 
 /// Returns the cases that use the common setup.

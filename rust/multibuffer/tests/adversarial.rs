@@ -329,7 +329,10 @@ proptest! {
     #[test]
     #[cfg_attr(miri, ignore = "takes hours")]
     fn verifies_random_batches_of_mixed_keys(
-        jobs in prop::collection::vec((prop::collection::vec(any::<u8>(), 512), prop::collection::vec(any::<u8>(), 512), 0..3_usize, any::<bool>()), 0..20)
+        jobs in prop::collection::vec(
+            (prop::collection::vec(any::<u8>(), 512), prop::collection::vec(any::<u8>(), 512), 0..3_usize, any::<bool>()),
+            0..20,
+        )
     ) {
         let jobs: Vec<_> = jobs.into_iter().filter_map(|(mut modulus, signature, size, good)| {
             let length = SIZES[size] / 8;

@@ -1,6 +1,5 @@
 //! The class `_native.Checker` and the classes of its results.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +7,7 @@ use imdskit_core::batch::{Batch, Times};
 use imdskit_core::columns::{Columns, TEXTS, TooLong};
 use imdskit_core::forks::ForkAware;
 use imdskit_core::unwinding::caught;
-use imdskit_core::{checker, claims::Claims, verdicts};
+use imdskit_core::{checker, claims::Claims};
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -49,17 +48,21 @@ impl Checker {
 
     /// Verify many documents on at most `threads` threads. The default is the number of processors. A short list of documents uses fewer threads.
     #[pyo3(signature = (documents, at, threads=None))]
-    fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: TimesArgument, threads: Option<usize>) -> PyResult<Verdicts> {
+    fn check_many(
+        &self,
+        py: Python<'_>,
+        documents: &Bound<'_, PyAny>,
+        at: &Bound<'_, PyAny>,
+        threads: Option<usize>,
+    ) -> PyResult<Verdicts> {
         let threads = number_of(threads)?;
         let documents = documents
             .try_iter()?
             .map(|document| Ok(document?.extract()?))
             .collect::<PyResult<Vec<PyBackedBytes>>>()?;
-        if matches!(&at, TimesArgument::Each(all) if all.len() != documents.len()) {
-            return Err(PyValueError::new_err(UNEVEN));
-        }
+        let at = times(at, documents.len(), |at| at.extract())?;
         let checker = Arc::clone(&self.0);
-        Ok(Verdicts(detached(py, || Batch::check(checker, documents, at.into(), threads))?))
+        Ok(Verdicts(detached(py, || Batch::check(checker, documents, at, threads))?))
     }
 
     /// Verify the documents of a column; see `imdskit.backends.contract.PackedDocuments`.
@@ -72,18 +75,12 @@ impl Checker {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, threads) = (documents.py(), number_of(threads)?);
         let column = Packed::read(documents)?;
-        let at = packed::times(at)?;
-        if matches!(&at, Times::Each(all) if all.len() != column.len()) {
-            return Err(PyValueError::new_err(UNEVEN));
-        }
+        let at = times(at, column.len(), packed::integers)?;
         let checker = detached(py, || self.0.get())?;
         let (mut verdicts, mut bytes, mut start) = (Vec::new(), Vec::new(), 0);
         while start < column.len() {
             let part = column.copy(start, &mut bytes)?;
-            let times = match &at {
-                Times::One(at) => verdicts::At::One(*at),
-                Times::Each(all) => verdicts::At::Each(&all[start..start + part.len()]),
-            };
+            let times = at.part(start..start + part.len());
             start += part.len();
             verdicts.push(detached(py, || {
                 let documents: Vec<&[u8]> = part.into_iter().map(|range| &bytes[range]).collect();
@@ -94,7 +91,21 @@ impl Checker {
     }
 }
 
-const UNEVEN: &str = "the number of times must equal the number of documents";
+/// Reads the time of the check in Unix seconds: one for all documents, or one for each, which `each` reads.
+fn times<'py>(
+    at: &Bound<'py, PyAny>,
+    documents: usize,
+    each: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<Vec<i64>>,
+) -> PyResult<Times<'static>> {
+    if let Ok(at) = at.extract() {
+        return Ok(Times::One(at));
+    }
+    let all = each(at)?;
+    if all.len() != documents {
+        return Err(PyValueError::new_err("the number of times must equal the number of documents"));
+    }
+    Ok(Times::Each(all.into()))
+}
 
 /// Returns the number of threads that the caller requested, or the number of processors.
 fn number_of(threads: Option<usize>) -> PyResult<NonZeroUsize> {
@@ -108,22 +119,6 @@ fn number_of(threads: Option<usize>) -> PyResult<NonZeroUsize> {
 fn processors() -> NonZeroUsize {
     static PROCESSORS: OnceLock<NonZeroUsize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
-}
-
-/// The time of the check in Unix seconds: one for all documents, or one for each.
-#[derive(FromPyObject)]
-enum TimesArgument {
-    One(i64),
-    Each(Vec<i64>),
-}
-
-impl From<TimesArgument> for Times {
-    fn from(times: TimesArgument) -> Self {
-        match times {
-            TimesArgument::One(at) => Self::One(at),
-            TimesArgument::Each(all) => Self::Each(all),
-        }
-    }
 }
 
 /// Returns the bytes of a nonce. A lone surrogate is encoded as bytes that are not valid UTF-8. A nonce that contains one therefore never
@@ -230,17 +225,6 @@ impl Verdicts {
     /// Return the verdicts as `imdskit.backends.contract.Columns`.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         columns(py, || Columns::of(&self.0.checker(), std::slice::from_ref(self.0.verdicts())))
-    }
-
-    /// Return the number of refused documents by reason. The number of accepted documents has the key `""`.
-    fn counts(&self) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::new();
-        for verdict in self.0.verdicts().iter() {
-            *counts
-                .entry(verdict.map_or_else(|refusal| refusal.reason.code(), |_| ""))
-                .or_insert(0) += 1;
-        }
-        counts
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use imdskit_core::batch::Times;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -13,13 +12,8 @@ use pyo3::types::{PyMemoryView, PySlice};
 /// parts. But each part should fit in the processor's cache.
 const PART: usize = 4 << 20;
 
-/// Reads the times of the check: a Unix second for all documents, or a buffer with one for each.
-pub(crate) fn times(at: &Bound<'_, PyAny>) -> PyResult<Times> {
-    at.extract().map(Times::One).or_else(|_| integers(at).map(Times::Each))
-}
-
 /// Copies a buffer of integers.
-fn integers(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+pub(crate) fn integers(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     // The address of an empty buffer may not be aligned for integers.
     if buffer.len()? == 0 {
         Ok(Vec::new())

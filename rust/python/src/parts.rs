@@ -108,12 +108,15 @@ fn path(
     inputs: &Bound<'_, PyAny>,
     rules: Rules<'_>,
 ) -> PyResult<()> {
-    let key_usage: Bound<'_, PyAny> = inputs.getattr("key_usage")?;
-    let asked = core::PathInputs {
+    let purpose: Option<String> = inputs.getattr("purpose")?.extract()?;
+    let names: Bound<'_, PyAny> = inputs.getattr("key_usage")?;
+    let names = names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?;
+    let policies = |policies: Vec<String>| policies.iter().map(|dotted| core::oid_contents(dotted).into()).collect();
+    let asked = core::Inputs {
         at: inputs.getattr("at")?.extract()?,
-        purpose: inputs.getattr("purpose")?.extract()?,
-        key_usage: key_usage.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?,
-        policies: rules.policies,
+        purpose: purpose.map(|dotted| core::oid_contents(&dotted).into()),
+        key_usage: core::key_usage(&names),
+        policies: rules.policies.map(policies),
         explicit_policy: inputs.getattr("explicit_policy")?.extract()?,
         inhibit_mapping: inputs.getattr("inhibit_mapping")?.extract()?,
         inhibit_any: inputs.getattr("inhibit_any")?.extract()?,
@@ -123,10 +126,12 @@ fn path(
         anchor_constraints: inputs.getattr("anchor_constraints")?.extract()?,
         any_purpose: inputs.getattr("any_purpose")?.extract()?,
         common_names: inputs.getattr("common_names")?.extract()?,
+    };
+    let strength = core::Strength {
         min_rsa_bits: rules.min_rsa_bits,
         accept_weak: rules.accept_weak,
-        require_lists: rules.require_lists,
     };
+    let lists = lists.as_deref().map(|lists| (lists, rules.require_lists));
     let limits = setup::read_limits(&rules.limits)?;
-    core::path(leaf, &anchors, &intermediates, lists.as_deref(), &asked, &limits).map_err(|bad| bad_message(inputs.py(), &bad))
+    core::path(leaf, &anchors, &intermediates, lists, &asked, &limits, strength).map_err(|bad| bad_message(inputs.py(), &bad))
 }

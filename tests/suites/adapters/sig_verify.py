@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from public_keys import parse_public_key
 from scoring import ACCEPT, Case, Suite, Verdict
 
 from imdskit.errors import DerError
 from imdskit.pki.signatures import ecdsa, rsa
 from imdskit.pki.x509.certificate import EcPublicKey, RsaPublicKey
-from imdskit.pki.x509.keys import parse_public_key
 
 HASHES = {"sha512-224": "sha512_224", "sha512-256": "sha512_256"}
 """Names of hashes that differ between the suites and hashlib."""

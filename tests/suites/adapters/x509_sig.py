@@ -3,12 +3,13 @@ BIT STRING."""
 
 from __future__ import annotations
 
+from public_keys import parse_public_key
 from scoring import ACCEPT, Case, Suite, Verdict
 
 from imdskit.asn1.reader import Reader
 from imdskit.errors import DerError
 from imdskit.pki.signatures import signature as signatures
-from imdskit.pki.x509.keys import parse_public_key, read_algorithm
+from imdskit.pki.x509.keys import read_algorithm
 
 
 def judge(case: Case, suite: Suite) -> Verdict:

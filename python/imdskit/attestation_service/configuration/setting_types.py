@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from imdskit import clouds
 from imdskit.errors import UsageError
 
-REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys")
+LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
+"""Maps a URL scheme of a store to the client library for it. Only the library for the configured
+URL must be installed."""
 
 
 class Source(NamedTuple):
@@ -86,7 +88,7 @@ def store(name: str, source: Source) -> str:
     if isinstance(value, str) and value.startswith("sqlite:"):
         return f"sqlite:{file(name, source._replace(value=value.removeprefix('sqlite:')))}"
     try:
-        if isinstance(value, str) and urlsplit(value).scheme in REDIS_SCHEMES and urlsplit(value).hostname:
+        if isinstance(value, str) and urlsplit(value).scheme in LIBRARIES and urlsplit(value).hostname:
             return value
     except ValueError:
         pass

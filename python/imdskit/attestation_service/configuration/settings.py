@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from imdskit import backends
 from imdskit.attestation_service.configuration.setting_types import Source, cloud_names, file, files, integer, one_of, store, text_or_none
 from imdskit.errors import UsageError
 
@@ -89,7 +90,7 @@ class Settings:
         default=10,
         metadata=_about(integer(1, 3600), "Time in seconds between two checks whether the trust files or key files have changed."),
     )
-    backend: str = field(default="auto", metadata=_about(one_of("auto", "python", "rust"), "Which implementation verifies documents."))
+    backend: str = field(default="auto", metadata=_about(one_of(*backends.NAMES), "Which implementation verifies documents."))
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:

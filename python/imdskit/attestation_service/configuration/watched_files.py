@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeAlias, TypeVar
 
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 from imdskit.errors import ImdskitError
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Watched(Generic[T]):
         self._name = name
         self._paths = tuple(paths)
         self._read = read
-        self._every_ns = every * 1_000_000_000
+        self._every_ns = every * SECOND
         self._clock = clock
         self._lock = Lock()
         self._next_check = clock.monotonic_ns() + self._every_ns

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from imdskit import strict_json
 from imdskit.attestation_service.http.messages import Problem
+from imdskit.clock import LAST_SECOND
 
 MAX_BINDING = 256
 """Maximum number of characters in the text to which a nonce is bound."""
@@ -16,9 +17,6 @@ BRACKETS = 80
 """Maximum number of opening braces and brackets in a request body, per document in the body. Those
 inside of strings count as well, so the JSON of the document is included. For this JSON alone, the
 verifier has a separate limit of 64."""
-
-MAX_TIME = 253_402_300_799
-"""Last second of the year 9999, in Unix seconds."""
 
 _INTEGER = re.compile(r"-?\d{1,20}(\.0{1,20})?", re.ASCII)
 
@@ -125,9 +123,9 @@ def _time(value: object, location: str) -> int:
     the same integer."""
     if isinstance(value, strict_json.Number) and _INTEGER.fullmatch(value.text):
         seconds = int(value.text.partition(".")[0])
-        if 0 <= seconds <= MAX_TIME:
+        if 0 <= seconds <= LAST_SECOND:
             return seconds
-    raise _invalid(location, f"must be a whole number of Unix seconds from 0 to {MAX_TIME}")
+    raise _invalid(location, f"must be a whole number of Unix seconds from 0 to {LAST_SECOND}")
 
 
 def _invalid(location: str, rule: str) -> Problem:

@@ -11,9 +11,7 @@ from imdskit import backends
 from imdskit.attestation_service.configuration.settings import Settings
 from imdskit.attestation_service.http.messages import Problem
 from imdskit.backends.contract import Bucket
-from imdskit.clock import Clock
-
-SECOND = 1_000_000_000
+from imdskit.clock import SECOND, Clock
 
 
 class Limits:

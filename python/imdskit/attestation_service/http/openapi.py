@@ -12,6 +12,7 @@ from imdskit.attestation_service.decisions import ACCEPTED, REFUSED
 from imdskit.attestation_service.http import bodies, routes
 from imdskit.attestation_service.http.messages import JSON, PROBLEM
 from imdskit.attestation_service.http.routes import ROUTES, Route
+from imdskit.clock import LAST_SECOND
 from imdskit.reasons import Reason, Stage
 
 _TEXT = {"type": "string"}
@@ -127,7 +128,7 @@ def _schemas(settings: Settings) -> dict[str, Any]:
             "at": {
                 "type": "integer",
                 "minimum": 0,
-                "maximum": bodies.MAX_TIME,
+                "maximum": LAST_SECOND,
                 "description": "Time when the document was received, in Unix seconds. By default, this is the current time.",
             },
             "nonce": {"type": "string", "description": "Nonce that the document must contain."},

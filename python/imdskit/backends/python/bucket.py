@@ -8,8 +8,6 @@ gains exactly ``rate`` units per nanosecond, so no rounding errors accumulate.
 
 from __future__ import annotations
 
-from threading import Lock
-
 from imdskit.errors import UsageError
 from imdskit.fork import ForkAware
 
@@ -26,9 +24,10 @@ class Bucket(ForkAware):
         UsageError: an argument is below 1, or the product of burst and per_ns is 2**63 or more.
     """
 
-    __slots__ = ("_capacity", "_last", "_level", "_lock", "_per_ns", "_rate")
+    __slots__ = ("_capacity", "_last", "_level", "_per_ns", "_rate")
 
     def __init__(self, rate: int, per_ns: int, burst: int) -> None:
+        super().__init__()
         if min(rate, per_ns, burst) < 1 or burst * per_ns >= 1 << 63 or rate >= 1 << 63:
             raise UsageError("bad-argument", "Rate, period and burst are at least 1, and burst times period is below 2**63.")
         self._rate = rate
@@ -36,12 +35,7 @@ class Bucket(ForkAware):
         self._capacity = burst * per_ns
         self._level = self._capacity
         self._last: int | None = None
-        self._lock = Lock()
         self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = Lock()
 
     def take(self, now_ns: int) -> int:
         """See :meth:`imdskit.backends.contract.Bucket.take`. If ``now_ns`` is earlier than in an

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from threading import Lock
 from typing import TypeVar
 
 from imdskit.backends.python.message_templates import TemplateCache
@@ -44,19 +43,15 @@ class Cache(ForkAware):
     """
 
     def __init__(self, certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> None:
+        super().__init__()
         own = tuple(certificates)
         self.signatures = SignatureCache(own)
         self._boundaries = _boundaries(own, crls)
-        self._lock = Lock()
         self._signers: dict[bytes, Certificate] = {}
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._names: dict[bytes, tuple[str, str]] = {}
         self._templates = TemplateCache()
         self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = Lock()
 
     def signer(self, der: bytes) -> Certificate | None:
         """Return the parsed certificate of a known signer."""

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from imdskit.asn1 import oids
 from imdskit.backends import envelope
@@ -25,12 +25,13 @@ from imdskit.pki import cms
 from imdskit.pki.path import building
 from imdskit.pki.path.validation import Inputs
 from imdskit.pki.revocation import crl
-from imdskit.pki.revocation.crl import CertificateList
 from imdskit.pki.revocation.revocation import Lists
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import host_names, parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -62,9 +63,9 @@ class Checker:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._anchors = _parse_all(setup.anchors, "anchors")
-        self._intermediates = _parse_all(setup.intermediates, "intermediates")
-        crls = _parse_crls(setup.crls)
+        self._anchors = _parse_all(setup.anchors, parser.parse_certificate, "certificate", "anchors")
+        self._intermediates = _parse_all(setup.intermediates, parser.parse_certificate, "certificate", "intermediates")
+        crls = _parse_all(setup.crls, crl.parse_crl, "certificate revocation list", "crls")
         self._lists = Lists(crls, required=setup.require_crl) if crls else None
         self._cache = Cache((*self._anchors, *self._intermediates), crls)
 
@@ -266,24 +267,13 @@ class Checker:
         return self._cache.signer(der) or parser.parse_certificate(der, offset, field)
 
 
-def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate, ...]:
+def _parse_all(ders: Iterable[bytes], parse: Callable[[bytes], T], noun: str, origin: str) -> tuple[T, ...]:
     parsed = []
-    for index, der in enumerate(certificates):
+    for index, der in enumerate(ders):
         try:
-            parsed.append(parser.parse_certificate(der))
+            parsed.append(parse(der))
         except DerError as error:
-            raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{origin}[{index}] {error.location}") from None
-    return tuple(parsed)
-
-
-def _parse_crls(crls: Iterable[bytes]) -> tuple[CertificateList, ...]:
-    parsed = []
-    for index, der in enumerate(crls):
-        try:
-            parsed.append(crl.parse_crl(der))
-        except DerError as error:
-            message = f"Not a certificate revocation list: {error.message}"
-            raise TrustError("bad-trust", message, location=f"crls[{index}] {error.location}") from None
+            raise TrustError("bad-trust", f"Not a {noun}: {error.message}", location=f"{origin}[{index}] {error.location}") from None
     return tuple(parsed)
 
 
@@ -324,7 +314,7 @@ def _seen_key(case: _Case) -> str:
 
 def _seen_chain(case: _Case) -> str:
     assert case.chain
-    return " <- ".join(c.subject.common_names[-1] if c.subject.common_names else c.subject.der.hex()[:40] for c in case.chain)
+    return " <- ".join(c.subject.shown for c in case.chain)
 
 
 def _seen_name(case: _Case) -> str:

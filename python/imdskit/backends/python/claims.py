@@ -8,16 +8,14 @@ format.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
 from hmac import compare_digest
 
 from imdskit import strict_json
+from imdskit.asn1.reader import unix_seconds
 from imdskit.backends.contract import Claims, Setup
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
-_EPOCH = datetime(1970, 1, 1)
-_SECOND = timedelta(seconds=1)
 _TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) -0000", re.ASCII)
 
 
@@ -119,6 +117,6 @@ def _time(time_stamp: dict[str, object], name: str) -> int:
         raise VerificationError(Reason.BAD_TIME, location=f"content.{path}", detail=repr(text[:40]))
     month, day, year, hour, minute, second = map(int, match.groups())
     try:
-        return (datetime(2000 + year, month, day, hour, minute, second) - _EPOCH) // _SECOND
+        return unix_seconds(2000 + year, month, day, hour, minute, second)
     except ValueError as error:
         raise VerificationError(Reason.BAD_TIME, location=f"content.{path}", detail=str(error)) from None

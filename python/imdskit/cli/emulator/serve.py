@@ -30,7 +30,6 @@ from imdskit.emulator.host import Host
 from imdskit.emulator.service.profiles import PROFILES
 from imdskit.errors import ImdskitError, UsageError
 
-BACKENDS = ("auto", "python", "rust")
 _PORT, _SEED = inputs.whole("port", 0, 65535), inputs.whole("seed")
 
 
@@ -107,7 +106,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         type=_rate,
         help="use a clock that stands still until it is moved, or one that runs N times as fast",
     )
-    add("--backend", choices=BACKENDS, default="auto", help="implementation that reads JSON members and limits the rate of requests")
+    add("--backend", choices=backends.NAMES, default="auto", help="implementation that reads JSON members and limits the rate of requests")
     add("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
     add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL")
     add("--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file")

@@ -46,7 +46,8 @@ UNREADABLE, BAD_LINE = "unreadable", "bad-line"
 ``UNREADABLE``: a file cannot be read. ``BAD_LINE``: the time or the nonce in a line is invalid."""
 SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line is invalid."}
 """Maps each of these two reasons to a sentence that explains it."""
-_REASONS = {"", *SENTENCES, *map(str, Reason)}
+REASONS = {*SENTENCES, *map(str, Reason)}
+"""Reasons in the results of documents that were not accepted."""
 _BEGINNINGS = (b'{"line":', b'{"file":')
 
 
@@ -262,13 +263,13 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
             while (line := file.readline(batch_input.LONGEST_LINE * 8)).endswith(b"\n"):
                 item = next(source.items, None)
                 result = _result(line)
-                when, reason = result.get("at"), result.get("reason", "")
+                when, reason = result.get("at"), str(result.get("reason", ""))
                 about = {name: result[name] for name in ("line", "file", "id") if name in result}
-                if item is None or about != item.where or not isinstance(when, str) or str(reason) not in _REASONS:
+                if item is None or about != item.where or not isinstance(when, str) or (reason and reason not in REASONS):
                     raise _other(path, f"Line {tally.all + 1} does not belong to the next document.")
                 if moment is None and item.at is None:
                     moment = inputs.time(when)
-                tally.reasons[str(reason)] += 1
+                tally.reasons[reason] += 1
                 complete += len(line)
                 last.append((item, line))
                 progress.show(tally.all, tally.refused, item.position)

@@ -20,9 +20,9 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, NamedTuple
 
 from imdskit import arguments
+from imdskit.clock import LAST_SECOND
 from imdskit.errors import UsageError
 from imdskit.verify import signed_content
-from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
 """Maximum length of a line in bytes. This is four times the maximum size of a document, because a

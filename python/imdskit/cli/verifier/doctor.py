@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime
 from importlib.resources import files
 
 from imdskit import backends, clouds
 from imdskit.cli.shared import inputs, output
-from imdskit.clock import SystemClock
+from imdskit.clock import LAST_SECOND, SystemClock
 from imdskit.errors import BackendError
 from imdskit.verify import Trust
 from imdskit.verify.bundles import doctor
-from imdskit.verify.verifier import LAST_SECOND
+from imdskit.verify.bundles.bundle import day
 
 MAX_DAYS = 36_500
 
@@ -49,15 +48,15 @@ def run(options: argparse.Namespace) -> int:
     trust = Trust.bundled() if options.bundle is None else Trust.from_bundle(options.bundle)
     wanted = tuple(clouds.find(name) for name in options.cloud or ("public",))
     finding = doctor.examine(trust, at, options.days, wanted)
-    name, native, why, advice = _backend()
+    name, why, advice = _backend()
     advice = (*advice, *finding.advice)
     if options.json:
         output.value(
             {
                 "ok": not advice,
-                "at": _day(at),
+                "at": day(at),
                 "days": options.days,
-                "backend": {"name": name, "native": native, "why": why},
+                "backend": {"name": name, "why": why},
                 "trust": {"origin": trust.origin, "date": trust.date},
                 "authorities": [
                     {
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
                         "sha256": one.fingerprint,
                         "anchor": one.anchor,
                         "use": one.use,
-                        "notAfter": _day(one.not_after),
+                        "notAfter": day(one.not_after),
                         "daysLeft": (one.not_after - at) // doctor.DAY,
                         "state": one.state,
                         "chain": list(one.chain),
@@ -79,14 +78,14 @@ def run(options: argparse.Namespace) -> int:
         )
         return 1 if advice else 0
     output.report(f"backend: {name}; {why}", 2)
-    output.report(f"trust: {trust.origin}, of {trust.date}; checked as of {_day(at)}", 2)
+    output.report(f"trust: {trust.origin}, of {trust.date}; checked as of {day(at)}", 2)
     audit = sum(one.use == "audit" for one in finding.authorities)
     for title, is_anchor in (("anchors:", True), ("intermediates:", False)):
         output.line(title)
         for one in finding.authorities:
             if one.use != "audit" and one.anchor == is_anchor:
                 left = (one.not_after - at) // doctor.DAY
-                output.report(f"{one.state:7}{_day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:8]})", 31)
+                output.report(f"{one.state:7}{day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:8]})", 31)
     if audit:
         output.report(f"audit: {audit} certificate(s) kept only for audits of old documents; `imdskit trust list` shows them", 2)
     for cloud, names in finding.clouds.items():
@@ -97,17 +96,15 @@ def run(options: argparse.Namespace) -> int:
     return 1 if advice else 0
 
 
-def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
-    """Return the name of the backend, the names of the parts that the extension implements, the
-    reason for the choice of the backend, and advice."""
+def _backend() -> tuple[str, str, tuple[str, ...]]:
+    """Return the name of the backend, the reason for its choice, and advice."""
     try:
         found = backends.get("rust")
     except BackendError as error:
         if error.code == "backend-absent":  # no advice: the Python backend gives the same verdicts, but is slower
-            return "python", [], f"{error.code}: {_why_pure() or error.message}", ()
-        return "python", [], f"{error.code}: {error.message}", (f"{error.message} {error.hint}",)
-    native = sorted(found.native)
-    return found.name, native, f"the extension implements {', '.join(native)}; everything else is Python", ()
+            return "python", f"{error.code}: {_why_pure() or error.message}", ()
+        return "python", f"{error.code}: {error.message}", (f"{error.message} {error.hint}",)
+    return found.name, "the extension is installed", ()
 
 
 def _why_pure() -> str | None:
@@ -117,7 +114,3 @@ def _why_pure() -> str | None:
     except FileNotFoundError:
         return None
     return f"This package was built without the extension. {record['pure']}"
-
-
-def _day(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).date().isoformat()

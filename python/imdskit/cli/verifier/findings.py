@@ -7,9 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from imdskit.cli.shared import inputs
-from imdskit.cli.verifier.batch import ACCEPTED, BAD_LINE, UNREADABLE
+from imdskit.cli.verifier.batch import ACCEPTED, REASONS
 from imdskit.errors import UsageError
-from imdskit.reasons import Reason
 
 EXAMPLES = 5
 """Maximum number of documents that the report names for a rare value."""
@@ -18,7 +17,6 @@ VALUES = 10_000
 counted together as :data:`OTHERS`."""
 OTHERS = "(others)"
 UNKNOWN = "(not stated)"
-_REASONS = {UNREADABLE, BAD_LINE, *map(str, Reason)}
 _HORIZON = (
     (0, "expired, within the skew"),
     (3600, "less than 1 hour"),
@@ -100,7 +98,7 @@ class Findings:
         self.times[at] += 1
         if verdict != ACCEPTED:
             reason = result.get("reason")
-            if not isinstance(reason, str) or reason not in _REASONS:
+            if not isinstance(reason, str) or reason not in REASONS:
                 raise ValueError("it has neither the verdict `accepted` nor a known reason")
             self.reasons.add(reason, where)
             return

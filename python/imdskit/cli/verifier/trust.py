@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from imdskit.backends.contract import Limits
 from imdskit.cli.shared import inputs, output
-from imdskit.clock import SystemClock
+from imdskit.clock import LAST_SECOND, SystemClock
 from imdskit.errors import UsageError, VerificationError
 from imdskit.pki.x509 import parser
 from imdskit.verify import Trust, pem
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.bundles import doctor
 from imdskit.verify.bundles import update as bundle_update
-from imdskit.verify.bundles.authority_path import display_name
+from imdskit.verify.bundles.bundle import day
 from imdskit.verify.bundles.update import Offered
-from imdskit.verify.verifier import LAST_SECOND
 
 _USES = {"anchor": "anchor", "signs": "signs documents", "path": "helps to reach an anchor", "audit": "audits only"}
 
@@ -71,7 +69,7 @@ def _list(options: argparse.Namespace, at: int) -> int:
                 "sha256": one.fingerprint,
                 "use": one.use,
                 "state": one.state,
-                "notAfter": _day(one.not_after),
+                "notAfter": day(one.not_after),
                 "evidence": one.evidence,
             }
             for one in authorities
@@ -84,7 +82,7 @@ def _list(options: argparse.Namespace, at: int) -> int:
         if chosen:
             output.line(f"{title}:")
         for one in chosen:
-            output.report(f"  {one.state:7}{_day(one.not_after)}  {one.name} ({one.fingerprint[:16]})", 21)
+            output.report(f"  {one.state:7}{day(one.not_after)}  {one.name} ({one.fingerprint[:16]})", 21)
     return 0
 
 
@@ -101,7 +99,7 @@ def _update(options: argparse.Namespace, at: int) -> int:
     else:
         offered = list(bundle_update.of_release(base, at))
     done = bundle_update.update(link, offered, at)
-    added = [(display_name(parser.parse_certificate(der)), sha256(der).hexdigest()) for der in done.added]
+    added = [(parser.parse_certificate(der).subject.shown, sha256(der).hexdigest()) for der in done.added]
     if options.json:
         members = [{"name": name, "sha256": fingerprint} for name, fingerprint in added]
         output.value({"bundle": str(link), "folder": str(done.folder), "added": members})
@@ -128,7 +126,3 @@ def _of_documents(paths: list[str], trust: Trust, at: int) -> Iterator[Offered]:
             output.note(f"{path}: this document is refused, whatever certificate is added.")
             raise refusal from None
         yield from (Offered(der, f"{path}, issuer {index}") for index, der in enumerate(found, 1))
-
-
-def _day(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).date().isoformat()

@@ -22,8 +22,6 @@ from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
 
-BACKENDS = ("auto", "python", "rust")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the document; - for standard input")
@@ -60,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--at", metavar="TIME", help="verify as of this time: ISO 8601, UTC unless it has a zone; by default now")
     parser.add_argument("--nonce", metavar="N", help="nonce that the document must contain")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to use; python and rust give the same verdicts")
+    parser.add_argument(
+        "--backend", choices=backends.NAMES, default="auto", help="implementation to use; python and rust give the same verdicts"
+    )
     parser.add_argument(
         "--preset", choices=PRESETS, default="offline_audit", help="verification policy; by default offline_audit, which needs no nonce"
     )

@@ -300,6 +300,5 @@ def _by_subject(certificates: Iterable[Certificate]) -> dict[tuple[bytes, ...], 
 
 
 def _issuer_of(certificate: Certificate) -> str:
-    names = certificate.issuer.common_names
     where = f"; it may lie at {certificate.ca_issuers[0][:MAX_SHOWN]}" if certificate.ca_issuers else ""
-    return f"{names[-1][:MAX_SHOWN] if names else certificate.issuer.der[:20].hex()}{where}"
+    return f"{certificate.issuer.shown[:MAX_SHOWN]}{where}"

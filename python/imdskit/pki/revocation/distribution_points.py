@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from imdskit.asn1 import oids
-from imdskit.asn1.reader import Reader, context
+from imdskit.asn1.reader import Reader, context, named_bits
 from imdskit.pki.x509.certificate import Certificate, GeneralName, Name
 from imdskit.pki.x509.names import read_general_names, read_relative_name
 
@@ -109,7 +109,7 @@ def points_of(certificate: Certificate) -> tuple[DistributionPoint, ...]:
 
 def _point(members: Reader) -> DistributionPoint:
     name = _point_name(members)
-    reasons = read_reasons(members, "reasons", 1) if members.peek() == context(1, constructed=False) else ALL_REASONS
+    reasons = _reasons(members, "reasons", 1)
     issuer = read_general_names(members.enter(context(2), "cRLIssuer")) if members.peek() == context(2) else None
     members.finish()
     if name is None and issuer is None:
@@ -128,7 +128,7 @@ def read_issuing_distribution_point(reader: Reader) -> IssuingDistributionPoint:
     name = _point_name(members)
     only_user = _flag(members, "onlyContainsUserCerts", 1)
     only_ca = _flag(members, "onlyContainsCACerts", 2)
-    reasons = read_reasons(members, "onlySomeReasons", 3) if members.peek() == context(3, constructed=False) else ALL_REASONS
+    reasons = _reasons(members, "onlySomeReasons", 3)
     indirect = _flag(members, "indirectCRL", 4)
     only_attribute = _flag(members, "onlyContainsAttributeCerts", 5)
     members.finish()
@@ -156,10 +156,11 @@ def _flag(members: Reader, field: str, number: int) -> bool:
     return members.boolean(field, tag) if members.peek() == tag else False
 
 
-def read_reasons(members: Reader, field: str, number: int) -> frozenset[str]:
+def _reasons(members: Reader, field: str, number: int) -> frozenset[str]:
     """Parse ReasonFlags, and return the names of the bits that are set. Bits without a name are
-    ignored."""
-    _, octets = members.bits(field, context(number, constructed=False))
-    size = 8 * len(octets)
-    flags = int.from_bytes(octets, "big")
-    return frozenset(name for bit, name in enumerate(REASONS) if bit < size and flags >> (size - 1 - bit) & 1) & ALL_REASONS
+    ignored. Absent flags stand for all reasons."""
+    tag = context(number, constructed=False)
+    if members.peek() != tag:
+        return ALL_REASONS
+    _, octets = members.bits(field, tag)
+    return named_bits(octets, REASONS) & ALL_REASONS

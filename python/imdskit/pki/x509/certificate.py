@@ -73,6 +73,12 @@ class Name(NamedTuple):
     common_names: tuple[str, ...] = ()
     email_addresses: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """The last common name, or the first 20 bytes of the DER in hexadecimal if there is none.
+        It is for messages and reports."""
+        return self.common_names[-1] if self.common_names else self.der[:20].hex()
+
 
 class GeneralName(NamedTuple):
     """A GeneralName (RFC 5280 section 4.2.1.6).

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from imdskit.asn1 import oids
-from imdskit.asn1.reader import BOOLEAN, INTEGER, SEQUENCE, Reader, context
+from imdskit.asn1.reader import BOOLEAN, INTEGER, SEQUENCE, Reader, context, named_bits
 from imdskit.pki.x509.certificate import (
     AuthorityKeyIdentifier,
     BasicConstraints,
@@ -69,12 +69,8 @@ def _basic_constraints(reader: Reader) -> BasicConstraints:
 
 
 def _key_usage(reader: Reader) -> frozenset[str]:
-    # DER forbids trailing zeros in named bits (X.690 section 11.2.2). Some authorities have encoded
-    # them anyway. They are accepted, because they have no meaning.
     _, value = reader.bits()
-    size = 8 * len(value)
-    number = int.from_bytes(value, "big")
-    return frozenset(name for bit, name in enumerate(KEY_USAGE_BITS) if bit < size and number >> (size - 1 - bit) & 1)
+    return named_bits(value, KEY_USAGE_BITS)
 
 
 def _authority_key_identifier(reader: Reader) -> AuthorityKeyIdentifier:

@@ -37,19 +37,7 @@ def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:
     return AlgorithmIdentifier(oid, parameters, reader.data[pos:stop])
 
 
-def parse_public_key(spki: bytes) -> PublicKey:
-    """Parse the DER of a SubjectPublicKeyInfo and return its key.
-
-    Raises:
-        DerError: the bytes are not a SubjectPublicKeyInfo.
-    """
-    reader = Reader(spki)
-    key = read_public_key(reader)
-    reader.finish()
-    return key
-
-
-def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> PublicKey:
+def read_public_key(reader: Reader) -> PublicKey:
     """Parse a SubjectPublicKeyInfo and return its key.
 
     If imdskit cannot use the key, the result is an
@@ -59,7 +47,7 @@ def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> Publ
         DerError: the next element is not a SubjectPublicKeyInfo, or an RSA key does not contain a
             valid RSAPublicKey.
     """
-    info = reader.sequence(field)
+    info = reader.sequence("subjectPublicKeyInfo")
     algorithm = read_algorithm(info, "algorithm")
     bits = info.enter_bit_string("subjectPublicKey")
     info.finish()

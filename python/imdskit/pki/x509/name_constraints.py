@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from imdskit.pki.path.budget import Budget
 from imdskit.pki.x509.certificate import Certificate, GeneralName, GeneralSubtree, NameConstraints
+from imdskit.pki.x509.rules import ADDRESS_OCTETS, is_address_range
 
 COUNTED = frozenset({"dNSName", "iPAddress", "directoryName", "rfc822Name"})
 """Kinds of names that count for :data:`MAX_COMPARISONS`."""
@@ -208,7 +209,7 @@ def malformed(constraints: NameConstraints) -> str | None:
         kind, value = subtree.base.kind, subtree.base.value
         if subtree.minimum != 0 or subtree.maximum is not None:
             return "the field minimum or maximum is set"
-        if kind == "iPAddress" and not _is_network(value):
+        if kind == "iPAddress" and not is_address_range(value):
             return "the base is not a valid address and mask"
         if kind == "dNSName" and value and not is_host(value.removeprefix(b".")):
             return "the base is not a valid DNS name"
@@ -294,7 +295,7 @@ def _labels(host: bytes) -> tuple[bytes, ...]:
 
 def _is_well_formed(name: GeneralName) -> bool:
     if name.kind == "iPAddress":
-        return len(name.value) in (4, 16)
+        return len(name.value) in ADDRESS_OCTETS
     if name.kind == "dNSName":
         return is_host(name.value.removesuffix(b".").removeprefix(b"*."))
     if name.kind == "rfc822Name":
@@ -330,17 +331,7 @@ def _is_named_host(name: bytes) -> bool:
     return is_host(name) and not name.replace(b".", b"").isdigit()
 
 
-def _is_network(value: bytes) -> bool:
-    """Return True if the value consists of an IP address and a mask of the same length. In the
-    mask, no 1 bit may follow a 0 bit (RFC 4632 section 3.1)."""
-    if len(value) not in (8, 32):
-        return False
-    half = len(value) // 2
-    inverted = ~int.from_bytes(value[half:], "big") & ((1 << 8 * half) - 1)
-    return inverted & (inverted + 1) == 0
-
-
 def _shown(name: GeneralName) -> str:
     if name.name is not None:
-        return f"the directory name {name.name.common_names[-1] if name.name.common_names else name.value.hex()[:40]}"
+        return f"the directory name {name.name.shown}"
     return f"{name.kind} {name.value.hex() if name.kind == 'iPAddress' else name.value.decode('ascii', 'replace')[:80]}"

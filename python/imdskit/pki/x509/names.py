@@ -111,8 +111,8 @@ def read_name(reader: Reader, field: str) -> Name:
     """Parse a Name, which is a sequence of relative distinguished names. Raise DerError if one of
     them is empty."""
     pos = reader.pos
-    start, stop = reader.expect(SEQUENCE, field)
-    return _parse(Reader(reader.data, start, stop, reader.base, field, reader), reader.data[pos:stop])
+    rdns = reader.enter(SEQUENCE, field)
+    return _parse(rdns, reader.data[pos : reader.pos])
 
 
 def read_relative_name(reader: Reader, field: str, tag: int) -> tuple[bytes, ...]:
@@ -241,11 +241,11 @@ def read_general_name(reader: Reader, field: str) -> GeneralName:
     return GeneralName(kind, value, name)
 
 
-def read_general_names(reader: Reader, field: str = "") -> tuple[GeneralName, ...]:
+def read_general_names(reader: Reader) -> tuple[GeneralName, ...]:
     """Parse all general names up to the end of the reader."""
     names: list[GeneralName] = []
     while reader:
-        names.append(read_general_name(reader, f"{field}[{len(names)}]"))
+        names.append(read_general_name(reader, f"[{len(names)}]"))
     return tuple(names)
 
 

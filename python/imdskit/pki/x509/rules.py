@@ -106,13 +106,13 @@ def _constraints(certificate: Certificate) -> Iterator[tuple[str, str]]:
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         yield "nameConstraints", "in a certificate that does not belong to an authority (section 4.2.1.10)"
     for subtree in (*(constraints.permitted or ()), *(constraints.excluded or ())):
-        if subtree.base.kind == "iPAddress" and not _is_range(subtree.base.value):
+        if subtree.base.kind == "iPAddress" and not is_address_range(subtree.base.value):
             yield "nameConstraints", "an iPAddress that is not a valid address and mask (section 4.2.1.10)"
 
 
-def _is_range(value: bytes) -> bool:
-    """Return True if the value consists of an IP address and a mask. In the mask, no 1 bit may
-    follow a 0 bit (RFC 4632 section 3.1)."""
+def is_address_range(value: bytes) -> bool:
+    """Return True if the value consists of an IP address and a mask of the same length. In the
+    mask, no 1 bit may follow a 0 bit (RFC 4632 section 3.1)."""
     size = len(value) // 2
     if size not in ADDRESS_OCTETS or len(value) != 2 * size:
         return False

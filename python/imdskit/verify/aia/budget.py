@@ -3,14 +3,11 @@ need an issuer."""
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 
 from imdskit import arguments
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import SECOND, Clock, SystemClock
 from imdskit.fork import ForkAware
-
-SECOND = 1_000_000_000
 
 
 class FetchBudget(ForkAware):
@@ -31,16 +28,12 @@ class FetchBudget(ForkAware):
     """
 
     def __init__(self, fetches: int = 30, seconds: int = 600, *, clock: Clock | None = None) -> None:
+        super().__init__()
         self._fetches = arguments.whole(fetches, "fetches", 0, 1_000_000)
         self._window = arguments.whole(seconds, "seconds", 1, 86_400) * SECOND
         self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "monotonic_ns")
-        self._lock = threading.Lock()
         self._times: deque[int] = deque()
         self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = threading.Lock()
 
     def take(self) -> bool:
         """Count one fetch and return True, or return False if the budget is used up."""

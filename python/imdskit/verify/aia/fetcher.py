@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from imdskit import arguments
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import SECOND, Clock, SystemClock
 from imdskit.errors import DerError, FetchError
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import parser
@@ -21,7 +21,6 @@ from imdskit.verify.aia.outcomes import Outcomes
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.log_entries import one_line
 
-SECOND = 1_000_000_000
 MAX_BYTES = 16 * 1024
 """Maximum size of a response in bytes. The certificates of Azure's authorities have at most 1950 bytes."""
 MAX_HOPS = 4

@@ -3,18 +3,15 @@ time requests a URL."""
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
 
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 from imdskit.errors import FetchError
 from imdskit.fork import ForkAware
 from imdskit.pki.x509.certificate import Certificate
-from imdskit.single_flight import SingleFlight
+from imdskit.single_flight import SingleFlight, copied
 
-SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND
 BAD_NS = 5 * 60 * SECOND
 """Lifetimes of cache entries in nanoseconds: ``GOOD_NS`` for a successful fetch and ``BAD_NS`` for
@@ -32,29 +29,19 @@ not evict the certificates.
 """
 
 
-class _Failure(NamedTuple):
-    code: str
-    message: str
-    location: str
-
-
-_Outcome = Certificate | _Failure
+_Outcome = Certificate | FetchError
 
 
 class Outcomes(ForkAware):
     """Cache of certificates and failures by URL. It can be shared between threads."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
-        self._lock = threading.Lock()
         self._good: OrderedDict[str, tuple[int, _Outcome]] = OrderedDict()
         self._bad: OrderedDict[str, tuple[int, _Outcome]] = OrderedDict()
         self._single_flight: SingleFlight[_Outcome] = SingleFlight()
         self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = threading.Lock()
 
     def get(self, address: str, fetch: Callable[[], Certificate], wait_ns: int) -> Certificate:
         """Return the certificate at the URL ``address``. It comes from the cache, from the function
@@ -68,8 +55,8 @@ class Outcomes(ForkAware):
             outcome = self._single_flight.run(address, lambda: self._known_or_fetched(address, fetch), wait_ns / SECOND)
         except TimeoutError:
             raise FetchError("timed-out", "Another thread is still fetching the certificate.") from None
-        if isinstance(outcome, _Failure):
-            raise FetchError(outcome.code, outcome.message, location=outcome.location)
+        if isinstance(outcome, FetchError):
+            raise copied(outcome)
         return outcome
 
     def _known_or_fetched(self, address: str, fetch: Callable[[], Certificate]) -> _Outcome:
@@ -77,11 +64,11 @@ class Outcomes(ForkAware):
             known = self._cached(address)
         if known is not None:
             return known
-        outcome: _Outcome = _Failure("unreachable", "The fetch was aborted.", address)
+        outcome: _Outcome = FetchError("unreachable", "The fetch was aborted.", location=address)
         try:
             outcome = fetch()
         except FetchError as error:
-            outcome = _Failure(error.code, error.message, error.location)
+            outcome = copied(error)
         finally:
             with self._lock:
                 self._keep(address, outcome)
@@ -97,9 +84,9 @@ class Outcomes(ForkAware):
         return None
 
     def _keep(self, address: str, outcome: _Outcome) -> None:
-        if isinstance(outcome, _Failure) and outcome.code == "fetch-budget":
+        if isinstance(outcome, FetchError) and outcome.code == "fetch-budget":
             return  # there was no request, so nothing is known about the URL
-        outcomes, life = (self._bad, BAD_NS) if isinstance(outcome, _Failure) else (self._good, GOOD_NS)
+        outcomes, life = (self._bad, BAD_NS) if isinstance(outcome, FetchError) else (self._good, GOOD_NS)
         outcomes[address] = (self._clock.monotonic_ns() + life, outcome)
         if len(outcomes) > CAPACITY:
             outcomes.popitem(last=False)

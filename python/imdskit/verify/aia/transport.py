@@ -10,11 +10,10 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import SECOND, Clock, SystemClock
 from imdskit.errors import FetchError
 from imdskit.verify.aia.contract import Response, Target
 
-SECOND = 1_000_000_000
 HEAD_BYTES = 8 * 1024
 """Maximum size of the status line, the header fields and the chunk framing together, in bytes."""
 

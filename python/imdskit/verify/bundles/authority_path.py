@@ -45,9 +45,3 @@ def authority_path(
         if limit is not None and sum(not c.self_issued for c in found[:index]) > limit:
             return Reason.PATH_LENGTH
     return found
-
-
-def display_name(certificate: Certificate) -> str:
-    """Return the common name of the subject, or the first 20 bytes of the subject in hexadecimal if it has no common name."""
-    names = certificate.subject.common_names
-    return names[-1] if names else certificate.subject.der.hex()[:40]

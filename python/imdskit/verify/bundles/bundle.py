@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -23,6 +23,7 @@ from imdskit.asn1.reader import Reader
 from imdskit.errors import DerError, TrustError
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import parser
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.verify import pem
 
 FORMAT, FORMAT_OF_PEM = "imdskit-trust-bundle/2", "imdskit-trust-bundle/1"
@@ -236,10 +237,7 @@ def _compare(ders: Iterable[bytes], listed: list[str], location: str) -> None:
 
 
 def _check(der: bytes, location: str, *, anchor: bool) -> None:
-    try:
-        certificate = parser.parse_certificate(der)
-    except DerError as error:
-        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{location} {error.location}") from None
+    certificate = parsed(der, location)
     basic = certificate.basic_constraints
     if basic is not None and not basic.ca:
         raise _bad(location, "The certificate does not belong to an authority.")
@@ -248,6 +246,23 @@ def _check(der: bytes, location: str, *, anchor: bool) -> None:
         and signature.fault(certificate.signature_algorithm, certificate.public_key, certificate.tbs, certificate.signature) is None
     ):
         raise _bad(location, "An anchor must be self-signed, but this certificate is not.")
+
+
+def parsed(der: bytes, location: str, hint: str = "") -> Certificate:
+    """Return the parsed certificate.
+
+    Raises:
+        TrustError: ``bad-trust``: the data is not a certificate.
+    """
+    try:
+        return parser.parse_certificate(der)
+    except DerError as error:
+        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{location} {error.location}", hint=hint) from None
+
+
+def day(second: int) -> str:
+    """Return the day of a time in Unix seconds, in UTC, in the form of a bundle's date."""
+    return datetime.fromtimestamp(second, UTC).date().isoformat()
 
 
 def _bad(location: str, message: str) -> TrustError:

@@ -14,12 +14,10 @@ from hashlib import sha256
 from typing import Literal
 
 from imdskit.clouds import CHINA, CLOUDS, GERMANY, PUBLIC, US_GOVERNMENT, Cloud
-from imdskit.errors import DerError, TrustError
-from imdskit.pki.x509 import parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
-from imdskit.verify.bundles.authority_path import authority_path, display_name
-from imdskit.verify.bundles.bundle import SigningAuthority
+from imdskit.verify.bundles.authority_path import authority_path
+from imdskit.verify.bundles.bundle import SigningAuthority, parsed
 from imdskit.verify.trust import Trust
 
 DAY = 86_400
@@ -125,8 +123,8 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     Raises:
         TrustError: a certificate cannot be read.
     """
-    anchors = [_parsed(der, "anchors") for der in trust.anchors]
-    intermediates = [_parsed(der, "intermediates") for der in trust.intermediates]
+    anchors = [parsed(der, "anchors") for der in trust.anchors]
+    intermediates = [parsed(der, "intermediates") for der in trust.intermediates]
     release = Trust.bundled()
     signing = {one.key: one for one in (*trust.signing, *release.signing)}
     judge = _Judge(anchors, intermediates, at, at + days * DAY, signing, {*trust.audit, *release.audit})
@@ -171,27 +169,23 @@ _MISSING = (
 _OLD = "The bundle of {date} is {age} days old, and Azure replaces intermediates without notice: update imdskit, or the bundle (docs/trust.md)."
 
 
+@dataclass(frozen=True, slots=True)
 class _Judge:
     """Examination of single certificates. ``at`` and ``later`` are the start and the end of the
     examined period in Unix seconds."""
 
-    def __init__(
-        self,
-        anchors: list[Certificate],
-        intermediates: list[Certificate],
-        at: int,
-        later: int,
-        signing: Mapping[str, SigningAuthority],
-        audit: Container[str],
-    ) -> None:
-        self.anchors, self.intermediates, self.at, self.later = anchors, intermediates, at, later
-        self.signing, self.audit = signing, audit
+    anchors: list[Certificate]
+    intermediates: list[Certificate]
+    at: int
+    later: int
+    signing: Mapping[str, SigningAuthority]
+    audit: Container[str]
 
     def authority(self, certificate: Certificate, *, anchor: bool) -> Authority:
         fingerprint, signs = sha256(certificate.der).hexdigest(), self.signing.get(_key(certificate))
         use: Use = "audit" if fingerprint in self.audit else "anchor" if anchor else "signs" if signs else "path"
         evidence = signs.evidence if signs and use == "signs" else ""
-        blank = Authority(display_name(certificate), fingerprint, anchor, certificate.not_after, "good", use=use, evidence=evidence)
+        blank = Authority(certificate.subject.shown, fingerprint, anchor, certificate.not_after, "good", use=use, evidence=evidence)
         if self.at > certificate.not_after:
             return replace(blank, state="ended", reason=Reason.EXPIRED)
         if self.at < certificate.not_before:
@@ -199,7 +193,7 @@ class _Judge:
         found = authority_path(certificate, self.anchors, self.intermediates, self.at)
         if isinstance(found, Reason):
             return replace(blank, state="broken", reason=found)
-        chain = tuple(display_name(one) for one in found)
+        chain = tuple(one.subject.shown for one in found)
         later = authority_path(certificate, self.anchors, self.intermediates, self.later)
         if isinstance(later, Reason):
             return replace(blank, state="ending", chain=chain, reason=later)
@@ -208,10 +202,3 @@ class _Judge:
 
 def _key(certificate: Certificate) -> str:
     return sha256(certificate.spki).hexdigest()
-
-
-def _parsed(der: bytes, origin: str) -> Certificate:
-    try:
-        return parser.parse_certificate(der)
-    except DerError as error:
-        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{origin} {error.location}") from None

@@ -15,12 +15,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from imdskit.clock import SystemClock, WaitingClock
-from imdskit.errors import DerError, TrustError, UsageError, VerificationError
+from imdskit.clock import SECOND, SystemClock, WaitingClock
+from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.pki.x509 import parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage, missing_authority
@@ -109,11 +108,7 @@ def _parsed(offered: Offered) -> Certificate:
             f"The certificate has more than {MAX_CERTIFICATE_BYTES} bytes.",
             "Check the file: certificates of authorities have about 2000 bytes.",
         )
-    try:
-        return parser.parse_certificate(offered.der)
-    except DerError as error:
-        location, hint = f"{offered.location} {error.location}", "Give PEM, or the DER of one certificate."
-        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=location, hint=hint) from None
+    return bundle.parsed(offered.der, offered.location, "Give PEM, or the DER of one certificate.")
 
 
 def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
@@ -208,7 +203,7 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
             added = acceptable(offered, old.anchors, old.intermediates, at)
             if not added and os.path.lexists(link):
                 return Update(Path(os.path.realpath(link)), ())
-            day = max(datetime.fromtimestamp(at, UTC).date().isoformat(), old.date) if added else old.date
+            day = max(bundle.day(at), old.date) if added else old.date
             folder = _written(link, replace(old, date=day, intermediates=(*old.intermediates, *added)))
             _swap(link, folder)
             return Update(folder, added)
@@ -307,7 +302,7 @@ def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
         raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)
     descriptor = os.open(link.with_name(f".{link.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        deadline = clock.monotonic_ns() + WAIT_SECONDS * 1_000_000_000
+        deadline = clock.monotonic_ns() + WAIT_SECONDS * SECOND
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import threading
 
 from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
@@ -31,9 +30,9 @@ class MemoryStore(ForkAware):
     """
 
     def __init__(self, capacity: int = 1_000_000, *, clock: Clock | None = None) -> None:
+        super().__init__()
         self._capacity = arguments.whole(capacity, "capacity", 1, 1_000_000_000)
         self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
-        self._lock = threading.Lock()
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []
         self._purged_at = 0
@@ -67,5 +66,5 @@ class MemoryStore(ForkAware):
 
     def renew_in_child(self, prepared: bool) -> None:
         """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = threading.Lock()
+        super().renew_in_child(prepared)
         self._forked = True

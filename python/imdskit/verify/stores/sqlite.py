@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -75,10 +74,10 @@ class SqliteStore(ForkAware):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
+        super().__init__()
         self._path = arguments.path(path, "path")
         self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
         self._busy_seconds = arguments.number(busy_seconds, "busy_seconds", 0, 3600)
-        self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._calls = 0
         self._forked = False
@@ -127,7 +126,7 @@ class SqliteStore(ForkAware):
 
     def renew_in_child(self, prepared: bool) -> None:
         """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = threading.Lock()
+        super().renew_in_child(prepared)
         self._forked = self._forked or not prepared
 
     def _consume(self, connection: sqlite3.Connection, key: bytes, expires_at: int, now: int) -> bool:

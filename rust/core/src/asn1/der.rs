@@ -296,6 +296,11 @@ impl<'d, 't> Reader<'d, 't> {
         Ok(self.within(start, stop, field))
     }
 
+    /// Returns a reader over the contents of the next element if it has this identifier octet.
+    pub(crate) fn enter_optional(&mut self, tag: u8, field: impl Into<Field>) -> Result<Option<Self>> {
+        self.next_is(tag).then(|| self.enter(tag, field)).transpose()
+    }
+
     /// Returns a reader over a SEQUENCE.
     pub(crate) fn sequence(&mut self, field: impl Into<Field>) -> Result<Self> {
         self.enter(SEQUENCE, field)

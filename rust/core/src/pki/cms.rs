@@ -11,7 +11,7 @@ use crate::asn1::der::{self, DerError, Field, OCTET_STRING, Reader, SEQUENCE, SE
 use crate::asn1::oids;
 use crate::asn1::values::oid_text;
 use crate::pki::signatures::digests::Hash;
-use crate::pki::signatures::signature::{self, Algorithm, Fault, NULL};
+use crate::pki::signatures::signature::{self, Algorithm, Fault, NULL, Scheme};
 use crate::pki::x509::certificate::{Certificate, NameKey};
 use crate::pki::x509::keys::borrow_algorithm;
 use crate::pki::x509::names::read_name;
@@ -139,12 +139,11 @@ pub(crate) fn parse<'d>(
         explicit.finish()?;
         encapsulated.finish()?;
     }
-    let mut certificates = Vec::new();
-    if data.next_is(context(0)) {
-        certificates = read_certificates(data.enter(context(0), "certificates")?, read_certificate)?;
-    }
-    if data.next_is(context(1)) {
-        let mut revocation = data.enter(context(1), "crls")?;
+    let certificates = match data.enter_optional(context(0), "certificates")? {
+        Some(certificates) => read_certificates(certificates, read_certificate)?,
+        None => Vec::new(),
+    };
+    if let Some(mut revocation) = data.enter_optional(context(1), "crls")? {
         while let Some(tag) = revocation.peek() {
             if tag != SEQUENCE && tag != context(1) {
                 return Err(revocation.fault(
@@ -226,11 +225,10 @@ fn read_signer<'d>(
         return Err(info.fault_at("The version does not match the type of the sid.", "version", pos));
     }
     let digest_algorithm = borrow_algorithm(&mut info, "digestAlgorithm")?;
-    let signed_attributes = if info.next_is(context(0)) {
-        Some(read_attributes(&mut info, context(0), "signedAttrs")?)
-    } else {
-        None
-    };
+    let signed_attributes = info
+        .next_is(context(0))
+        .then(|| read_attributes(&mut info, context(0), "signedAttrs"))
+        .transpose()?;
     let signature_algorithm = borrow_algorithm(&mut info, "signatureAlgorithm")?;
     let signature = info.contents(OCTET_STRING, "signature")?;
     if info.next_is(context(1)) {
@@ -292,11 +290,12 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
     }
 }
 
-/// Returns the digest and the algorithm of the signature. The error describes the problem with them.
+/// Returns the digest of the content and the signature scheme, or no scheme if the parameters of the signature algorithm are wrong. The error
+/// describes the problem with the algorithms.
 ///
 /// The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other algorithm specifies a hash, which
 /// must equal the hash of the digest algorithm.
-fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<'static, str>> {
+fn algorithms(signer: &SignerInfo<'_>) -> Result<(Hash, Option<Scheme>), Cow<'static, str>> {
     let digest = signer.digest_algorithm;
     let hash = match digest_named(digest.oid) {
         Digest::Known(hash) if digest.parameters.is_none_or(|parameters| parameters == NULL) => hash,
@@ -310,31 +309,13 @@ fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<
         if algorithm.parameters.is_some_and(|parameters| parameters != NULL) {
             return Err("rsaEncryption with parameters".into());
         }
-        return Ok((
-            hash,
-            Algorithm {
-                oid: with_rsa(hash),
-                parameters: Some(NULL),
-            },
-        ));
+        return Ok((hash, Some(Scheme::Pkcs1(hash))));
     }
     if signature::hash_of(algorithm) != Some(hash) {
         let (digest, algorithm) = (oid_text(digest.oid), oid_text(algorithm.oid));
         return Err(format!("signature algorithm {algorithm} with digest algorithm {digest}").into());
     }
-    Ok((hash, algorithm))
-}
-
-const fn with_rsa(hash: Hash) -> &'static [u8] {
-    match hash {
-        Hash::Sha1 => oids::SHA1_WITH_RSA,
-        Hash::Sha224 => oids::SHA224_WITH_RSA,
-        Hash::Sha256 => oids::SHA256_WITH_RSA,
-        Hash::Sha384 => oids::SHA384_WITH_RSA,
-        Hash::Sha512 => oids::SHA512_WITH_RSA,
-        Hash::Sha512_224 => oids::SHA512_224_WITH_RSA,
-        Hash::Sha512_256 => oids::SHA512_256_WITH_RSA,
-    }
+    Ok((hash, signature::scheme_of(algorithm)))
 }
 
 /// Expands to the location of a member of the signer.
@@ -344,14 +325,15 @@ macro_rules! signer {
     };
 }
 
-/// Checks that the signer's algorithms are known, consistent and strong enough.
-pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -> Result<(Hash, Algorithm<'d>), Refusal> {
+/// Checks that the signer's algorithms are known, consistent and strong enough. Returns the digest of the content and the signature scheme, or no
+/// scheme if the parameters of the signature algorithm are wrong.
+pub(crate) fn check_algorithms(signer: &SignerInfo<'_>, accept_weak: bool) -> Result<(Hash, Option<Scheme>), Refusal> {
     let refuse = |detail: Cow<'static, str>| Refusal::new(Reason::SignatureAlgorithm, signer!("signatureAlgorithm"), detail);
-    let (hash, algorithm) = algorithms(signer).map_err(refuse)?;
+    let (hash, scheme) = algorithms(signer).map_err(refuse)?;
     if !accept_weak {
-        signature::check_algorithm(algorithm).map_err(refuse)?;
+        signature::check_strength(hash, scheme).map_err(refuse)?;
     }
-    Ok((hash, algorithm))
+    Ok((hash, scheme))
 }
 
 /// Checks the signed attributes (RFC 5652 sections 5.4 to 5.6).

@@ -1,6 +1,7 @@
 //! Tests of the parser and its views.
 
 use super::*;
+use crate::strict_json::scanner::{FEW, key};
 
 fn loads(data: &[u8], brackets: usize) -> Result<(&str, Vec<Node>), JsonError> {
     index(data, brackets, MAX_DEPTH)

@@ -28,7 +28,6 @@ use crate::pki::path::validation::{self, Inputs};
 use crate::pki::revocation::revocation::{Authorities, Lists, Pending, Signatures, Statuses};
 use crate::pki::signatures::signature::{self, Fault, Strength};
 use crate::pki::x509::certificate::{Certificate, KeyUsage, NameKey};
-use crate::pki::x509::name_constraints::hex;
 use crate::reasons::{Reason, Refusal};
 
 /// Maximum number of characters of a name or an address in the detail of a refusal.
@@ -370,16 +369,13 @@ impl<'a> Search<'a, '_> {
         let cache = shared.signature_cache.filter(|_| child.own && issuer.own);
         let verdict = cache
             .and_then(|cache| cache.get(child.certificate, issuer.certificate))
-            .map_or_else(
-                || {
-                    let verdict = signature::verify(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
-                    if let Some(cache) = cache {
-                        cache.put(child.certificate, issuer.certificate, verdict);
-                    }
-                    verdict
-                },
-                |link| link.verdict,
-            );
+            .unwrap_or_else(|| {
+                let verdict = signature::verify(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
+                if let Some(cache) = cache {
+                    cache.put(child.certificate, issuer.certificate, verdict);
+                }
+                verdict
+            });
         verdict.map_err(|fault| match fault {
             Fault::Algorithm => bad_algorithm(fault.text().into()),
             Fault::Key | Fault::Signature => {
@@ -479,19 +475,11 @@ fn unknown_issuer(certificate: &Certificate, index: usize) -> Refusal {
     } else {
         Reason::UnknownIssuer
     };
-    let issuer = &certificate.issuer;
-    let beginning = || hex(&issuer.der[..issuer.der.len().min(20)]);
-    let shown = |text: &String| text.chars().take(MAX_SHOWN).collect::<String>();
-    let name = issuer.common_names.last().map_or_else(beginning, shown);
-    let place = certificate
-        .decoded
-        .ca_issuers
-        .iter()
-        .flatten()
-        .next()
-        .map(|place| format!("; it may lie at {}", shown(place)))
-        .unwrap_or_default();
-    Refusal::new(reason, format!("chain[{index}].issuer"), name + &place)
+    let beginning = |text: &str| text.chars().take(MAX_SHOWN).collect::<String>();
+    let location = certificate.decoded.ca_issuers.iter().flatten().next();
+    let location = location.map_or_else(String::new, |location| format!("; it may lie at {}", beginning(location)));
+    let detail = beginning(&certificate.issuer.shown()) + &location;
+    Refusal::new(reason, format!("chain[{index}].issuer"), detail)
 }
 
 #[cfg(test)]

@@ -23,11 +23,11 @@ pub(crate) struct SignatureCache {
 /// The verdict on one certificate signature. The cache identifies certificates by their memory addresses. This value keeps both
 /// certificates alive, so that no other certificate can get their addresses.
 #[derive(Clone, Debug)]
-pub(crate) struct CachedSignature {
+struct CachedSignature {
     _child: Arc<Certificate>,
     _issuer: Arc<Certificate>,
     /// The result of the verification of the signature.
-    pub(crate) verdict: Result<(), Fault>,
+    verdict: Result<(), Fault>,
 }
 
 /// Returns a number that identifies the certificate as long as it is alive.
@@ -37,8 +37,9 @@ pub(crate) fn address(certificate: &Arc<Certificate>) -> usize {
 
 impl SignatureCache {
     /// Returns the cached verdict on the signature of `child` with the key of `issuer`.
-    pub(crate) fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<CachedSignature> {
-        self.signatures.load().get(&(address(child), address(issuer))).cloned()
+    pub(crate) fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<Result<(), Fault>> {
+        let signatures = self.signatures.load();
+        signatures.get(&(address(child), address(issuer))).map(|cached| cached.verdict)
     }
 
     /// Caches the verdict on the signature of `child` with the key of `issuer`.

@@ -20,40 +20,41 @@ use crate::reasons::{Reason, Refusal};
 /// The inputs of section 6.1.1 except for the path.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // the flags of the RFC
-pub(crate) struct Inputs {
+pub struct Inputs {
     /// Time of the check in Unix seconds. With `None`, validity periods are ignored (test suites only).
-    pub(crate) at: Option<i64>,
+    pub at: Option<i64>,
     /// Extended key usage that the signer must have and that no authority on the path may exclude. `None` allows any.
-    pub(crate) purpose: Option<Cow<'static, [u8]>>,
+    pub purpose: Option<Cow<'static, [u8]>>,
     /// Key usage bits. If the set is not empty and the signer has the keyUsage extension, the extension must have at least one of these bits.
-    pub(crate) key_usage: KeyUsage,
+    pub key_usage: KeyUsage,
     /// The user-initial-policy-set. `None` stands for anyPolicy alone.
-    pub(crate) policies: Option<Vec<Oid>>,
+    pub policies: Option<Vec<Oid>>,
     /// initial-explicit-policy.
-    pub(crate) explicit_policy: bool,
+    pub explicit_policy: bool,
     /// initial-policy-mapping-inhibit.
-    pub(crate) inhibit_mapping: bool,
+    pub inhibit_mapping: bool,
     /// initial-any-policy-inhibit.
-    pub(crate) inhibit_any: bool,
+    pub inhibit_any: bool,
     /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit this number.
-    pub(crate) max_path_length: Option<Count>,
+    pub max_path_length: Option<Count>,
     /// Whether an anchor's certificate must be valid at the time of the check.
-    pub(crate) anchor_validity: bool,
+    pub anchor_validity: bool,
     /// Whether an anchor must have basic constraints, as every authority below it must. Certificates of version 1 have none.
-    pub(crate) anchor_authority: bool,
+    pub anchor_authority: bool,
     /// Whether an anchor's certificate constrains the path (RFC 5937). If so, its path length, key usage, extended key usage, name constraints and
     /// policies apply, and unknown critical extensions in it are refused. Its other extensions, its serial number and its signature are never
     /// checked, because it is trusted.
-    pub(crate) anchor_constraints: bool,
+    pub anchor_constraints: bool,
     /// Whether anyExtendedKeyUsage is enough for the signer. It is always enough for authorities.
-    pub(crate) any_purpose: bool,
+    pub any_purpose: bool,
     /// Whether name constraints on DNS names apply to common names too. Set it if the caller accepts common names.
-    pub(crate) common_names: bool,
+    pub common_names: bool,
 }
 
 impl Inputs {
     /// Returns the inputs for the signer of a document.
-    pub(crate) const fn new(at: Option<i64>) -> Self {
+    #[must_use]
+    pub const fn new(at: Option<i64>) -> Self {
         Self {
             at,
             purpose: Some(Cow::Borrowed(oids::SERVER_AUTH)),

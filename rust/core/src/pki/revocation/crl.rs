@@ -6,14 +6,15 @@
 // Python counterpart: `pki/revocation/crl.py`.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use num_bigint::BigInt;
+
 use crate::asn1::der::{self, BOOLEAN, INTEGER, OCTET_STRING, Reader, SEQUENCE, Trail, context, item};
 use crate::asn1::oids;
-use crate::asn1::values::{Integer, oid_text};
+use crate::asn1::values::oid_text;
 use crate::pki::revocation::distribution_points::{IssuingDistributionPoint, read_issuing_distribution_point};
 use crate::pki::x509::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
 use crate::pki::x509::extensions::read_authority_key_identifier;
@@ -37,43 +38,6 @@ const REASON_CODES: [&str; 11] = [
 
 /// The reason of an entry that removes an earlier entry.
 pub(crate) const REMOVED: &str = "removeFromCRL";
-
-/// An INTEGER of any length and sign. Stores the contents octets in the shortest form, so that equal numbers have equal octets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Number(Box<[u8]>);
-
-impl Default for Number {
-    /// Returns zero.
-    fn default() -> Self {
-        Self(Box::new([0]))
-    }
-}
-
-impl From<Integer<'_>> for Number {
-    fn from(number: Integer<'_>) -> Self {
-        Self(number.0.into())
-    }
-}
-
-impl Ord for Number {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (left, right) = (Integer(&self.0), Integer(&other.0));
-        match (left.is_negative(), right.is_negative()) {
-            (true, false) => Ordering::Less,
-            (false, true) => Ordering::Greater,
-            (negative, _) => {
-                let by_length = self.0.len().cmp(&other.0.len());
-                (if negative { by_length.reverse() } else { by_length }).then_with(|| self.0.cmp(&other.0))
-            }
-        }
-    }
-}
-
-impl PartialOrd for Number {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
 
 /// The revoked certificates, by issuer and serial number, with the reasons.
 #[derive(Debug, Default)]
@@ -122,9 +86,9 @@ pub(crate) struct CertificateList {
     pub(crate) next_update: Option<i64>,
     pub(crate) revoked: Revoked,
     /// cRLNumber.
-    pub(crate) number: Option<Number>,
+    pub(crate) number: Option<BigInt>,
     /// deltaCRLIndicator. `None` for a complete list.
-    pub(crate) base_number: Option<Number>,
+    pub(crate) base_number: Option<BigInt>,
     /// issuingDistributionPoint.
     pub(crate) scope: Option<IssuingDistributionPoint>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
@@ -142,8 +106,8 @@ impl CertificateList {
 /// The extensions of a list that are understood (section 5.2).
 #[derive(Default)]
 struct Known {
-    number: Option<Number>,
-    base_number: Option<Number>,
+    number: Option<BigInt>,
+    base_number: Option<BigInt>,
     scope: Option<IssuingDistributionPoint>,
     authority_key_identifier: Option<AuthorityKeyIdentifier>,
     /// The object identifier of the first unknown critical extension of the list or of an entry.
@@ -176,14 +140,9 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     let this_update = tbs.time("thisUpdate")?;
     let has_next = tbs.peek().is_some_and(|tag| tag != SEQUENCE && tag != context(0));
     let next_update = if has_next { Some(tbs.time("nextUpdate")?) } else { None };
-    let entries = if tbs.next_is(SEQUENCE) {
-        Some(tbs.sequence("revokedCertificates")?)
-    } else {
-        None
-    };
+    let entries = tbs.enter_optional(SEQUENCE, "revokedCertificates")?;
     let mut known = Known::default();
-    if tbs.next_is(context(0)) {
-        let mut wrapped = tbs.enter(context(0), "")?;
+    if let Some(mut wrapped) = tbs.enter_optional(context(0), "")? {
         read_extensions(wrapped.sequence("crlExtensions")?, |oid, critical, value| {
             read_crl_extension(oid, critical, value, &mut known)
         })?;
@@ -249,8 +208,8 @@ fn read_extensions<'d, 't>(
 /// Reads one extension of a list (section 5.2).
 fn read_crl_extension(oid: &[u8], critical: bool, mut value: Reader<'_, '_>, known: &mut Known) -> der::Result<()> {
     match oid {
-        oids::CRL_NUMBER => known.number = Some(value.integer("")?.into()),
-        oids::DELTA_CRL_INDICATOR => known.base_number = Some(value.integer("")?.into()),
+        oids::CRL_NUMBER => known.number = Some(BigInt::from_signed_bytes_be(value.integer("")?.0)),
+        oids::DELTA_CRL_INDICATOR => known.base_number = Some(BigInt::from_signed_bytes_be(value.integer("")?.0)),
         oids::ISSUING_DISTRIBUTION_POINT => known.scope = Some(read_issuing_distribution_point(&mut value)?),
         oids::AUTHORITY_KEY_IDENTIFIER => known.authority_key_identifier = Some(read_authority_key_identifier(&mut value)?),
         _ => {

@@ -158,16 +158,11 @@ pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<Distributi
 
 fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
     let name = read_point_name(&mut members)?;
-    let reasons = if members.next_is(primitive(1)) {
-        read_reasons(&mut members, "reasons", 1)?
-    } else {
-        Reasons::ALL
-    };
-    let crl_issuer = if members.next_is(context(2)) {
-        Some(read_general_names(members.enter(context(2), "cRLIssuer")?)?)
-    } else {
-        None
-    };
+    let reasons = read_reasons(&mut members, "reasons", 1)?;
+    let crl_issuer = members
+        .enter_optional(context(2), "cRLIssuer")?
+        .map(read_general_names)
+        .transpose()?;
     members.finish()?;
     if name.is_none() && crl_issuer.is_none() {
         return Err(members.fault("The distribution point has neither a name nor a CRL issuer.", ""));
@@ -182,11 +177,7 @@ pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> de
     let name = read_point_name(&mut members)?;
     let only_user = read_flag(&mut members, "onlyContainsUserCerts", 1)?;
     let only_ca = read_flag(&mut members, "onlyContainsCACerts", 2)?;
-    let only_some_reasons = if members.next_is(primitive(3)) {
-        read_reasons(&mut members, "onlySomeReasons", 3)?
-    } else {
-        Reasons::ALL
-    };
+    let only_some_reasons = read_reasons(&mut members, "onlySomeReasons", 3)?;
     let indirect = read_flag(&mut members, "indirectCRL", 4)?;
     let only_attribute = read_flag(&mut members, "onlyContainsAttributeCerts", 5)?;
     members.finish()?;
@@ -205,10 +196,9 @@ pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> de
 }
 
 fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName>> {
-    if !members.next_is(context(0)) {
+    let Some(mut choice) = members.enter_optional(context(0), "distributionPoint")? else {
         return Ok(None);
-    }
-    let mut choice = members.enter(context(0), "distributionPoint")?;
+    };
     let name = if choice.next_is(context(1)) {
         PointName::Relative(read_relative_name(&mut choice, "nameRelativeToCRLIssuer", context(1))?)
     } else {
@@ -229,8 +219,11 @@ fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> d
     }
 }
 
-/// Reads `ReasonFlags`. Bits without a name are ignored.
+/// Reads `ReasonFlags`. Bits without a name are ignored. Absent flags stand for all reasons.
 fn read_reasons(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<Reasons> {
+    if !members.next_is(primitive(number)) {
+        return Ok(Reasons::ALL);
+    }
     let (_, octets) = members.bits_as(primitive(number), field)?;
     Ok(Reasons(named_bits(octets)).and(Reasons::ALL))
 }

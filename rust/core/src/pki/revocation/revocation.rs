@@ -16,8 +16,10 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use num_bigint::BigInt;
+
 use crate::pki::path::budget::Budget;
-use crate::pki::revocation::crl::{CertificateList, Number, REMOVED};
+use crate::pki::revocation::crl::{CertificateList, REMOVED};
 use crate::pki::revocation::distribution_points::{DistributionPoint, Key, Reasons, key_of, points_of};
 use crate::pki::signatures::signature::{self, Strength};
 use crate::pki::x509::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
@@ -42,7 +44,7 @@ pub(crate) struct Lists {
     delta: HashMap<NameKey, Vec<Numbered>>,
 }
 
-fn newness(one: &CertificateList) -> (i64, Number) {
+fn newness(one: &CertificateList) -> (i64, BigInt) {
     (one.this_update, one.number.clone().unwrap_or_default())
 }
 
@@ -85,7 +87,7 @@ impl Lists {
 
 fn continues(delta: &CertificateList, base: &CertificateList) -> bool {
     let scope = |list: &CertificateList| list.scope.as_ref().map(|scope| scope.der.clone());
-    let follows = |number: &Number| {
+    let follows = |number: &BigInt| {
         let starts = delta.base_number.as_ref().is_some_and(|start| start <= number);
         starts && delta.number.as_ref().is_some_and(|end| number < end)
     };

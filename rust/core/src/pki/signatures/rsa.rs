@@ -107,30 +107,17 @@ impl RsaPublicKey {
     /// Returns the key as AWS-LC has parsed it for one of its [`ALGORITHMS`], or `None` if AWS-LC does not support it.
     fn prepared(&self, slot: usize) -> Option<&aws::ParsedPublicKey> {
         let prepare = || {
-            let taken =
-                (2048..=8192).contains(&self.bits()) && !self.has_even_modulus() && !self.has_even_exponent() && self.exponent_bits() <= 32;
-            if taken {
-                aws::ParsedPublicKey::new(ALGORITHMS[slot], self.der()).ok()
-            } else {
-                None
+            let takes_modulus = (2048..=8192).contains(&self.bits()) && !self.has_even_modulus();
+            if !takes_modulus || !(2..=32).contains(&self.exponent_bits()) || self.has_even_exponent() {
+                return None;
             }
+            let key = aws::RsaPublicKeyComponents {
+                n: &self.modulus,
+                e: &self.exponent,
+            };
+            key.to_parsed_public_key(ALGORITHMS[slot]).ok()
         };
         self.prepared[slot].get_or_init(prepare).as_ref()
-    }
-
-    /// Encodes the key as an RSAPublicKey (RFC 8017 appendix A.1.1).
-    fn der(&self) -> Vec<u8> {
-        let mut members = Vec::with_capacity(self.modulus.len() + 32);
-        for number in [&self.modulus, &self.exponent] {
-            let sign = number.first().is_some_and(|first| *first >= 0x80);
-            push_header(&mut members, 0x02, number.len() + usize::from(sign));
-            members.extend(sign.then_some(0));
-            members.extend_from_slice(number);
-        }
-        let mut der = Vec::with_capacity(members.len() + 4);
-        push_header(&mut der, 0x30, members.len());
-        der.append(&mut members);
-        der
     }
 }
 
@@ -162,19 +149,6 @@ fn bit_length(number: &[u8]) -> usize {
 
 fn is_even(number: &[u8]) -> bool {
     number.last().is_none_or(|last| last & 1 == 0)
-}
-
-#[allow(clippy::cast_possible_truncation)] // keeps one byte of the length at a time
-fn push_header(der: &mut Vec<u8>, tag: u8, length: usize) {
-    der.push(tag);
-    if length < 0x80 {
-        der.push(length as u8);
-    } else {
-        let octets = length.to_be_bytes();
-        let first = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len() - 1);
-        der.push(0x80 | (octets.len() - first) as u8);
-        der.extend_from_slice(&octets[first..]);
-    }
 }
 
 /// Returns the DER of DigestInfo up to the digest (RFC 8017 section 9.2, note 1).

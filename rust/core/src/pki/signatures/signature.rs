@@ -41,11 +41,11 @@ impl AlgorithmIdentifier {
 
 /// The requirements on algorithms and keys.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Strength {
+pub struct Strength {
     /// Minimum size of an RSA modulus in bits.
-    pub(crate) min_rsa_bits: u32,
+    pub min_rsa_bits: u32,
     /// Whether to accept SHA-1 and SHA-224 (test suites only).
-    pub(crate) accept_weak: bool,
+    pub accept_weak: bool,
 }
 
 /// The reason why a signature is invalid.
@@ -75,7 +75,7 @@ pub(crate) struct PssParameters {
 }
 
 /// Returns the hash if the algorithm is RSASSA-PKCS1-v1_5.
-pub(crate) fn rsa_with(oid: &[u8]) -> Option<Hash> {
+fn rsa_with(oid: &[u8]) -> Option<Hash> {
     Some(match oid {
         oids::SHA256_WITH_RSA => Hash::Sha256,
         oids::SHA384_WITH_RSA => Hash::Sha384,
@@ -154,25 +154,26 @@ pub(crate) fn hash_of(algorithm: Algorithm<'_>) -> Option<Hash> {
     rsa_with(algorithm.oid).or_else(|| ecdsa_with(algorithm.oid))
 }
 
-const fn is_accepted(hash: Hash) -> bool {
-    matches!(hash, Hash::Sha256 | Hash::Sha384 | Hash::Sha512)
-}
-
 /// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256 or stronger. The error describes the
 /// problem.
 pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'static, str>> {
     let unknown = || format!("the algorithm {} or its parameters are unknown", oid_text(algorithm.oid));
-    let strong = |hash: Hash| {
-        if is_accepted(hash) {
-            return Ok(());
-        }
-        Err(format!("{} is not accepted", hash.name()).into())
+    check_strength(hash_of(algorithm).ok_or_else(unknown)?, scheme_of(algorithm))
+}
+
+/// Checks that the hash of a signature and the hash of its mask generation function, if it has one, are SHA-256 or stronger. The error describes the
+/// problem.
+pub(crate) fn check_strength(hash: Hash, scheme: Option<Scheme>) -> Result<(), Cow<'static, str>> {
+    let mask = match scheme {
+        Some(Scheme::Pss(used)) => used.mgf_hash,
+        _ => hash,
     };
-    if algorithm.oid == oids::RSASSA_PSS {
-        let used = pss_parameters(algorithm.parameters).ok_or_else(unknown)?;
-        return strong(used.hash).and_then(|()| strong(used.mgf_hash));
+    for hash in [hash, mask] {
+        if !matches!(hash, Hash::Sha256 | Hash::Sha384 | Hash::Sha512) {
+            return Err(format!("{} is not accepted", hash.name()).into());
+        }
     }
-    strong(hash_of(algorithm).ok_or_else(unknown)?)
+    Ok(())
 }
 
 /// Checks that the key is accepted: RSA with an accepted size and exponent, or a known elliptic curve. The error describes the problem.
@@ -210,13 +211,11 @@ fn pss_parameters(der: Option<&[u8]>) -> Option<PssParameters> {
 fn read_pss_parameters(mut members: Reader<'_, '_>) -> der::Result<Option<PssParameters>> {
     let (mut hash, mut mgf_hash) = (Some(Hash::Sha1), Some(Hash::Sha1));
     let (mut salt_length, mut trailer) = (Some(20), Some(1));
-    if members.next_is(context(0)) {
-        let mut wrapped = members.enter(context(0), "hashAlgorithm")?;
+    if let Some(mut wrapped) = members.enter_optional(context(0), "hashAlgorithm")? {
         hash = read_hash(&mut wrapped)?;
         wrapped.finish()?;
     }
-    if members.next_is(context(1)) {
-        let mut wrapped = members.enter(context(1), "maskGenAlgorithm")?;
+    if let Some(mut wrapped) = members.enter_optional(context(1), "maskGenAlgorithm")? {
         let mut mask = wrapped.sequence("")?;
         wrapped.finish()?;
         mgf_hash = None;
@@ -227,13 +226,11 @@ fn read_pss_parameters(mut members: Reader<'_, '_>) -> der::Result<Option<PssPar
             }
         }
     }
-    if members.next_is(context(2)) {
-        let mut wrapped = members.enter(context(2), "saltLength")?;
+    if let Some(mut wrapped) = members.enter_optional(context(2), "saltLength")? {
         salt_length = wrapped.integer("")?.small();
         wrapped.finish()?;
     }
-    if members.next_is(context(3)) {
-        let mut wrapped = members.enter(context(3), "trailerField")?;
+    if let Some(mut wrapped) = members.enter_optional(context(3), "trailerField")? {
         trailer = wrapped.integer("")?.small();
         wrapped.finish()?;
     }

@@ -60,6 +60,22 @@ pub(crate) struct Name {
     pub(crate) email_addresses: Vec<String>,
 }
 
+impl Name {
+    /// Returns the last common name, or the first 20 bytes of the DER in hexadecimal if there is none.
+    pub(crate) fn shown(&self) -> Cow<'_, str> {
+        match self.common_names.last() {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(hex(&self.der[..self.der.len().min(20)])),
+        }
+    }
+}
+
+/// Returns hexadecimal text for messages.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
+}
+
 /// See [`Name::key`].
 pub(crate) type NameKey = Vec<Vec<u8>>;
 
@@ -121,7 +137,7 @@ pub(crate) struct BasicConstraints {
 
 /// The bits of keyUsage (RFC 5280 section 4.2.1.3). The lowest bit is bit 0 of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyUsage(pub(crate) u16);
+pub struct KeyUsage(pub(crate) u16);
 
 impl KeyUsage {
     pub(crate) const ALL: Self = Self((1 << Self::NAMES.len()) - 1);

@@ -92,11 +92,9 @@ fn list<'d, 't, T>(reader: &mut Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't
 fn basic_constraints(reader: &mut Reader<'_, '_>) -> der::Result<BasicConstraints> {
     let mut members = reader.sequence("")?;
     let ca = if members.next_is(BOOLEAN) { members.boolean("cA")? } else { false };
-    let path_length = if members.is_empty() {
-        None
-    } else {
-        Some(count(&mut members, INTEGER, "pathLenConstraint")?)
-    };
+    let path_length = (!members.is_empty())
+        .then(|| count(&mut members, INTEGER, "pathLenConstraint"))
+        .transpose()?;
     members.finish()?;
     Ok(BasicConstraints { ca, path_length })
 }
@@ -108,41 +106,28 @@ fn key_usage(reader: &mut Reader<'_, '_>) -> der::Result<KeyUsage> {
 
 pub(crate) fn read_authority_key_identifier(reader: &mut Reader<'_, '_>) -> der::Result<AuthorityKeyIdentifier> {
     let mut members = reader.sequence("")?;
-    let key_identifier = if members.next_is(primitive(0)) {
-        Some(members.contents(primitive(0), "keyIdentifier")?.into())
-    } else {
-        None
-    };
-    let issuer = if members.next_is(context(1)) {
-        Some(read_general_names(members.enter(context(1), "authorityCertIssuer")?)?)
-    } else {
-        None
-    };
-    let serial = if members.next_is(primitive(2)) {
-        Some(members.integer_as(primitive(2), "authorityCertSerialNumber")?.0.into())
-    } else {
-        None
-    };
+    let key_identifier = members
+        .next_is(primitive(0))
+        .then(|| members.contents(primitive(0), "keyIdentifier"))
+        .transpose()?;
+    let issuer = members.enter_optional(context(1), "authorityCertIssuer")?;
+    let issuer = issuer.map(read_general_names).transpose()?;
+    let serial = members
+        .next_is(primitive(2))
+        .then(|| members.integer_as(primitive(2), "authorityCertSerialNumber"))
+        .transpose()?;
     members.finish()?;
     Ok(AuthorityKeyIdentifier {
-        key_identifier,
+        key_identifier: key_identifier.map(Into::into),
         issuer,
-        serial,
+        serial: serial.map(|serial| serial.0.into()),
     })
 }
 
 fn name_constraints(reader: &mut Reader<'_, '_>) -> der::Result<NameConstraints> {
     let mut members = reader.sequence("")?;
-    let permitted = if members.next_is(context(0)) {
-        Some(subtrees(members.enter(context(0), "permittedSubtrees")?)?)
-    } else {
-        None
-    };
-    let excluded = if members.next_is(context(1)) {
-        Some(subtrees(members.enter(context(1), "excludedSubtrees")?)?)
-    } else {
-        None
-    };
+    let permitted = members.enter_optional(context(0), "permittedSubtrees")?.map(subtrees).transpose()?;
+    let excluded = members.enter_optional(context(1), "excludedSubtrees")?.map(subtrees).transpose()?;
     members.finish()?;
     Ok(NameConstraints { permitted, excluded })
 }
@@ -155,16 +140,8 @@ fn subtrees(reader: Reader<'_, '_>) -> der::Result<Vec<GeneralSubtree>> {
     items(reader, |reader, field| {
         let mut subtree = reader.sequence(field)?;
         let base = read_general_name(&mut subtree, "base")?;
-        let minimum = if subtree.next_is(primitive(0)) {
-            count(&mut subtree, primitive(0), "minimum")?
-        } else {
-            0
-        };
-        let maximum = if subtree.next_is(primitive(1)) {
-            Some(count(&mut subtree, primitive(1), "maximum")?)
-        } else {
-            None
-        };
+        let minimum = optional_count(&mut subtree, primitive(0), "minimum")?.unwrap_or(0);
+        let maximum = optional_count(&mut subtree, primitive(1), "maximum")?;
         subtree.finish()?;
         Ok(GeneralSubtree { base, minimum, maximum })
     })
@@ -202,16 +179,8 @@ fn policy_mapping(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<(Oid
 
 fn policy_constraints(reader: &mut Reader<'_, '_>) -> der::Result<PolicyConstraints> {
     let mut members = reader.sequence("")?;
-    let require_explicit = if members.next_is(primitive(0)) {
-        Some(count(&mut members, primitive(0), "requireExplicitPolicy")?)
-    } else {
-        None
-    };
-    let inhibit_mapping = if members.next_is(primitive(1)) {
-        Some(count(&mut members, primitive(1), "inhibitPolicyMapping")?)
-    } else {
-        None
-    };
+    let require_explicit = optional_count(&mut members, primitive(0), "requireExplicitPolicy")?;
+    let inhibit_mapping = optional_count(&mut members, primitive(1), "inhibitPolicyMapping")?;
     members.finish()?;
     Ok(PolicyConstraints {
         require_explicit,
@@ -227,6 +196,11 @@ fn count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Resu
         return Err(reader.fault_at("The count is negative.", field, pos));
     }
     Ok(number.small().and_then(|number| Count::try_from(number).ok()).unwrap_or(Count::MAX))
+}
+
+/// Reads a count if the next element has this identifier octet.
+fn optional_count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Result<Option<Count>> {
+    reader.next_is(tag).then(|| count(reader, tag, field)).transpose()
 }
 
 /// Reads the addresses of the issuer's certificates. Other access methods and locations are skipped.

@@ -13,8 +13,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::pki::path::budget::Budget;
-use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
+use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints, hex};
 use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labels, mailbox_of};
+use crate::pki::x509::rules::is_address_range;
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
@@ -307,7 +308,7 @@ pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static s
         }
         let value = &*subtree.base.value;
         match subtree.base.kind {
-            Kind::IpAddress if !is_network(value) => return Err("the base is not a valid address and mask"),
+            Kind::IpAddress if !is_address_range(value) => return Err("the base is not a valid address and mask"),
             Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("the base is not a valid DNS name"),
             Kind::Rfc822Name if !is_mail_base(value) => return Err("the base is not a valid mailbox, host or domain"),
             Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
@@ -430,24 +431,9 @@ fn without_dot(host: &[u8]) -> &[u8] {
     host.strip_prefix(b".").unwrap_or(host)
 }
 
-/// Returns whether the value is an address and a mask of the same length. In the mask, all ones must come before the zeros (RFC 4632).
-fn is_network(value: &[u8]) -> bool {
-    if !matches!(value.len(), 8 | 32) {
-        return false;
-    }
-    let mut rest = value[value.len() / 2..].iter().skip_while(|octet| **octet == 0xFF);
-    let partial = rest.next().copied().unwrap_or(0);
-    partial.leading_ones() + partial.trailing_zeros() == 8 && rest.all(|octet| *octet == 0)
-}
-
 fn shown(name: CertificateName<'_>) -> String {
     if let Some(directory) = name.name {
-        let shown = directory
-            .common_names
-            .last()
-            .cloned()
-            .unwrap_or_else(|| hex(&name.value[..name.value.len().min(20)]));
-        return format!("the directory name {shown}");
+        return format!("the directory name {}", directory.shown());
     }
     let text = if name.kind == Kind::IpAddress {
         hex(name.value)
@@ -462,12 +448,6 @@ fn shown(name: CertificateName<'_>) -> String {
         name.value.iter().take(80).map(ascii).collect()
     };
     format!("{} {text}", name.kind.name())
-}
-
-/// Returns hexadecimal text for messages.
-pub(crate) fn hex(octets: &[u8]) -> String {
-    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
-    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

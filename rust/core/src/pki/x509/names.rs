@@ -212,39 +212,22 @@ fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
 }
 
 /// Returns the form in which two strings are compared, independent of their ASN.1 types. It ignores case, applies Unicode normalization, removes
-/// blanks at both ends, and shortens runs of inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518
-/// drops or forbids are kept, so strings that differ only in such characters are different here. The normalization form is NFKD. Two strings are
-/// equal in NFKD exactly when they are equal in NFKC.
+/// blanks at both ends, and shortens runs of inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). A blank is a character with the
+/// Unicode property White_Space. Characters that RFC 4518 drops or forbids are kept, so strings that differ only in such characters are different here.
+/// The normalization form is NFKD. Two strings are equal in NFKD exactly when they are equal in NFKC.
 pub(crate) fn comparable(text: &str) -> Vec<u8> {
     if text.is_ascii() {
         let mut form = Vec::with_capacity(text.len());
-        for word in text
-            .as_bytes()
-            .split(|octet| is_ascii_blank(*octet))
-            .filter(|word| !word.is_empty())
-        {
+        for word in text.split_whitespace() {
             if !form.is_empty() {
                 form.push(b' ');
             }
-            form.extend(word.iter().map(u8::to_ascii_lowercase));
+            form.extend(word.bytes().map(|octet| octet.to_ascii_lowercase()));
         }
         return form;
     }
     let folded: String = text.chars().default_case_fold().nfkd().default_case_fold().collect();
-    let words: Vec<&str> = folded.split(is_blank).filter(|word| !word.is_empty()).collect();
-    words.join(" ").into_bytes()
-}
-
-const fn is_ascii_blank(octet: u8) -> bool {
-    matches!(octet, b'\t'..=b'\r' | b' ')
-}
-
-/// Returns whether the character is U+0085, a Unicode separator, or an ASCII blank: TAB, LF, VT, FF, CR or SPACE.
-fn is_blank(character: char) -> bool {
-    matches!(
-        character,
-        '\t'..='\r' | ' ' | '\u{85}' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
-    )
+    folded.split_whitespace().collect::<Vec<_>>().join(" ").into_bytes()
 }
 
 /// Reads a GeneralName and checks its contents as far as its kind defines them.

@@ -5,13 +5,17 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use num_bigint::BigInt;
+
 use crate::asn1::oids;
-use crate::pki::x509::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
+use crate::pki::x509::certificate::{
+    AlgorithmIdentifier, AuthorityKeyIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind, PolicyConstraints,
+};
 
 /// Maximum number of recorded faults of one certificate. One fault is enough to refuse it.
 const MAX_FAULTS: usize = 16;
 
-const MAX_SERIAL_BITS: usize = 8 * 20;
+const MAX_SERIAL_BITS: u64 = 8 * 20;
 
 /// The recorded faults of one certificate.
 struct Faults(Vec<CertificateFault>);
@@ -28,10 +32,10 @@ impl Faults {
 /// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature. A [`Certificate`] stores only the outer
 /// signatureAlgorithm, which must be equal to it.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
-    let mut found = Faults(Vec::new());
+    let (mut found, decoded) = (Faults(Vec::new()), &certificate.decoded);
     // Zero and negative numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to gracefully handle"
     // them (PKITS 4.4.14).
-    if serial_bits(&certificate.serial) > MAX_SERIAL_BITS {
+    if BigInt::from_signed_bytes_be(&certificate.serial).bits() > MAX_SERIAL_BITS {
         found.add("serialNumber", "longer than 20 octets (section 4.1.2.2)");
     }
     if inner.der != certificate.signature_algorithm.der {
@@ -53,29 +57,25 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         }
     }
     for (field, is_empty, section) in [
-        (
-            "keyUsage",
-            certificate.decoded.key_usage.is_some_and(|usage| usage.0 == 0),
-            "4.2.1.3",
-        ),
+        ("keyUsage", decoded.key_usage.is_some_and(|usage| usage.0 == 0), "4.2.1.3"),
         (
             "certificatePolicies",
-            certificate.decoded.certificate_policies.as_ref().is_some_and(Vec::is_empty),
+            decoded.certificate_policies.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.4",
         ),
         (
             "policyMappings",
-            certificate.decoded.policy_mappings.as_ref().is_some_and(Vec::is_empty),
+            decoded.policy_mappings.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.5",
         ),
         (
             "subjectAltName",
-            certificate.decoded.subject_alt_name.as_ref().is_some_and(Vec::is_empty),
+            decoded.subject_alt_name.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.6",
         ),
         (
             "extendedKeyUsage",
-            certificate.decoded.extended_key_usage.as_ref().is_some_and(Vec::is_empty),
+            decoded.extended_key_usage.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.12",
         ),
     ] {
@@ -83,39 +83,29 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
             found.add(field, format!("empty (section {section})"));
         }
     }
-    if certificate
-        .decoded
-        .authority_key_identifier
-        .as_ref()
-        .is_some_and(|identifier| identifier.issuer.is_none() != identifier.serial.is_none())
-    {
+    let is_incomplete = |identifier: &AuthorityKeyIdentifier| identifier.issuer.is_none() != identifier.serial.is_none();
+    if decoded.authority_key_identifier.as_ref().is_some_and(is_incomplete) {
         found.add(
             "authorityKeyIdentifier",
             "an issuer without a serial number, or a serial number without an issuer (section 4.2.1.1)",
         );
     }
-    for name in certificate
-        .decoded
-        .subject_alt_name
-        .iter()
-        .flatten()
-        .filter(|name| is_bad_name(name))
-        .take(MAX_FAULTS)
-    {
+    let names = decoded.subject_alt_name.iter().flatten();
+    for name in names.filter(|name| is_bad_name(name)).take(MAX_FAULTS) {
         found.add("subjectAltName", format!("a malformed {} (section 4.2.1.6)", name.kind.name()));
     }
-    if let Some(constraints) = &certificate.decoded.name_constraints {
+    if let Some(constraints) = &decoded.name_constraints {
         if constraints.permitted.is_none() && constraints.excluded.is_none() {
             found.add("nameConstraints", "empty (section 4.2.1.10)");
         }
-        if !certificate.decoded.basic_constraints.is_some_and(|basic| basic.ca) {
+        if !decoded.basic_constraints.is_some_and(|basic| basic.ca) {
             found.add(
                 "nameConstraints",
                 "in a certificate that does not belong to an authority (section 4.2.1.10)",
             );
         }
         for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
-            if subtree.base.kind == GeneralNameKind::IpAddress && !is_range(&subtree.base.value) {
+            if subtree.base.kind == GeneralNameKind::IpAddress && !is_address_range(&subtree.base.value) {
                 found.add(
                     "nameConstraints",
                     "an iPAddress that is not a valid address and mask (section 4.2.1.10)",
@@ -124,59 +114,19 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         }
     }
     let mut policies = HashSet::new();
-    if !certificate
-        .decoded
-        .certificate_policies
-        .iter()
-        .flatten()
-        .all(|information| policies.insert(information))
-    {
+    if !decoded.certificate_policies.iter().flatten().all(|policy| policies.insert(policy)) {
         found.add("certificatePolicies", "a policy occurs twice (section 4.2.1.4)");
     }
     let is_any = |oid: &[u8]| oid == oids::ANY_POLICY;
-    if certificate
-        .decoded
-        .policy_mappings
-        .iter()
-        .flatten()
-        .any(|(issuer, subject)| is_any(issuer) || is_any(subject))
-    {
+    let mut mappings = decoded.policy_mappings.iter().flatten();
+    if mappings.any(|(issuer, subject)| is_any(issuer) || is_any(subject)) {
         found.add("policyMappings", "anyPolicy is mapped (section 4.2.1.5)");
     }
-    if certificate
-        .decoded
-        .policy_constraints
-        .is_some_and(|constraints| constraints.require_explicit.is_none() && constraints.inhibit_mapping.is_none())
-    {
+    let limits_nothing = |constraints: PolicyConstraints| constraints.require_explicit.is_none() && constraints.inhibit_mapping.is_none();
+    if decoded.policy_constraints.is_some_and(limits_nothing) {
         found.add("policyConstraints", "empty (section 4.2.1.11)");
     }
     found.0
-}
-
-/// Returns the length in bits of the magnitude of an INTEGER.
-fn serial_bits(contents: &[u8]) -> usize {
-    let Some(first) = contents.first() else {
-        return 0;
-    };
-    if *first < 0x80 {
-        let significant = if *first == 0 { &contents[1..] } else { contents };
-        return significant
-            .first()
-            .map_or(0, |first| 8 * significant.len() - first.leading_zeros() as usize);
-    }
-    // The magnitude of -n has as many bits as the complement without its leading ones, or one more if n is a power of two.
-    let complement_bits = 8 * contents.len() - first.leading_ones() as usize;
-    let zeros_below = contents.iter().rev().take_while(|octet| **octet == 0).count() * 8
-        + contents
-            .iter()
-            .rev()
-            .find(|octet| **octet != 0)
-            .map_or(0, |octet| octet.trailing_zeros() as usize);
-    if zeros_below >= complement_bits {
-        complement_bits + 1
-    } else {
-        complement_bits
-    }
 }
 
 /// Returns the section that forbids marking the extension critical, if there is one.
@@ -216,14 +166,12 @@ fn is_mailbox(text: &[u8]) -> bool {
     is_part(parts.next()) && is_part(parts.next()) && parts.next().is_none()
 }
 
-/// Returns whether the bytes are an address and a mask. In the mask, all ones must come before the zeros (RFC 4632 section 3.1).
-fn is_range(octets: &[u8]) -> bool {
+/// Returns whether the bytes are an address and a mask of the same length. In the mask, all ones must come before the zeros (RFC 4632 section 3.1).
+pub(crate) fn is_address_range(octets: &[u8]) -> bool {
     if !matches!(octets.len(), 8 | 32) {
         return false;
     }
-    let mask = &octets[octets.len() / 2..];
-    let ones: usize = mask.iter().map(|octet| octet.count_ones() as usize).sum();
-    let leading = mask.iter().take_while(|octet| **octet == 0xFF).count();
-    let after = mask.get(leading).map_or(0, |octet| octet.leading_ones() as usize);
-    ones == 8 * leading + after
+    let mut rest = octets[octets.len() / 2..].iter().skip_while(|octet| **octet == 0xFF);
+    let partial = rest.next().copied().unwrap_or(0);
+    partial.leading_ones() + partial.trailing_zeros() == 8 && rest.all(|octet| *octet == 0)
 }

@@ -137,9 +137,9 @@ fn masks_have_ones_before_zeros() {
         ([255, 0, 1, 0], false),
         ([254, 128, 0, 0], false),
     ] {
-        assert_eq!(is_network(&[&[0; 4], &mask[..]].concat()), good, "{mask:?}");
+        assert_eq!(is_address_range(&[&[0; 4], &mask[..]].concat()), good, "{mask:?}");
     }
-    assert!(!is_network(&[0; 16]));
+    assert!(!is_address_range(&[0; 16]));
 }
 
 #[test]
