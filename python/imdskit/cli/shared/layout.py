@@ -59,6 +59,5 @@ def _wrap(text: str, width: int, first: str = "", later: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
         replace_whitespace=False,
-        drop_whitespace=True,
     )
     return lines or [""]
