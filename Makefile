@@ -1,9 +1,9 @@
-# One command each: `make demo` needs only python3 (3.11 or later), everything else makes its own environment in .venv.
+# `make demo` needs only python3 (3.11 or later). Most other targets create a virtual environment and install what they need into it.
 #
-#   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
+#   IMDSKIT_NATIVE=auto|require|off   whether to build the Rust extension (default: auto, which builds it if cargo is installed)
 #   PYTEST_ARGS=...                   more arguments for pytest
 #
-# test, lint, packages, swagger, clients, page, docs, engines and service together are what continuous integration runs (.ci/run).
+# Continuous integration runs .ci/run, which calls many of these targets. CONTRIBUTING.md describes them.
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -26,23 +26,23 @@ $(STAMP): requirements-dev.txt
 native: setup
 	@rm -f python/imdskit/_native*.so
 	@case "$(IMDSKIT_NATIVE)" in \
-	  off) echo "native=off: the Python backend alone" ;; \
+	  off) echo "native=off: only the Python backend is used" ;; \
 	  auto|require) \
 	    if command -v cargo >/dev/null; then \
 	      VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release --locked --skip-install --features pyo3/extension-module,parts; \
 	    elif [ "$(IMDSKIT_NATIVE)" = require ]; then \
-	      echo "native=require, and there is no cargo on the PATH" >&2; exit 1; \
+	      echo "native=require, but there is no cargo on the PATH" >&2; exit 1; \
 	    else \
-	      echo "there is no cargo on the PATH: the Python backend alone"; \
+	      echo "there is no cargo on the PATH: only the Python backend is used"; \
 	    fi ;; \
-	  *) echo "IMDSKIT_NATIVE is auto, require or off" >&2; exit 2 ;; \
+	  *) echo "IMDSKIT_NATIVE must be auto, require or off" >&2; exit 2 ;; \
 	esac
 
 test: native
 	$(BIN)/python -m pytest -n auto -m "not packaging" $(PYTEST_ARGS)
 	@if [ "$(IMDSKIT_NATIVE)" != off ] && command -v cargo >/dev/null; then cargo test --quiet --locked --all-features; fi
 
-# Every line and branch of the verifier: its tests alone, in processes that coverage follows.
+# Measures line and branch coverage of the verifier by its own tests, including the processes that they start.
 coverage: native
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py tests/cli/test_trust_verb.py tests/cli/test_batch.py tests/cli/test_batch_times.py tests/cli/test_signed_content.py $(PYTEST_ARGS)
@@ -66,14 +66,15 @@ lint: native
 packages: setup .venv-release/.made-from-the-lock
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
 
-# Programs that others wrote, in an environment of their own; CLIENTS_ARGS=--require fails where one is not installed.
+# Runs third-party programs against the emulator, in a separate environment. With CLIENTS_ARGS=--require, it fails if a program is not installed.
 clients: setup
 	$(PYTHON) -m venv .venv-clients
 	.venv-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
 	$(BIN)/python tests/clients/run.py --emulator $(BIN)/python --clients .venv-clients/bin/python $(CLIENTS_ARGS)
 	PYTHONPATH=python .venv-clients/bin/python -m pytest -c /dev/null --rootdir examples/testing -p no:cacheprovider -p imdskit.pytest_plugin -n 2 examples/testing
 
-# Programs that know no address but 169.254.169.254, inside `imdskit run`. Three are fetched from Debian, AzCopy from npm; facter and ohai run if installed.
+# Runs programs that always use 169.254.169.254, inside `imdskit run`. Three come from Debian packages, and AzCopy comes from npm. facter and ohai are
+# included if they are installed.
 run-clients:
 	tests/clients/fetch_debian.sh build/debian
 	mkdir -p build/npm
@@ -84,18 +85,19 @@ run-clients:
 	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
 	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian --npm build/npm $(CLIENTS_ARGS)
 
-# The client scripts of the shared data, at 169.254.169.254; needs root. CLIENTS_ARGS="--install" installs their programs first: 7 GB, half an hour.
+# Runs the client scripts of the shared data, which use 169.254.169.254. Needs root. CLIENTS_ARGS="--install" first installs the programs that they
+# need, which takes 7 GB and half an hour.
 shared-clients: setup
 	$(BIN)/python tests/clients/shared_scripts.py $(CLIENTS_ARGS)
 
-# The published interface descriptions, put to the emulator by schemathesis.
+# Tests the emulator with schemathesis against the published interface descriptions.
 swagger: setup
 	$(PYTHON) -m venv .venv-swagger
 	.venv-swagger/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/swagger/requirements.txt
 	.venv-swagger/bin/python tests/swagger/run.py --python $(BIN)/python $(SWAGGER_ARGS)
 
-# The page of the admin API and the page of `imdskit report` in Chromium, with axe-core; screenshots are left in SCREENSHOTS. Needs Debian's packages
-# chromium, chromium-driver and npm. docs/figures/page.png and report.png are the upper parts of accepted-1280.png and report-light-1280.png.
+# Tests the page of the admin API and the page of `imdskit report` in Chromium, with axe-core. Writes screenshots to SCREENSHOTS. Needs the Debian
+# packages chromium, chromium-driver and npm. docs/figures/page.png and report.png are the upper parts of accepted-1280.png and report-light-1280.png.
 SCREENSHOTS ?= build/screenshots
 page: setup
 	$(PYTHON) -m venv .venv-page
@@ -105,28 +107,29 @@ page: setup
 	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(CURDIR)/$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
 	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py tests/page/report_in_chromium.py
 
-# The documentation site, in build/site: any warning is an error. Then the tests of its links, anchors and API pages.
+# Builds the documentation site in build/site; any warning is an error. Then tests its links, anchors and API pages.
 docs:
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.txt
 	.venv-docs/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --jobs auto --conf-dir docs . build/site
 	.venv-docs/bin/python -m pytest --quiet -c /dev/null --rootdir tests/site --confcutdir tests/site -p no:cacheprovider tests/site/in_site.py
 
-# The examples on Spark, Ray, Dask and DuckDB, all on this machine; Spark needs Java 17 or later.
+# Runs the examples for Spark, Ray, Dask and DuckDB on this machine. Spark needs Java 17 or later.
 engines: native
 	$(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/engines/requirements.txt
 	.venv-engines/bin/python -m pytest -c /dev/null --rootdir tests/engines --confcutdir tests/engines -p no:cacheprovider $(PYTEST_ARGS) tests/engines/in_engines.py
 
-# The verification service under gunicorn and uvicorn, frameworks that use the library, schemathesis, and SOAK_SECONDS (60) of hostile requests.
+# Tests the verification service under gunicorn and uvicorn, the examples for web frameworks, and the service with schemathesis. Then sends hostile
+# requests to the service for SOAK_SECONDS (60).
 service: native
 	$(PYTHON) -m venv .venv-service
 	.venv-service/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/service/requirements.txt
 	PYTHONPATH=python:tests/service .venv-service/bin/python -m pytest -c /dev/null --rootdir tests/service --confcutdir tests/service \
 	  -p no:cacheprovider $(PYTEST_ARGS) tests/service/in_recipes.py tests/service/in_servers.py tests/service/in_schemathesis.py tests/service/in_soak.py
 
-# The recipes of packaging/containers against the schemas of Compose and Kubernetes, and the image of the emulator, built and started without an engine.
-# Takes about a minute. Needs root, and Debian's packages mmdebstrap, umoci, runc, iproute2 and procps.
+# Checks the recipes of packaging/containers against the schemas of Compose and Kubernetes. Then builds and starts the image of the emulator without a
+# container engine. Takes about a minute. Needs root, and the Debian packages mmdebstrap, umoci, runc, iproute2 and procps.
 image: schemas
 	PYTHONPATH=tests/containers .venv-containers/bin/python -m pytest -c /dev/null --rootdir tests/containers --confcutdir tests/containers \
 	  -p no:cacheprovider $(PYTEST_ARGS) tests/containers/in_image.py
@@ -137,12 +140,12 @@ schemas:
 	.venv-containers/bin/python -m pytest -c /dev/null --rootdir tests/containers --confcutdir tests/containers -p no:cacheprovider $(PYTEST_ARGS) \
 	  tests/containers/in_schemas.py
 
-# Requests per second of the service beside those of the same service in Go. Needs go and redis-server; run `make service` once before.
+# Measures requests per second of the verification service, and of the same service in Go. Needs go and redis-server. Run `make service` once before.
 service-bench: native
 	.venv-service/bin/python benches/verification_service.py
 
-# The rates, figures and tables of docs/performance.md, beside those of other programs, in rounds that take turns. Takes about three minutes; bun comes
-# from npm. The machine should have no other load: the bench warns if it has.
+# Measures the rates in docs/performance.md, and writes its tables and figures. In each round, imdskit and other programs run in turn. Takes about three
+# minutes. bun comes from npm. The machine should have no other load; the bench warns if it has.
 bench: native
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt
@@ -154,34 +157,36 @@ bench: native
 	PYTHONPATH=python .venv-bench/bin/python benches/startup.py --json build/bench/startup.json
 	.venv-bench/bin/python benches/page.py build/bench docs/performance.md
 
-# Every parser of hostile octets, FUZZ_SECONDS each (60), guided by coverage; its own environment. TARGETS="check document" runs those alone.
+# Fuzzes every parser of hostile input for FUZZ_SECONDS (60), guided by coverage, in a separate environment. TARGETS="check document" runs only these.
 fuzz: native
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
 	.venv-fuzz/bin/python tests/fuzz/run.py $(TARGETS)
 
-# CASES (200000) generated documents of SEED (1), checked by both backends: cold, warm, in batches and explained. Every verdict must agree.
+# Verifies CASES (200000) documents, generated from SEED (1), with both backends: with a cold and a warm cache, in batches, and with `explain`. All
+# verdicts must agree.
 fuzz-differential: native
 	$(BIN)/python tests/fuzz/differential.py --cases $(or $(CASES),200000) --seed $(or $(SEED),1)
 
-# A verifier process under hostile documents, forks and faulty issuers for SOAK_SECONDS (3600). Its memory must stay level, and nothing may hang.
+# Runs a verifier process for SOAK_SECONDS (3600) with hostile documents, forks and faulty servers of issuers. Its memory use must not grow, and
+# nothing may hang.
 soak: native
 	$(BIN)/python tests/soak/soak.py --seconds $(or $(SOAK_SECONDS),3600)
 
-# What threads share, under ThreadSanitizer: the standard library and AWS-LC are compiled with it too. Needs a nightly toolchain with rust-src.
+# Tests the state that threads share with ThreadSanitizer. The standard library and AWS-LC are compiled with it too. Needs nightly Rust with rust-src.
 tsan:
 	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread AWS_LC_SYS_CFLAGS=-fsanitize=thread \
 	  cargo +nightly test --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') -p imdskit-core --test threads --test vectors
 
-# Licences, sources and doubles of the crates. Needs cargo-deny; `cargo deny check advisories` needs the network besides.
+# Checks licences, sources and duplicates of the crates. Needs cargo-deny. `cargo deny check advisories` would also need the network.
 deny:
 	cargo deny --locked check bans licenses sources
 
-# Whether the two crates that can be published are complete: each is packed, unpacked and built from that. Needs the registry of crates.
+# Checks that the two crates that can be published are complete: packs, unpacks and builds each of them. Needs the crate registry.
 crates:
 	cargo package --quiet --locked --allow-dirty -p imdskit-multibuffer -p imdskit-core
 
-# Comparators of rust/fuzz, each with FUZZ_SECONDS (60) of coverage-guided input. Needs cargo-fuzz and a nightly toolchain.
+# Runs each fuzz target of rust/fuzz for FUZZ_SECONDS (60), guided by coverage. Needs cargo-fuzz and nightly Rust.
 cargo-fuzz:
 	cd rust/fuzz && for target in $(or $(TARGETS),$$(cargo fuzz list --fuzz-dir .)); do \
 	  cargo +nightly fuzz run --fuzz-dir . $$target -- -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=16384 || exit 1; \
@@ -193,15 +198,15 @@ pyz:
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so
 
-# Everything that is published, from the last commit, in dist. docs/release.md says what it needs.
+# Builds everything that is published from the last commit, into dist. docs/release.md lists the programs that it needs.
 release: .venv-release/.made-from-the-lock
 	.venv-release/bin/python packaging/release.py dist
 
-# The same once more in another place: are the bytes the same, and is any tool unhappy?
+# Builds the release a second time in another folder, compares the bytes, and checks the files with third-party tools.
 release-check: release
 	.venv-release/bin/python packaging/release_check.py dist
 
-# The crates, and the aarch64 wheel in dist, in QEMU.
+# Tests the crates and the aarch64 wheel of dist in QEMU.
 aarch64:
 	packaging/aarch64.sh dist/imdskit-*aarch64*.whl build/aarch64 $(PYTEST_ARGS)
 
@@ -210,31 +215,32 @@ aarch64:
 	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
 	@touch $@
 
-# Moves the fragments of changelog.d to the section of this version in CHANGELOG.md, for a commit; fragments that come later join the section.
+# Moves the fragments of changelog.d to the section of this version in CHANGELOG.md, and stages the change. Fragments that come later are added to
+# the same section.
 changelog: setup
 	$(BIN)/python packaging/changelog.py
 
-# Fails if the bundled trust lacks an authority, is older than 180 days, or has a certificate that ends within 60 days.
+# Fails if the bundled trust lacks an authority, is older than 180 days, or has a certificate that expires within 60 days.
 trust:
 	PYTHONPATH=python $(PYTHON) -m imdskit doctor
 
-# The workflow files, which cannot run outside of GitHub. Needs Go 1.24 or later.
+# Checks the syntax of the workflow files, which run on GitHub only. Needs Go 1.24 or later.
 workflows:
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes=
 
-# The suite without the extension on Python 3.12 to 3.15 and PyPy; INTERPRETERS_ARGS="--only pypy3 -- -x" runs one.
+# Runs the tests without the extension on Python 3.12 to 3.15 and PyPy. INTERPRETERS_ARGS="--only pypy3 -- -x" runs them on one interpreter.
 interpreters:
 	$(PYTHON) tests/systems/interpreters.py $(INTERPRETERS_ARGS)
 
-# The README's install lines and first examples in root file systems of Debian 12 and 13. Needs root, mmdebstrap and a Python index.
+# Tests the install commands and the first examples of the README in root file systems of Debian 12 and 13. Needs root, mmdebstrap and a package index.
 debian: setup
 	PYTHONPATH=tests/systems $(BIN)/python -m pytest -c /dev/null --rootdir tests/systems --confcutdir tests/systems -p no:cacheprovider -n 0 -s \
 	  $(PYTEST_ARGS) tests/systems/in_debian.py
 
-# Takes out one fix at a time, and checks that a test notices. Takes about MINUTES minutes; REVERTED_ARGS="E1 C3" checks the fixes of these cases alone.
+# Takes out one fix at a time, and checks that a test fails then. REVERTED_ARGS="E1 C3" checks the fixes of these cases alone. Takes ten minutes.
 reverted-fixes: native
 	$(BIN)/python tests/reverted/run.py $(REVERTED_ARGS)
 
-# Every long target that this machine has the programs for, and a table of what ran.
+# Runs every long target whose programs are installed, and prints a table of the results.
 nightly:
 	.ci/nightly

@@ -1,7 +1,7 @@
-"""Documents for the benches. Their chain has the shape of today's public chain, with generated keys.
+"""Documents for the benches. Their certification path has the same structure as that of genuine documents, with generated keys.
 
 The root has an RSA-2048 key, the intermediate RSA-4096, and the leaf RSA-2048. Certificates are signed with SHA-384 and documents with SHA-256. The leaf has
-about 2 kB with the usual extensions. The content is 300 bytes of JSON. There are no signed attributes. OpenSSL (pyca/cryptography) generates the keys,
+the usual extensions and takes about 2 kB. The content is 300 bytes of JSON. There are no signed attributes. OpenSSL (pyca/cryptography) generates the keys,
 because Python takes too long for an RSA-4096 key.
 """
 
@@ -65,22 +65,22 @@ def leaf(issuer: Made, key: rsa.RSAPrivateKey | None = None) -> Made:
 def signers(of: Chain, count: int) -> Iterator[Chain]:
     """Yield the chain with new leaves that share the key of its leaf.
 
-    A certificate takes a millisecond, but a new key takes a hundred times as long. The root issues the leaves, because its shorter key signs faster, so paths
-    have two certificates.
+    Creating a certificate takes a millisecond, and generating a key takes a hundred times as long. The root issues these leaves, because its shorter key
+    signs faster. Their paths therefore have two certificates.
     """
     for _ in range(count):
         yield Chain(of.root, of.intermediate, leaf(of.root, of.leaf.key))
 
 
 def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, pss: bool = False) -> Iterator[bytes]:
-    """Yield messages in base64 that look like those of the service, except for the identifier of the digest.
+    """Yield messages in base64 that have the form of genuine messages, except for the identifier of the digest algorithm.
 
-    The identifier is that of RFC 5754, because half of the peers refuse the one that the service uses.
+    They use the identifier of RFC 5754, because half of the programs in the comparison refuse the identifier that the service uses.
 
     Args:
         of: the chain whose leaf signs.
         count: number of messages.
-        whole: include the intermediate in the message, which genuine messages do not.
+        whole: include the intermediate in the message. Genuine messages do not include it.
         lengths: number of different message lengths.
         pss: sign with RSASSA-PSS.
 

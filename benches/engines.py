@@ -1,4 +1,4 @@
-"""Measure documents per second under each engine, with Parquet in and out.
+"""Measure documents per second under each engine, from Parquet to Parquet.
 
 Run ``make engines`` first, then
 
@@ -7,12 +7,12 @@ Run ``make engines`` first, then
     PYTHONPATH=python .venv-engines/bin/python benches/engines.py CORPUS \\
         [--rounds N] [--only WORD]
 
-Every row is measured from start to end on a quarter of the files and on all of
-them, in alternation. The difference of the two times gives the rate, without
-the start-up of the engine, which is reported separately. The bare batch is
-`check_many` on the same documents in memory with as many threads. The overhead
-of an engine is its time per document divided by that of the bare batch in the
-same round. The pure Python backend gets 2 % of the rows.
+Each round measures every engine twice, from start to end: on a quarter of the
+files and on all of them. The difference of the two times gives the rate
+without the start-up of the engine. The start-up is reported separately. The
+bare batch is `check_many` on the same documents in memory, with as many
+threads. The overhead of an engine is its time per document divided by that of
+the bare batch in the same round. The pure Python backend gets 2 % of the rows.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PROGRAMS = {
     "Ray, two processes": ("bare batch, Rust, two threads", ["on_ray", "--processes=2"]),
     "Spark, two executors": ("bare batch, Rust, two threads", ["on_spark", "--processes=2"]),
 }
-"""Rows with the bare batch that each is compared with, and the arguments of the program."""
+"""For each row: the bare batch with which it is compared, and the arguments of the program."""
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(EXAMPLES.parent.parent / "python"),

@@ -1,4 +1,4 @@
-"""Generate a large number of documents of the emulator's fleets.
+"""Generate a large number of documents with fleets of the emulator.
 
     PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py OUT \\
         --documents 10000000 [--machines N] [--bad SHARE] [--seed N]
@@ -52,9 +52,9 @@ FLEETS = 96
 """Number of fleets. Each has one region, one image and one subscription. The machines belong to them in turn."""
 FAULTS = (DocumentFault.BROKEN_SIGNATURE, DocumentFault.UNKNOWN_ROOT, DocumentFault.EXPIRED_LEAF, "cut", "late", "changed")
 ROWS = 32_768
-"""Of a file."""
+"""Number of documents in a file."""
 DAYS = 20
-"""Over which the documents were received; the leaves change in that time."""
+"""Number of days over which the documents were received. The leaf certificates change in this time."""
 
 
 class Made(NamedTuple):
@@ -68,10 +68,10 @@ class Made(NamedTuple):
 
 
 class QuickKey(RsaKey):
-    """An insecure RSA-2048 key that signs twenty times as fast, because its modulus has sixteen primes (RFC 8017 section 3.1 allows more than two).
+    """Insecure RSA-2048 key that signs twenty times as fast as a normal key.
 
-    Verification is the same as for any key. Factoring is easy: anyone who finds a factor of 128 bits has the key. It protects nothing, and no emulator
-    uses it.
+    Its modulus has sixteen primes (RFC 8017 section 3.1 allows more than two). Verification is the same as for any key. The modulus is easy to factor, because
+    its factors have only 128 bits. The key protects nothing, and no emulator uses it.
     """
 
     __slots__ = ("_parts",)
@@ -97,7 +97,7 @@ class QuickKey(RsaKey):
 
 
 class QuickLeaves(Keys):
-    """The keys of an emulator with the same seed, except for the leaves, which sign all documents."""
+    """Keys of an emulator with the same seed, except that the leaves have quick keys. The leaves sign all documents."""
 
     def key(self, seed: int | None, purpose: str) -> RsaKey:
         return QuickKey(purpose, seed or 0) if "leaf " in purpose else super().key(seed, purpose)
@@ -105,7 +105,7 @@ class QuickLeaves(Keys):
 
 @cache
 def authority(seed: int) -> tuple[Authority, ManualClock]:
-    """Return the authority of this process and its clock, which starts at ``START``."""
+    """Return the authority of this process, and the clock of the authority. The clock starts at ``START``."""
     clock = ManualClock(START)
     return Authority(clock, "http://127.0.0.1:8080", seed=seed, keys=QuickLeaves()), clock
 

@@ -1,8 +1,8 @@
 """Programs in other languages that verify the same documents. Each is a file in ``other_languages`` and uses only its language's standard library.
 
-One message per document would measure the pipe, so a program stores the documents and verifies them in rounds. Its input is lines: root and intermediate in
-base64, the time in Unix seconds, the DNS name, and then commands. The program responds to every command except ``keep`` with ``accepted``, or with
-``refused`` and the reason:
+If each document were sent when it is verified, the bench would measure the pipe. A program therefore stores the documents first and verifies them in rounds.
+Its input has one item in each line: the root and the intermediate in base64, the time in Unix seconds, the DNS name, and then commands. The program responds
+to every command except ``keep`` with ``accepted``, or with ``refused`` and the reason. The commands are:
 
     keep DOCUMENT
     check cached|uncached DOCUMENT
@@ -34,7 +34,7 @@ WARM = 1.5
 
 
 class Program:
-    """A running program. ``mode`` says whether it caches the chain."""
+    """Running program. ``mode`` says whether it caches the verified chain."""
 
     def __init__(self, chain: Chain, mode: str, command: list[str], version: str) -> None:
         self.version = version
@@ -100,7 +100,7 @@ def _version(*command: str) -> str:
 
 
 def go(chain: Chain, mode: str) -> Program:
-    """Compile and return the program for crypto/x509 and crypto/rsa of Go."""
+    """Compile and start the program that uses crypto/x509 and crypto/rsa of Go."""
     compiler = _program("go")
     target = Path(tempfile.mkdtemp(prefix="imdskit-bench-")) / "verify"
     subprocess.run([compiler, "build", "-o", str(target), str(SOURCES / "verify.go")], check=True, timeout=SECONDS)
@@ -108,7 +108,7 @@ def go(chain: Chain, mode: str) -> Program:
 
 
 def java(chain: Chain, mode: str) -> Program:
-    """Compile and return the program for the JDK."""
+    """Compile and start the program that uses the JDK."""
     compiler, machine = _program("javac"), _program("java")
     folder = tempfile.mkdtemp(prefix="imdskit-bench-")
     subprocess.run([compiler, "-d", folder, str(SOURCES / "Verify.java")], check=True, timeout=SECONDS)
@@ -116,15 +116,18 @@ def java(chain: Chain, mode: str) -> Program:
 
 
 def node(chain: Chain, mode: str) -> Program:
-    """Return the program for node:crypto. It cannot validate paths, so it only checks the signatures, names and times of a chain if it is uncached."""
+    """Start the program that uses node:crypto.
+
+    Node.js cannot validate paths. Without a cached chain, the program only checks the signatures, names and times of the chain.
+    """
     runtime = _program("node")
     return Program(chain, mode, [runtime, str(SOURCES / "verify.mjs")], _version(runtime, "--version"))
 
 
 def bun(chain: Chain, mode: str) -> Program:
-    """Return the program for Node.js, run by bun, whose ``node:crypto`` calls BoringSSL.
+    """Start the program for Node.js under bun, whose ``node:crypto`` calls BoringSSL.
 
-    `make bench` installs bun with npm beside the Python packages. npm runs no installation script, so the binary is not on the PATH.
+    `make bench` installs bun with npm beside the Python packages. npm does not run the installation script of bun here, so the binary is not on the PATH.
     """
     installed = sorted(Path(sys.prefix).glob("node_modules/@oven/bun-*/bin/bun"))
     runtime = str(installed[0]) if installed else _program("bun")

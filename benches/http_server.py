@@ -1,15 +1,16 @@
-"""Compare the emulator over HTTP, with and without cached responses, with nginx.
+"""Compare the speed of the emulator over HTTP with that of nginx.
 
     python benches/http_server.py [--rounds N] [--seconds S]
         [--connections N]... [--json OUT]
 
-Needs ``wrk`` (``apt-get install wrk nginx-light``). If nginx is installed, it
-serves a file with the same bytes. The rounds alternate. Each server runs on
-core 0, and ``wrk`` with one thread on core 1; on a machine with one core the
-figures mean little. Rates are medians over the rounds with the slowest and the
-fastest. Ratios are computed within each round. ``cpu_us`` is the processor time
-of the server per request, user and system. If other programs use the cores, it
-varies less than the rate.
+The emulator runs with and without cached responses. Needs ``wrk``
+(``apt-get install wrk nginx-light``). If nginx is installed, it serves a file
+with the same bytes. In each round, all servers run in turn. Each server runs
+on core 0, and ``wrk`` with one thread on core 1; on a machine with one core
+the figures mean little. Rates are medians over the rounds, with the slowest
+and the fastest round. Each ratio compares two rates of the same round.
+``cpu_us`` is the processor time of the server per request, user and system.
+This time varies less than the rate if other programs use the cores.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def serve(mode: str, backend: str) -> int:
-    """Run the emulator of :class:`Served` until SIGTERM."""
+    """Run the emulator that :class:`Served` starts as a process, until SIGTERM."""
     from imdskit import backends
     from imdskit.emulator import Emulator, Scenario
 

@@ -1,7 +1,8 @@
-"""Adapter for ``CMS_verify`` of the libcrypto in the wheel psycopg2-binary, which has a newer OpenSSL than the system.
+"""Adapter for the function ``CMS_verify`` of OpenSSL.
 
-It verifies the CMS message and the certification path, but no names and no claims. Root and intermediate are both in the store, as for ``openssl cms``. Only
-the store is kept between calls.
+The libcrypto comes from the wheel psycopg2-binary, whose OpenSSL is newer than that of the system. The function verifies the CMS message and the
+certification path, but no names and no claims. The adapter puts root and intermediate into one certificate store, as the adapter for ``openssl cms``
+does. It keeps nothing but this store between calls.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PURPOSE_ANY = 7
 
 
 def load() -> ctypes.CDLL:
-    """Return the library with the types of the functions in use. Raise ``ImportError`` if the wheel is not installed."""
+    """Load the library and declare the types of the functions in use. Raise ``ImportError`` if the wheel is not installed."""
     package = importlib.util.find_spec("psycopg2")
     folder = Path(package.origin).parent.parent / "psycopg2_binary.libs" if package and package.origin else Path("/nowhere")
     found = sorted(folder.glob("libcrypto-*"))

@@ -1,7 +1,7 @@
-"""Adapters for other programs that verify the same documents. An adapter is a function that raises an exception for a bad document.
+"""Adapters for other programs that verify the same documents. Each adapter is a function that raises an exception for a bad document.
 
-Before any measurement, each adapter must accept a good document and refuse a broken one. An adapter that fails this check or whose packages are not
-installed is reported and skipped. Each docstring says which checks the peer does not make, because a peer with fewer checks has an advantage.
+Before any measurement, each adapter must accept a good document and refuse a broken one. If an adapter fails this check, or its packages are not installed,
+the bench reports it and skips it. Each docstring says which checks the other program does not make, because fewer checks are an advantage.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Verify = Callable[[bytes], object]
 def bare_aws_lc(chain: Chain) -> Verify:
     """Return an adapter for awscrt that makes one RSA-2048 verification with AWS-LC and nothing else.
 
-    The message is parsed and digested in advance. This is the lower bound for any verifier that Python calls once per document.
+    The message is parsed and digested in advance. No verifier that Python calls once per document can be faster than this.
     """
     from hashlib import sha256
 
@@ -50,8 +50,8 @@ def bare_aws_lc(chain: Chain) -> Verify:
 def bare_pow(chain: Chain, *, whole: bool = False) -> Verify:
     """Return an adapter that computes one ``pow`` of a signature in CPython and nothing else.
 
-    The message is parsed and its block is encoded in advance. This is the lower bound of the Python backend. With ``whole``, the adapter also computes the
-    ``pow`` of the signatures of leaf and intermediate, which is the lower bound without a cache.
+    The message is parsed and its block is encoded in advance. The Python backend cannot be faster than this. With ``whole``, the adapter also computes
+    the ``pow`` of the signatures of leaf and intermediate. Without a cache, the Python backend cannot be faster than that.
     """
     leaf = chain.leaf.key.public_key().public_numbers()
     path = []
@@ -178,7 +178,7 @@ def openssl_process(chain: Chain) -> Verify:
     if program is None:
         raise ImportError(name="the program openssl")
     folder = Path(tempfile.mkdtemp(prefix="imdskit-bench-"))
-    # Both are in one file, because OpenSSL 3.0 uses the certificates of `-certfile` as signers only.
+    # The intermediate is in the same file as the root, because OpenSSL 3.0 uses the certificates of `-certfile` as signers only.
     (folder / "authorities.pem").write_text("".join(ssl.DER_cert_to_PEM_cert(pair.der) for pair in (chain.root, chain.intermediate)))
     command = [program, "cms", "-verify", "-inform", "DER", "-purpose", "any", "-attime", str(AT), "-out", "/dev/null"]
     command += ["-CAfile", str(folder / "authorities.pem")]

@@ -77,7 +77,7 @@ def throughput(rates: dict[str, Any]) -> Figure:
 
 
 def workloads(ratios: dict[str, Any]) -> Figure:
-    """Return a figure with a row for each workload: its time per document divided by that of the simple batch that it is compared with."""
+    """Return a figure with a row for each workload: its time per document divided by that of the simple batch with which it is compared."""
     rows = list(reversed(ratios.items()))
     worst = max(spread["median"] for spread in ratios.values())
     figure, axes = canvas(
@@ -140,7 +140,7 @@ def dot(axes: Axes, height: int, spread: dict[str, float], colour: str, label: s
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as SVG. Style sheets for the light and the dark colour scheme replace its fixed colours."""
+    """Write the figure as SVG. Style sheets for the light and the dark colour scheme replace the fixed colours of the figure."""
     figure.savefig(path, metadata={"Date": None})
     text = path.read_text()
     for name, colour in LIGHT.items():

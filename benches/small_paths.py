@@ -2,9 +2,9 @@
 
     python benches/small_paths.py [--rounds N] [--seconds S] [--json OUT]
 
-Also measures the signing of a document. The rounds of all packages alternate.
-Each package must return the right result before it is measured; otherwise it
-is reported and skipped. A JSON call starts from the bytes of the document and
+Also measures the signing of a document. In each round, all packages run in
+turn. Before a package is measured, it must return the right result. Otherwise
+it is reported and skipped. A JSON call starts from the bytes of the document and
 validates all of it. It returns a leaf (``compute/vmId`` as text) or all of
 ``compute`` as compact JSON. Buckets run on one thread and are never empty.
 """

@@ -1,9 +1,9 @@
-"""Measure start-up times: imports, and one document verified by the command.
+"""Measure start-up times: of imports, and of `imdskit verify` for one document.
 
     PYTHONPATH=python .venv/bin/python benches/startup.py
         [--rounds N] [--json OUT]
 
-Each row is a separate process, and the rounds alternate. The figures are
+Each round starts one process for each row of the table. The figures are
 milliseconds of wall time of the whole process. For the rows "over bare", the
 time of a bare interpreter in the same round is subtracted.
 """

@@ -5,17 +5,17 @@
         [--rows N] [--signers N] [--json OUT]
 
 Needs the packages of ``benches/requirements.txt``. The bench reports and skips
-peers that are not installed. The rounds of all programs alternate. Rates are
-medians over the rounds, with the slowest and the fastest. Ratios are computed
-within each round. "Bare RSA" is a single RSA-2048 verification by AWS-LC,
+programs that are not installed. In each round, all programs run in turn. Rates
+are medians over the rounds, with the slowest and the fastest round. Each ratio
+compares two rates of the same round. "Bare RSA" is a single RSA-2048 verification by AWS-LC,
 called from Python. The second table has the workloads of ``workloads.py``, each
-with the row that it is compared with. Terminal output, docs/performance.md and
-figures use the same row names.
+with the row with which it is compared. The terminal output, the page
+docs/performance.md and its figures use the same names for the rows.
 
 On a machine with other load use ``--processor-time``. It counts the processor
 time of this process instead of the wall time. It skips the rows with two
-threads and the peers that run as other processes, because the processor time
-of this process says nothing about them.
+threads and the programs that run as other processes, because the processor
+time of this process does not measure them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ REFERENCE = "bare RSA, AWS-LC (awscrt)"
 TITLES = {"python": "Python", "rust": "Rust"}
 """First words of the rows of imdskit, by backend."""
 TURNS = 32
-"""Number of passes of a thread through the documents, so that starting and stopping it does not matter."""
+"""Number of passes of a thread through the documents. With many passes, the time for starting and stopping the thread does not matter."""
 
 
 def main() -> int:
@@ -127,8 +127,8 @@ def main() -> int:
 def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict[str, Work]:
     """Return imdskit's rows: one document per call with a warm cache, batches on one and two threads, two Python threads, and new signers.
 
-    The checker caches nothing of a document that contains its intermediate. "Cold cache" therefore means three signatures and two parsed certificates per
-    document; only the root is parsed once. "Cold start" also parses the trusted certificates.
+    For "cold cache", the documents contain their intermediate, because the checker caches nothing of such documents. For each document it verifies three
+    signatures and parses two certificates. Only the root is parsed in advance. For "cold start", it also parses the trusted certificates.
     """
     name, setup, at = TITLES[backend.name], chain.setup, corpus.AT
     checker = backend.checker(setup)

@@ -7,11 +7,12 @@
 Each server verifies every document, marks it as used in the same Redis, and
 writes a line of an audit log. imdskit runs under gunicorn and under granian,
 each with two processes. The program in Go (``verification_service/``) has two
-system threads (GOMAXPROCS=2). It verifies the chain for each document, or
-compares the leaf with one that it verified before. A load generator in Go
-sends each document once; the documents are signed in advance. The rounds of
-the servers alternate. With more than four processors, the servers use the
-first two and the load generator the others. Otherwise all share the same ones.
+system threads (GOMAXPROCS=2). In one mode it verifies the chain of each
+document. In the other it compares the leaf with one that it verified before.
+A load generator in Go sends each document once; the documents are signed in
+advance. In each round, all servers run in turn. With more than four
+processors, the servers use the first two, and the load generator uses the
+others. Otherwise all programs share all processors.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ CONNECTIONS = 32
 SPREAD = ["--worker-connections", str(CONNECTIONS // 2)]
 """Connection limit of each gunicorn worker. Without it, the first worker would accept all persistent connections."""
 START_SECONDS = 60
-"""Maximum time until a server accepts connections."""
+"""Maximum time in seconds until a server accepts connections."""
 FACTS = {"vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e", "subscriptionId": "11111111-2222-4333-8444-555555555555", "sku": "22_04-lts-gen2"}
 
 
@@ -145,7 +146,7 @@ class Bench:
         return Contender(f"Go, chain {how}", f"http://127.0.0.1:{port}/v1/attestations", pid)
 
     def bodies(self, count: int) -> Path:
-        """Write requests with new documents to a file, one per line, and return its path."""
+        """Write requests with new documents to a file, one in each line. Return the path of the file."""
         issuer = NonceIssuer([bytes.fromhex(NONCE_KEY)])
         path = self.folder / "bodies.ndjson"
         with path.open("w") as file:

@@ -1,7 +1,7 @@
-"""Workloads with many signers, many message lengths, small batches, new signers and RSASSA-PSS, each with the workload that it is compared with.
+"""Workloads with many signers, many message lengths, small batches, new signers and RSASSA-PSS.
 
-Benchmarks with one cached signer show the best case of a verifier. These rows show the additional cost of realistic load. A row without ``over`` is a
-reference.
+Benchmarks with one cached signer show the best case of a verifier. These rows show the additional cost of a realistic load. Each workload names the simpler
+workload with which it is compared. A workload without such a name is itself a reference.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ SMALL = (8, 16, 32)
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload. ``run`` verifies documents and returns their number. ``prepare`` creates its argument and is not measured."""
+    """Workload. ``run`` verifies documents and returns their number. ``prepare`` creates the argument of ``run`` and is not measured.
+
+    ``over`` is the name of the workload with which this one is compared.
+    """
 
     run: Callable[[Any], int]
     prepare: Callable[[], Any]
@@ -33,7 +36,7 @@ class Workload:
 
 
 def workloads(backend: Backend, prefix: str, chain: corpus.Chain) -> dict[str, Workload]:
-    """Return the workloads by row name. ``over`` is the name of the row with which the time per document is compared."""
+    """Return the workloads by the name of their row in the table."""
     setup, at = chain.setup, corpus.AT
     warm = backend.checker(setup)
     signed = list(corpus.documents(chain, FIRST))
@@ -73,7 +76,7 @@ def workloads(backend: Backend, prefix: str, chain: corpus.Chain) -> dict[str, W
 def columns(backend: Backend, prefix: str, chain: corpus.Chain, rows: int, signers: int) -> dict[str, Workload]:
     """Return two workloads that convert verdicts to columns.
 
-    The second one has ``rows`` documents of ``signers`` signers, ten times as many of each as the first.
+    The second one has ``rows`` documents of ``signers`` signers. The first one has a tenth of both.
     """
     found: dict[str, Workload] = {}
     over = None

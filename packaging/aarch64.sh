@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test the crates and the wheel for aarch64 on another machine, in QEMU: aarch64.sh WHEEL FOLDER [argument of pytest...]
-# FOLDER receives what Debian 13 has for arm64. Nothing of it is installed. The tests of the backends run with its Python and the wheel.
+# The script extracts packages of Debian 13 for arm64 into FOLDER, without installing them. Their Python runs the tests of the backends with the wheel.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wheel=$1 folder=$2
@@ -14,10 +14,10 @@ rm -rf "$folder"
 mkdir -p "$folder"
 mmdebstrap --quiet --variant=extract --architectures=arm64 \
   --include=python3,python3-pytest,python3-hypothesis,python3-cryptography trixie "$folder/debian"
-[ -e "$folder/debian/lib" ] || ln -s usr/lib "$folder/debian/lib" # a package that is not unpacked has this link
+[ -e "$folder/debian/lib" ] || ln -s usr/lib "$folder/debian/lib" # a package that mmdebstrap does not extract would create this link
 unzip -q "$wheel" -d "$folder/wheel"
 python=(qemu-aarch64 -L "$folder/debian" "$folder/debian/usr/bin/python3")
 PYTHONPATH=$folder/wheel "${python[@]}" -m imdskit doctor
-# Limits of processor time mean nothing in an emulator, and QEMU does not start child processes.
+# QEMU is too slow for tests that limit processor time, and cannot start child processes.
 PYTHONPATH=$folder/wheel "${python[@]}" -m pytest -p no:cacheprovider -o pythonpath=tests/support --require-native \
   -k "not ends_soon" --ignore tests/backends/test_growth.py "$@" tests/backends tests/pki tests/vectors

@@ -1,10 +1,11 @@
-"""The build backend (PEP 517): a native wheel where Rust can build it, a pure one elsewhere.
+"""The build backend (PEP 517). It builds a native wheel if Rust is installed, and otherwise a pure Python wheel.
 
-``pip install . -C native=MODE`` chooses. ``auto``, the default, builds the extension if this machine can (``toolchain.py``), and
-otherwise the pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure
-wheel. Where ``-C`` cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
+``pip install . -C native=MODE`` chooses the wheel. With ``auto``, the default, the backend builds the native wheel if this machine can
+build it (``toolchain.py``). Otherwise it builds the pure wheel and stores the reason in it. With ``require``, it fails if the extension
+cannot be built. With ``off``, it always builds the pure wheel. If the caller cannot pass ``-C``, the environment variable
+``IMDSKIT_NATIVE`` has the same effect.
 
-maturin builds native wheels, and setuptools builds everything else. maturin cannot do without Rust: it fails, or downloads a toolchain.
+maturin builds native wheels, and setuptools builds everything else, because maturin needs Rust even for a pure wheel.
 ``notices.py`` adds an SBOM and licences to each wheel.
 """
 
@@ -78,14 +79,14 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
-    """Return nothing: setuptools suffices."""
+    """Return an empty list, because setuptools is enough."""
     return []
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     """Build the source distribution, which includes the Rust sources and this backend (``MANIFEST.in``).
 
-    If ``SOURCE_DATE_EPOCH`` is set, it has the same bytes each time.
+    If ``SOURCE_DATE_EPOCH`` is set, every build gives the same bytes.
     """
     name = str(build_meta.build_sdist(sdist_directory, _without_ours(config_settings)))
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
@@ -99,7 +100,7 @@ def get_requires_for_build_editable(config_settings: Settings = None) -> list[st
 
 
 def build_editable(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
-    """Install in place: the extension beside the sources, or the sources alone."""
+    """Build an editable wheel. The extension, if it is built, is placed beside the Python sources."""
     if _why_pure(config_settings) is None:
         import maturin
 
@@ -112,7 +113,7 @@ def _without_ours(settings: Settings) -> Settings:
 
 
 def _for_maturin(settings: Settings) -> Settings:
-    """Return the settings for maturin, without those of this backend. If Rust is too old for the AVX-512 kernels, they are left out."""
+    """Return the settings for maturin, without those of this backend. If Rust is too old for the AVX-512 kernels, switch the kernels off."""
     rest = _without_ours(settings)
     if not toolchain.lacks_avx512():
         return rest

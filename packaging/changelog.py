@@ -1,7 +1,7 @@
 """Assemble the fragments of changelog.d into the section of this version in CHANGELOG.md, with towncrier.
 
-towncrier writes a section only once. If the section exists already, its entries become fragments again first, so that late fragments join
-it.
+towncrier writes a section only once. If the section exists already, this script first turns its entries into fragments again, so that
+towncrier assembles them together with the new fragments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def reopen(root: Path, version: str) -> None:
             kind = heading.lower()
         else:
             text = re.sub(r"\s*\n\s*", " ", entry)
-            order = chr(97 + number // 26) + chr(97 + number % 26)  # towncrier sorts names with digits last
+            order = chr(97 + number // 26) + chr(97 + number % 26)  # letters, because towncrier sorts names with digits last
             (root / "changelog.d" / f"a-{order}.{kind}.md").write_text(text + "\n", "utf-8")
     page.write_text(before + after, "utf-8")
 
@@ -36,7 +36,7 @@ def _split(page: str, version: str) -> tuple[str, str, str]:
 
 
 def main(root: Path) -> None:
-    """Assemble, and leave the result staged for a commit, as towncrier does."""
+    """Assemble the fragments. towncrier stages the result for a commit."""
     found = re.search(r'^__version__ = "(.+)"$', (root / "python" / "imdskit" / "__init__.py").read_text("utf-8"), re.MULTILINE)
     assert found is not None
     reopen(root, found[1])

@@ -1,9 +1,9 @@
-"""Build two archives that run with any ``python3`` from 3.11 on, without the extension.
+"""Build two zipapps, which run with any ``python3`` from 3.11 on, without the extension.
 
 ``imdskit.pyz`` contains the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` also contains the emulator.
-The same sources give the same bytes. The archives are smaller than the sources: they contain no comments and, except for help texts, no
-docstrings, and JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need
-third-party packages are left out.
+The same sources give the same bytes. To make the archives small, the script removes comments, spaces in
+JSON, and all docstrings except for help texts. The remaining lines keep their numbers, so that tracebacks match the sources. The script
+leaves out modules that need third-party packages.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ FULL_ONLY = (
     "cli/emulator",
     *(f"cli/{module}.py" for module in ("bench", "completion", "client/record", "client/redaction")),
 )
-"""Emulator, verification service, and the modules that need them. ``record`` checks its scenario with the emulator's reader."""
+"""Paths that only the full archive contains: emulator, verification service, and the modules that need them.
+
+The verb ``record`` needs the emulator, which checks the recorded scenario.
+"""
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -61,7 +64,7 @@ def _content(path: Path) -> bytes:
 
 
 def condense(source: str, *, help_text: bool = False) -> str:
-    """Return the same program with empty docstrings and without comments. Every statement stays on its line, so tracebacks are right.
+    """Return the same program with empty docstrings and without comments. Every statement stays on its line, so tracebacks stay correct.
 
     Args:
         source: source of a module.
@@ -87,7 +90,7 @@ def condense(source: str, *, help_text: bool = False) -> str:
 
 
 def _docstrings(tree: ast.Module) -> list[ast.Expr]:
-    """Return all strings that are statements: docstrings, and those after attributes."""
+    """Return all strings that are statements: docstrings, and strings after attributes."""
     bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
     return [
         statement

@@ -1,7 +1,7 @@
 """Notices in wheels: an SBOM (PEP 770), and the licences of everything that the extension links (PEP 639).
 
-maturin writes the SBOM of a native wheel with cargo-cyclonedx. This module removes the paths of the builder from it, adds the libraries
-that are not crates, and collects the licence texts. The SBOM of a pure wheel lists only the package.
+maturin writes the SBOM of a native wheel with cargo-cyclonedx. This module removes the paths of the build machine from the SBOM, adds the
+libraries that are not crates, and collects the licence texts. The SBOM of a pure wheel lists only the package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LICENCES = "THIRD-PARTY-LICENSES.txt"
 RUST_LICENCES = "rust-standard-library.html"
 _LICENCE_FILE = re.compile(r"(un)?licen[cs]e|copying|notice", re.IGNORECASE)
 _NOT_IN_CRATE = {"base64-simd": "Nugine-simd.txt", "vsimd": "Nugine-simd.txt"}
-"""Crates that are published without a licence text -> file in ``licenses/`` with the text."""
+"""Maps each crate that is published without a licence text to the file in ``licenses/`` with the text."""
 _RULE = "=" * 100
 
 
@@ -30,7 +30,7 @@ def add(wheel: Path, build_args: Sequence[str] | None) -> None:
     """Add SBOM and licences to a wheel.
 
     Args:
-        wheel: wheel to rewrite. Its members keep their times.
+        wheel: wheel to rewrite. Its members keep their modification times.
         build_args: arguments of maturin, or None if the wheel is pure.
     """
     with zipfile.ZipFile(wheel) as archive:
@@ -125,8 +125,8 @@ def _native_sbom(written: bytes, build_args: Sequence[str]) -> bytes:
 def licence_texts(build_args: Sequence[str]) -> dict[str, str]:
     """Return the files with the licences of everything that the extension links.
 
-    Each text appears once, below the names of all crates that have it. Distributions of Rust other than rustup's have no file for the
-    standard library.
+    Each text appears once, below the names of all crates that have it. The licences of the standard library are included only if Rust was
+    installed with rustup, because other distributions of Rust lack the file.
     """
     target = build_args[build_args.index("--target") + 1] if "--target" in build_args else _rustc("--print", "host-tuple")
     parts = [(f"{one['name']} {one['version']} ({one['license']})", text) for one in linked_crates(target) for text in _texts_of(one)]
@@ -148,7 +148,7 @@ def licence_texts(build_args: Sequence[str]) -> dict[str, str]:
 
 
 def linked_crates(target: str) -> list[dict[str, Any]]:
-    """Return the packages of other projects that the extension links, as `cargo metadata` describes them."""
+    """Return the third-party packages that the extension links, as `cargo metadata` describes them."""
     command = ["cargo", "metadata", "--format-version=1", "--locked", "--filter-platform", target]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}

@@ -60,7 +60,7 @@ def main(out: Path, work: Path) -> None:
 
 
 def for_cargo(source: Path, work: Path, target: str) -> dict[str, str]:
-    """Return variables that keep the folders of this machine out of what cargo and zig compile for ``target``."""
+    """Return environment variables with which the files that cargo and zig compile for ``target`` contain no paths of this machine."""
     sysroot = Path(run("rustc", "--print", "sysroot"))
     if not (sysroot / "lib" / "rustlib" / target).is_dir():
         raise SystemExit(f"Rust's standard library for {target} is missing: rustup target add {target}")

@@ -1,7 +1,7 @@
 """Check the artefacts of `make release`: `release_check.py FOLDER` builds the same commit again elsewhere, and compares the bytes.
 
-The second build has another path, umask, time zone and CARGO_HOME. The artefacts are then searched for paths of the build machine, and
-third-party tools check them. The exit status is 1 if anything is wrong.
+The second build has another path, umask, time zone and CARGO_HOME. Then the script searches the artefacts for paths of the build machine,
+and runs third-party tools that check them. The exit status is 1 if anything is wrong.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def normalise(sdist: Path, epoch: int) -> None:
-    """Sort the members, and remove everything that depends on the machine: times, owners, and the effect of the umask on modes."""
+    """Sort the members, and remove everything that depends on the build: times, owners, and the effect of the umask on modes."""
     plain = io.BytesIO()
     with tarfile.open(sdist) as old, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as new:
         for member in sorted(old.getmembers(), key=lambda member: member.name):

@@ -1,7 +1,7 @@
 """Checks whether this machine can build the Rust extension.
 
-All checks run before the build, and concern only the machine. If they pass and the build fails, the project is at fault, and the
-installation fails.
+All checks run before the build, and concern only the machine. If they pass and the build still fails, the project is at fault. In this
+case the installation fails, and no pure wheel is built.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 FETCH_SECONDS = 300
-"""Maximum time for downloading the crates."""
+"""Maximum time for downloading the crates, in seconds."""
 _OTHER_SECONDS = 60
 
 

@@ -16,18 +16,21 @@ from imdskit.reasons import ENTRIES, Reason, Stage
 PACKAGE = Path(errors.__file__).parent
 PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 
-HEAD = """# Why a document is refused
+HEAD = """# Error codes
 
-With this page you can find out what an error code means and what to do about it. `imdskit explain` shows the same text in a terminal:
+This page explains each error code of imdskit and what you can do about it. `imdskit explain` shows the same text in a terminal:
 
 ```sh
 imdskit explain unknown-issuer
 ```
 
-The first part lists the reasons for a refusal, in the order of the checks. A verifier reports the first check that fails. The code in the
-heading is stable: it is `VerificationError.code` in Python and `reason` in JSON. `VerificationError.to_json()` returns `reason`, `stage`,
-`location`, `message`, `detail` and `hint`, as `imdskit verify --json` writes them. The second part lists the
-[codes of all other errors](#other-codes).
+The page has two parts. The first part lists the reasons for which a verifier refuses a document, in the order of the checks. If several
+checks would fail, the verifier reports the first one. In Python, `VerificationError.code` is the reason. In JSON, it is the member
+`reason`: `VerificationError.to_json()` and `imdskit verify --json` return `reason`, `stage`, `location`, `message`, `detail` and `hint`.
+The second part lists the [codes of all other errors](#other-codes). The names of reasons and codes do not change between releases.
+
+"Source" names the standard or the observation behind a reason. "Every genuine document" means that no standard defines the rule, but all
+genuine documents that we know follow it.
 
 `PYTHONPATH=python:tests/support python3 tests/test_errors_page.py` generates this page from `python/imdskit/reasons.py` and
 `python/imdskit/codes.py`.
@@ -36,8 +39,8 @@ heading is stable: it is `VerificationError.code` in Python and `reason` in JSON
 OTHERS = """
 ## Other codes
 
-These are the values of `ImdskitError.code` for errors that are not refusals. The message, location and hint of an error describe the
-specific case. `imdskit.codes` has an enumeration for each class. Its members are strings, so
+These codes are the values of `ImdskitError.code` for errors that are not refusals of a document. The text here is general. The message,
+location and hint of an error describe the specific case. `imdskit.codes` has an enumeration for each class. Its members are strings, so
 `error.code == ClientCode.GONE` and `error.code == "gone"` mean the same.
 """
 

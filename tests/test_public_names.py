@@ -20,7 +20,7 @@ ROW = re.compile(r"^\| `(imdskit[a-z_.]*)` \| (.*) \|$", re.MULTILINE)
 DOCUMENTED = {module: re.findall(r"`(\w+)`", names) for module, names in ROW.findall((ROOT / "docs" / "api.md").read_text("utf-8"))}
 PLUGIN = "imdskit.pytest_plugin"  # it contains fixtures, which tests use by name without importing them
 WSGI = "imdskit.attestation_service.wsgi"  # importing it reads the configuration of a service
-INTERNAL_PACKAGES = ("admin", "authority", "events", "faults", "scenario")
+INTERNAL_PACKAGES = ("admin", "authority", "scenario")
 MODULES = {
     ".".join((path.parent if path.name == "__init__.py" else path.with_suffix("")).relative_to(PACKAGE.parent).parts): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -159,3 +159,9 @@ def test_documentation_and_examples_use_public_names_only(page: str) -> None:
 
 def test_public_names_are_not_modules() -> None:
     assert not [name for name in imdskit.__all__ if isinstance(getattr(imdskit, name), types.ModuleType)]
+
+
+def test_import_of_the_verifier_loads_no_parser_and_no_patterns() -> None:
+    loaded = loaded_by("import imdskit.verify")
+    needless = {"pathlib", "imdskit.verify.wrong_forms", "imdskit.pki.cms", "imdskit.asn1.reader", "imdskit.pki.x509.parser"}
+    assert not loaded & needless

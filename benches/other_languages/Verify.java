@@ -1,8 +1,9 @@
 // Verifies attested documents with the JDK alone, for benches/foreign.py, which describes the commands and responses.
 //
-// "cached": the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was validated, and makes one
-// RSA verification. "uncached": it parses the leaf and validates its path each time (PKIX, without revocation), including the time but not the name.
-// The JDK itself caches parsed certificates and valid signatures on them. The program does not check the rest of the message and the claims.
+// With "cached", the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was validated, and makes
+// one RSA verification. With "uncached", it parses the leaf and validates its path each time (PKIX, without revocation), including the time but not
+// the name. The JDK itself caches parsed certificates and valid signatures on them. The program does not check the rest of the message and the
+// claims.
 
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;

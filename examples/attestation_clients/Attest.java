@@ -1,5 +1,6 @@
 // Prove to the verification service that this is an Azure machine, and print its claims. Run it with `java Attest.java` (JDK 11).
-// VERIFIER_URL and VERIFIER_KEY are the address of the service and the key to it. Only tests set IMDS_URL. A JSON library would make this program shorter.
+// VERIFIER_URL is the address of the service, and VERIFIER_KEY is your key to the service. Set IMDS_URL only in tests.
+// With a JSON library, this program would be shorter.
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;

@@ -1,5 +1,5 @@
 // Prove to the verification service that this is an Azure machine, and print its claims. Run it with `go run attest.go`.
-// VERIFIER_URL and VERIFIER_KEY are the address of the service and the key to it. Only tests set IMDS_URL.
+// VERIFIER_URL is the address of the service, and VERIFIER_KEY is your key to the service. Set IMDS_URL only in tests.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// send returns the body of a response with status 200. Every other status is an error.
+// send makes a request and returns the body of the response. It ends the program if the status is not 200.
 func send(method, url, header, value string, body any) []byte {
 	data, _ := json.Marshal(body)
 	request, err := http.NewRequest(method, url, bytes.NewReader(data))

@@ -1,5 +1,5 @@
 // Prove to the verification service that this is an Azure machine, and print its claims. Needs Node 18.
-// VERIFIER_URL and VERIFIER_KEY are the address of the service and the key to it. Only tests set IMDS_URL.
+// VERIFIER_URL is the address of the service, and VERIFIER_KEY is your key to the service. Set IMDS_URL only in tests.
 const { VERIFIER_URL, VERIFIER_KEY, IMDS_URL = "http://169.254.169.254" } = process.env;
 const headers = { "Content-Type": "application/json", Authorization: `Bearer ${VERIFIER_KEY}` };
 const post = (path, body) => fetch(VERIFIER_URL + path, { method: "POST", headers, body: JSON.stringify(body) });

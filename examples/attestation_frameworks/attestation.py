@@ -1,4 +1,4 @@
-"""Shared parts of the three applications: an issuer of nonces, a verifier and a store, which each process creates once."""
+"""Shared parts of the three applications. Each process creates an issuer of nonces, a verifier and a store once."""
 
 import logging
 import os

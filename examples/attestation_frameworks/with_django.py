@@ -21,7 +21,7 @@ settings.configure(
 )
 
 
-@csrf_exempt  # machines send no cookies that another page could misuse
+@csrf_exempt  # machines send no cookies, so no other site can misuse a cookie
 @require_POST
 def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # Django passes the request to each view
     """Issue a nonce."""

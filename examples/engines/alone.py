@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from verification import arguments
 
 ROWS = 16_384
-"""Number of rows in a batch. This is enough for all cores, and takes some tens of megabytes."""
+"""Number of rows in a batch. A batch keeps all cores busy and takes some tens of megabytes."""
 
 if __name__ == "__main__":
     options, verify = arguments(__doc__)

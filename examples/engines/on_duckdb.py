@@ -17,5 +17,5 @@ if __name__ == "__main__":
     files = connection.read_parquet(options.input if options.input.endswith(".parquet") else f"{options.input}/*.parquet")
     reader = files.to_arrow_reader(ROWS)
     verdicts = pa.RecordBatchReader.from_batches(verify.schema(reader.schema), verify.each(reader))
-    # The first cursor is still being read, so writing needs another one.
+    # The result of the first query is still being read, so writing needs another cursor.
     connection.cursor().from_arrow(verdicts).write_parquet(options.output)

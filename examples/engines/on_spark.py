@@ -1,4 +1,4 @@
-"""Verify documents with Spark: ``mapInArrow``. Without a cluster, this program starts several executors, each a process with one core."""
+"""Verify documents with ``mapInArrow`` of Spark. Without a cluster, this program starts several executors, each a process with one core."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from imdskit.verify import PRESETS, Policy, Trust
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
-    """Return the arguments and the function. The function contains trust and policy, and engines can pickle it and send it to other processes."""
+    """Return the arguments and the function. The function contains trust and policy. Engines can pickle it and send it to other processes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", metavar="IN", help="a Parquet file or a folder of such files, with a column of documents")
     parser.add_argument("output", metavar="OUT", help="Parquet to write: the verdicts and all other columns")

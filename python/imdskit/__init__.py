@@ -1,7 +1,8 @@
-"""Client and emulator of the Azure Instance Metadata Service, and verifier of its attested documents. They need only the standard library.
+"""Tools for the Azure Instance Metadata Service (IMDS): a client, an emulator, and a verifier of
+attested documents. They need only the standard library.
 
-The names below are imported on first use, so ``import imdskit`` itself takes almost no time. ``docs/api.md`` lists all public modules and names.
-Everything else is internal.
+The names in ``__all__`` are imported on first use, so ``import imdskit`` takes almost no time.
+``docs/api.md`` lists all public modules and names. Everything else is internal.
 """
 
 import sys
@@ -12,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  # Everything before this block mu
     )
     raise SystemExit(2)
 
-TYPE_CHECKING = False  # importing `typing` would take fifty times as long as the rest of this module
+TYPE_CHECKING = False  # type checkers assume True; an import of `typing` would take fifty times as long as the rest of this module
 
 if TYPE_CHECKING:
     from imdskit.backends import Backend
@@ -113,11 +114,19 @@ _NAMES = {
     "imdskit.verify.stores.redis": ("RedisStore",),
     "imdskit.verify.stores.sqlite": ("SqliteStore",),
 }
-"""Mapping from a module to the names that this package exports from it. All other names in ``__all__`` are in :mod:`imdskit.errors`."""
+"""Maps a module to those of its names that this package exports. All other names in ``__all__`` are
+in :mod:`imdskit.errors`."""
 
 
 def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: str) -> object:
-    """Return the attribute ``name`` of a package that imports its names on first use (PEP 562). The attribute is also stored in the package.
+    """Return the attribute ``name`` of a package that imports its names on first use (PEP 562), and
+    store it in the package.
+
+    Args:
+        package: name of the package.
+        name: name of the attribute.
+        names: maps a module to the names that the package exports from it.
+        default: module of all names that ``names`` does not contain.
 
     Raises:
         AttributeError: the package has no public name ``name``.
@@ -125,14 +134,14 @@ def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: 
     members = sys.modules[package].__dict__
     if name not in members["__all__"]:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    from importlib import import_module  # this would add 1 ms to the 0.2 ms of importing this package
+    from importlib import import_module  # a global import would add 1 ms to the 0.2 ms of importing this package
 
     module = next((module for module, names in names.items() if name in names), default)
     members[name] = value = getattr(import_module(module), name)
     return value
 
 
-if not TYPE_CHECKING:  # otherwise type checkers would accept any name
+if not TYPE_CHECKING:  # if type checkers saw __getattr__, they would accept any name
 
     def __getattr__(name: str) -> object:
         return lazily(__name__, name, _NAMES, "imdskit.errors")

@@ -1,23 +1,29 @@
-"""Checks of arguments and settings, used by the whole package. This module is internal.
+"""Checks of arguments and settings, for the whole package. This module is internal.
 
-If an argument is invalid, each function raises :class:`imdskit.errors.UsageError` (``bad-argument``), whose ``location`` is the name of the
-argument. A wrong type and a value out of range raise the same error, because both are mistakes of the caller. Callers check all arguments before
-they do anything else.
+Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) if the argument is
+invalid. ``location`` of the error is the argument ``name`` of the function. A wrong type and a
+value out of range raise the same error, because both are mistakes of the caller. A function or
+class that uses these checks makes all of them before it does anything else.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from imdskit.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
 MAX_THREADS = 1024
+"""Maximum number of threads that a call uses."""
 LARGEST = 2**63 - 1
+"""Largest number that :func:`whole` accepts by default, which is the largest signed 64-bit
+integer."""
 _SHOWN = 60
 
 
@@ -37,9 +43,8 @@ def number(value: object, name: str, least: float, most: float) -> float:
 
 
 def threads(value: object, name: str = "threads") -> int | None:
-    """Return the number of threads, at most :data:`MAX_THREADS`. None means one thread per processor.
-
-    A larger number is accepted and reduced to the maximum.
+    """Return ``value`` if it is None or a whole number, 1 or more. None means one thread per
+    processor. A number above :data:`MAX_THREADS` is reduced to this maximum.
     """
     if value is None:
         return None
@@ -56,7 +61,8 @@ def flag(value: object, name: str) -> bool:
 
 
 def instance(value: object, name: str, kind: type[T], accepted: str = "") -> T:
-    """Return ``value`` if it is an instance of ``kind``. ``accepted`` is the text that says in the error message what is accepted."""
+    """Return ``value`` if it is an instance of ``kind``. ``accepted`` says in the error message
+    what the argument must be. By default, the message names the type."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise mistake(name, accepted or f"of type {kind.__name__}", value)
     return value
@@ -72,9 +78,12 @@ def items(value: object, name: str, kind: type[T]) -> tuple[T, ...]:
 
 
 def path(value: object, name: str) -> Path:
-    """Return ``value`` as a path if the operating system accepts it as the name of a file."""
+    """Return ``value`` as a path if it is a non-empty str without NUL, or an ``os.PathLike`` for
+    such a str."""
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text or "\0" in text:
         raise mistake(name, "a path: a non-empty str without NUL, or an os.PathLike", value)
+    from pathlib import Path  # a verifier whose trust comes from memory need not import it
+
     return Path(text)
 
 
@@ -87,12 +96,13 @@ def methods(value: T, name: str, *needed: str) -> T:
 
 
 def mistake(name: str, accepted: str, value: object, *, hint: str = "") -> UsageError:
-    """Return an error that says which argument is wrong, what was found, and what is accepted."""
+    """Return an error that says which argument is wrong, what is accepted, and what was found."""
     return UsageError("bad-argument", f"`{name}` must be {accepted}; got {shown(value)}.", location=name, hint=hint)
 
 
 def shown(value: object) -> str:
-    """Return a short text that shows a value from the caller in an error message. It is the ``repr``, truncated if necessary, or a description."""
+    """Return a short text that stands for a value in an error message. For simple values it is the
+    ``repr``, truncated if necessary. For others it is a description."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of {value.bit_length()} bits"
     if not isinstance(value, int | float | str | bytes | bytearray | tuple | type(None)):

@@ -1,12 +1,13 @@
-"""Verification of attested documents in a column of Apache Arrow data. The verdicts and claims are returned as typed columns.
+"""Verification of attested documents in a column of Apache Arrow data. The verdicts and claims are
+returned as typed columns.
 
     verify = VerifyBatch(trust, policy, document="document", at="received")
     verdicts = verify(batch)                                    # pyarrow.RecordBatch to pyarrow.RecordBatch
     frame.mapInArrow(verify.each, schema)                       # Spark
 
-The backend writes the columns of the result directly, so no Python object is created per row. The module needs pyarrow: install
-``imdskit[arrow]``. It does not import Spark or any other data engine. ``docs/engines.md`` and the examples show how to use it with each
-engine.
+The backend writes the columns of the result directly, so no Python object is created per row. This
+module needs pyarrow: install ``imdskit[arrow]``. It does not import Spark or any other data engine.
+``docs/engines.md`` and the examples show how to use the module with several engines.
 """
 
 from __future__ import annotations
@@ -52,34 +53,40 @@ FIELDS: Schema = pa.schema(
 )
 """Columns of the result.
 
-``reason``, ``stage``, ``location`` and ``detail`` describe a refusal and are null for an accepted document. ``accepted`` is never null. All
-other columns are null for a refused document. For an accepted document, ``cloud`` is the name of the cloud, ``name`` is the DNS name in the
-signer's certificate, ``signer`` is the SHA-256 of that certificate, and ``issuer`` and ``root`` are the common names of its issuer and of
-the trust anchor.
+``accepted`` is never null. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal,
+and are null for an accepted document. All other columns are null for a refused document. For an
+accepted document, ``cloud`` is the name of the cloud, ``name`` is the DNS name in the signer's
+certificate, and ``signer`` is the SHA-256 of the signer's certificate in hexadecimal. ``issuer`` is
+the common name of the signer's issuer, and ``root`` is the common name of the trust anchor.
 """
 
 
 @dataclass(frozen=True)
 class VerifyBatch:
-    """Callable that verifies the documents in record batches. It can be pickled and sent to other processes. Each process creates one
-    verifier.
+    """Callable that verifies the documents in record batches. It can be pickled and sent to other
+    processes. Each process creates the verifier when it calls the object for the first time.
 
     Attributes:
         trust: trusted certificates. By default, these are the bundled certificates.
-        policy: verification policy. The default is ``Policy.offline_audit()``, because a table contains stored documents.
-        document: name of the column of documents. It may have any binary or text type of Arrow, including large, view, fixed size,
-            dictionary, run-end encoded and extension types. A row without a document is refused with the reason ``empty``.
-        at: time of verification, either Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time
-            zone. Unknown time zones are accepted, because a timestamp is an instant.
-        keep: names of the input columns to copy to the result, where they come before the columns of the verdict. By default, all columns
-            except the documents are copied.
+        policy: verification policy. The default is ``Policy.offline_audit()``, because a table
+            contains stored documents.
+        document: name of the column of documents. It may have any binary or text type of Arrow,
+            including large, view, fixed size, dictionary, run-end encoded and extension types. A
+            row without a document is refused with the reason ``empty``.
+        at: time as of which the documents are judged: Unix seconds for all rows, or the name of a
+            column. The column contains Unix seconds, or timestamps with a time zone. The name of
+            the time zone does not matter, because Arrow stores such timestamps in UTC.
+        keep: names of the input columns to copy to the result. There, they precede the columns of
+            the verdict. By default, all columns except the documents are copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the text column of issued nonces. None means that nonces are not compared. A row without a nonce is refused if the
-            policy requires nonces. Otherwise, the document in this row may contain any nonce.
+        nonce: name of a text column with the nonce that each document must contain. If a row has no
+            nonce, its document is refused if the policy requires nonces, and otherwise may contain
+            any nonce. None means that nonces are not compared.
 
     Raises:
-        UsageError: an attribute has the wrong type, or the policy requires nonces and no column is named.
+        UsageError: an attribute has the wrong type, or the policy requires nonces and ``nonce`` is
+            None.
     """
 
     at: int | str
@@ -117,8 +124,8 @@ class VerifyBatch:
         """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is missing or has an unsupported type, a time is out of range, or the texts in one column of the result
-                exceed 2 GiB.
+            UsageError: a column is missing or has an unsupported type, a time is missing or out of
+                range, or the texts in one column of the result have 2 GiB or more in total.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
@@ -152,7 +159,8 @@ class VerifyBatch:
         """Return the schema of the result for input batches that have the schema ``given``.
 
         Raises:
-            UsageError: a column to copy is missing, or has the name of a column of the verdict.
+            UsageError: a column to copy is missing, or has the same name as a column of the
+                verdict.
         """
         kept = self._copied(arguments.instance(given, "schema", pa.Schema))
         twice = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
@@ -176,7 +184,8 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
         unit = 1
         if pa.types.is_timestamp(column.type):
-            # Times are compared as numbers, so no time zone database is needed.
+            # Timestamps are converted to numbers before they are compared, so that no time zone
+            # database is needed.
             unit, column = _UNITS[column.type.unit], column.cast(pa.int64())
         if not len(column):
             return array("q")
@@ -205,7 +214,7 @@ def _only(schema: Schema, name: str) -> int:
             "bad-argument",
             f"The input must have exactly one column {name!r}; it has {len(indexes)}.",
             location=name,
-            hint=f"There are: {known}.",
+            hint=f"The columns of the input are: {known}.",
         )
     return indexes[0]
 
@@ -228,7 +237,12 @@ _NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
-    """Return the column ``name`` in a plain type, or in the type ``cast``. Raise UsageError for every error of pyarrow."""
+    """Return the column ``name`` in a plain type, or in the type ``cast``. ``expected`` is a pair:
+    a function that accepts the allowed plain types, and a description of them.
+
+    Raises:
+        UsageError: the column is missing, does not have an allowed type, or cannot be read by pyarrow.
+    """
     given = batch.column(_only(batch.schema, name))
     fits, words = expected
     try:
@@ -238,15 +252,15 @@ def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> A
     except (pa.ArrowException, NotImplementedError) as error:
         message = f"The column {name!r} of type {given.type} cannot be read: {str(error)[:200]}"
         raise UsageError("bad-argument", message, location=name, hint=f"Give {words}.") from None
-    raise UsageError("bad-argument", f"The column {name!r} is of type {given.type}.", location=name, hint=f"Give {words}.")
+    raise UsageError("bad-argument", f"The column {name!r} has the unsupported type {given.type}.", location=name, hint=f"Give {words}.")
 
 
 _VIEWS = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
 
 
 def _plain(array: Array) -> Array:
-    """Return the same values without extension type, dictionary, run-end encoding or views. pyarrow's own cast does not support all of
-    these types."""
+    """Return the values of an array in a plain type, without extension type, dictionary, run-end
+    encoding or views. ``Array.cast`` does not support all of these types."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(array.storage)
@@ -259,7 +273,8 @@ def _plain(array: Array) -> Array:
 
 
 def _packed(column: Array) -> PackedDocuments:
-    """Return the documents of a ``large_binary`` column without copying its buffer. A row without a document becomes an empty document."""
+    """Return the documents of a column of the type ``large_binary``, without copying its buffer. If
+    a row has no document, the result contains an empty document for it."""
     if column.null_count:
         column = pc.fill_null(column, b"")
     if not len(column):
@@ -269,7 +284,7 @@ def _packed(column: Array) -> PackedDocuments:
 
 
 def _integers(buffer: Any, first: int, count: int) -> array[int]:
-    """Return a copy of ``count`` 64-bit integers."""
+    """Return a copy of ``count`` 64-bit integers of a buffer, from the index ``first`` on."""
     integers = array("q")
     integers.frombytes(memoryview(buffer)[8 * first : 8 * (first + count)])
     return integers
@@ -282,7 +297,9 @@ def _arrays(columns: Columns) -> dict[str, Array]:
     reasons = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(columns.reason)])
     signers = pa.Array.from_buffers(pa.int32(), rows, [pa.py_buffer(columns.accepted), pa.py_buffer(columns.signer)])
     chains = [chain for _, _, chain in columns.signers]
-    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}  # most signers have the same issuers
+    named = {
+        der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])
+    }  # common names of all issuers and roots, by certificate
     values = {
         "accepted": accepted,
         "reason": _chosen([reason.value for reason in Reason], reasons, refused),
@@ -302,9 +319,9 @@ def _arrays(columns: Columns) -> dict[str, Array]:
 
 
 def _compare_nonces(values: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
-    """Return the verdicts after comparing the nonces.
+    """Return a copy of the verdicts in which documents with a wrong nonce are refused.
 
-    As for a single document, the nonce is checked last. A document that was refused by an earlier check keeps its reason.
+    A document that is already refused keeps its reason, because the nonce is checked last.
     """
     differs = pc.fill_null(pc.not_equal(values["nonce"], issued), False)
     values = _refused(values, differs, Reason.NONCE_MISMATCH, "content.nonce")
@@ -321,7 +338,7 @@ def _refused(values: dict[str, Array], where: Array, reason: Reason, location: s
 
 
 def _taken(values: list[str | None], indexes: Array) -> Array:
-    """Return ``values`` at the given indexes. A null index gives null."""
+    """Return the items of ``values`` at the given indexes. For a null index, the result is null."""
     return pa.array(values or [None], pa.string()).take(indexes)
 
 

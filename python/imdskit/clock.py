@@ -1,4 +1,5 @@
-"""Clocks. Other modules get a clock as an argument, so only this module reads the clock of the machine."""
+"""Clocks. Other modules get a clock as an argument. This is the only module that reads the clock of
+the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ class Clock(Protocol):
         """Return the Unix time in whole seconds."""
 
     def monotonic_ns(self) -> int:
-        """Return the nanoseconds since an arbitrary start. They never decrease."""
+        """Return the nanoseconds since an arbitrary start. The number never decreases."""
 
 
 class WaitingClock(Clock, Protocol):
@@ -39,7 +40,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved. Safe to share between threads.
+    """Clock that stands still until it is moved. It is safe to share between threads.
 
     Args:
         start: Unix time in seconds.
@@ -56,30 +57,36 @@ class ManualClock:
         return self._ns
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
-        """Move the clock forward. Raise ValueError for a step back."""
+        """Move the clock forward by ``seconds`` and ``ns`` nanoseconds. Raise ValueError if the sum
+        is negative."""
         step = seconds * 1_000_000_000 + ns
         if step < 0:
-            raise ValueError("a clock does not go back")
+            raise ValueError("the clock cannot be moved back")
         with self._lock:
             self._ns += step
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock forward instead of waiting."""
+        """Move the clock forward by ``seconds``, without waiting."""
         self.advance(ns=max(round(seconds * 1_000_000_000), 0))
 
 
 class MovableClock:
-    """Clock that runs at a given rate and can also be moved forward. Safe to share between threads.
+    """Clock that runs at a given rate, and can also be moved forward. It is safe to share between
+    threads.
 
     Args:
         start: Unix time in seconds.
-        rate: number of seconds that pass in one second of ``source``. With 0 the clock stands still until it is moved.
+        rate: number of seconds that pass in one second of ``source``. With 0 the clock stands still
+            until it is moved.
         source: clock that drives this one. The default is the machine's clock.
     """
 
     def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
         self._source = source or SystemClock()
         self._lock = threading.Lock()
+        # Time of this clock at its last change, time of the source then, rate, and total time of
+        # the source in which this clock stood still. The tuple is replaced as a whole, so that
+        # readers need no lock.
         self._base = start * 1_000_000_000, self._source.monotonic_ns(), rate, 0
 
     @property
@@ -95,25 +102,28 @@ class MovableClock:
         return ns + (self._source.monotonic_ns() - since) * rate if rate else ns
 
     def ticks_ns(self) -> int:
-        """Return the nanoseconds since an arbitrary start.
+        """Return the nanoseconds since an arbitrary start. The number never decreases.
 
-        They never decrease. While the clock stands still, they increase at the rate of the source.
+        In contrast to :meth:`monotonic_ns`, the number also increases while the clock stands still.
+        It then increases at the rate of the source.
         """
         ns, since, rate, stood = self._base
         return ns + stood + (self._source.monotonic_ns() - since) * (rate or 1)
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
-        """Move the clock forward. Raise ValueError for a step back."""
+        """Move the clock forward by ``seconds`` and ``ns`` nanoseconds. Raise ValueError if the sum
+        is negative."""
         step = seconds * 1_000_000_000 + ns
         if step < 0:
-            raise ValueError("a clock does not go back")
+            raise ValueError("the clock cannot be moved back")
         with self._lock:
             self._change(self.rate, step)
 
     def run(self, rate: int) -> None:
-        """Run at another rate from now on. Raise ValueError for a rate below 0."""
+        """Let the clock run at another rate from now on. Raise ValueError if the rate is
+        negative."""
         if rate < 0:
-            raise ValueError("a clock does not go back")
+            raise ValueError("the clock cannot be moved back")
         with self._lock:
             self._change(rate)
 
@@ -124,9 +134,11 @@ class MovableClock:
 
 
 def ticks(clock: Clock) -> Callable[[], int]:
-    """Return a function that returns monotonic nanoseconds for timers that must never stop.
+    """Return a function that returns monotonic nanoseconds, for timers that must run even if
+    ``clock`` stands still.
 
-    If ``clock`` is a :class:`MovableClock` that stands still, the nanoseconds increase at the rate of its source.
+    If ``clock`` is a :class:`MovableClock`, the function is its method
+    :meth:`MovableClock.ticks_ns`.
     """
     return clock.ticks_ns if isinstance(clock, MovableClock) else clock.monotonic_ns
 

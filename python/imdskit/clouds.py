@@ -1,4 +1,4 @@
-"""The four Azure clouds, with their names in instance documents and in signing certificates.
+"""The four Azure clouds, and their names in instance documents and in the certificates of signers.
 
 Source: IMDS documentation, "Sovereign clouds" and "Attested data"; ``docs/fidelity.md``.
 """
@@ -17,7 +17,8 @@ class Cloud(NamedTuple):
     Attributes:
         name: short name used by this package.
         environment: value of ``compute.azEnvironment``.
-        domain: DNS name of the metadata service. The signer's certificate has this name or a name below it.
+        domain: DNS name of the metadata service. The certificates of its signers contain this name
+            or a name below it.
         aliases: names that other programs use, in lower case.
     """
 
@@ -42,7 +43,7 @@ CHINA = Cloud("china", "AzureChinaCloud", "metadata.azure.cn", ("azurechina", "m
 """Azure in China, operated by 21Vianet."""
 
 GERMANY = Cloud("germany", "AzureGermanCloud", "metadata.microsoftazure.de", ("azuregermancloud", "german", "azuregermany"))
-"""Azure Germany, which closed in 2021; its old documents can still be verified."""
+"""Azure Germany, which closed in 2021. Its old documents can still be verified."""
 
 CLOUDS: tuple[Cloud, ...] = (PUBLIC, US_GOVERNMENT, CHINA, GERMANY)
 """All clouds."""
@@ -51,7 +52,8 @@ _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud
 
 
 def find(name: str) -> Cloud:
-    """Return the cloud called ``name``. It may be a short name, a value of ``azEnvironment``, a domain or an alias. Letter case is ignored.
+    """Return the cloud called ``name``, which is its short name, its value of ``azEnvironment``,
+    its domain or one of its aliases. Letter case is ignored.
 
     Raises:
         UsageError: no cloud has that name.

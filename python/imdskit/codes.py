@@ -1,10 +1,13 @@
-"""Codes of all errors that are not refusals of a document, with their documentation. Refusals are in :mod:`imdskit.reasons`.
+"""Codes of all errors except refusals of documents, and their documentation. The codes of refusals
+are in :mod:`imdskit.reasons`.
 
-There is one enumeration for each class of :mod:`imdskit.errors`, because the same code may mean different things for different classes.
-Members are strings: ``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
+There is one enumeration for each class of exceptions in :mod:`imdskit.errors`, because the same
+code may have different meanings in different classes. The members are strings, so
+``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
 
-``docs/errors.md`` is generated from this module, and ``imdskit explain`` reads it. The sentences here are general. The message, the location and
-the hint of an exception describe the particular error.
+``docs/errors.md`` is generated from this module, and ``imdskit explain`` prints its texts. A
+sentence here describes all errors with a code. The message, the location and the hint of an
+exception describe one particular error.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ __all__ = [
 
 
 class Code(StrEnum):
-    """Base of the enumerations.
+    """Base class of the enumerations.
 
     Attributes:
         sentence: sentence that says what is wrong.
@@ -52,11 +55,11 @@ class Code(StrEnum):
 class UsageCode(Code):
     """Codes of :class:`imdskit.errors.UsageError`."""
 
-    BAD_ARGUMENT = "bad-argument", "An argument of a call or command is invalid.", "Correct the argument that the location names."
+    BAD_ARGUMENT = "bad-argument", "An argument of a function or of a command is invalid.", "Correct the argument that the location names."
     NAMESPACES_REFUSED = (
         "namespaces-refused",
         "The system does not let this user create the namespaces that `imdskit run` needs.",
-        "The message names the cause, and the hint the setting to change. Other ways are in docs/reach-the-address.md.",
+        "The message of the error names the cause, and its hint names the setting to change. docs/reach-the-address.md describes other ways.",
     )
 
 
@@ -66,7 +69,7 @@ class DerCode(Code):
     BAD_DER = (
         "bad-der",
         "The bytes are not valid DER of the expected type.",
-        "The location names the element and its offset. The data was truncated or changed on the way, or is something else.",
+        "The location of the error names the element and its offset. The data was truncated or changed, or it is not DER.",
     )
 
 
@@ -75,24 +78,24 @@ class TrustCode(Code):
 
     BAD_TRUST = "bad-trust", "A given certificate or revocation list cannot be read.", "Give PEM or DER."
     NO_TRUST = "no-trust", "No root is trusted, so no document could be accepted.", "Give at least one root, or keep the bundled ones."
-    BAD_BUNDLE = "bad-bundle", "A folder is not a trust bundle, or the bundle is incomplete.", "Get it again; see docs/trust.md."
+    BAD_BUNDLE = "bad-bundle", "A folder is not a trust bundle, or the bundle is incomplete.", "Get the bundle again; see docs/trust.md."
     BUNDLE_FORMAT = "bundle-format", "The format of the trust bundle is unknown.", "Update imdskit, or use an older bundle."
     BAD_INTERMEDIATE = (
         "bad-intermediate",
         "A certificate was offered for a trust bundle that must not contain it.",
-        "It must be the certificate of an authority and lead to an anchor of the bundle; an update never adds an anchor.",
+        "The certificate must belong to an authority, and a path must lead from it to an anchor of the bundle. An update never adds an anchor.",
     )
     ISSUER_NOT_FOUND = (
         "issuer-not-found",
         "The certificate of a missing authority could not be fetched.",
-        "The log of imdskit.verify.aia says why. Get the certificate in another way and give it with `imdskit trust update --from`.",
+        "The log of imdskit.verify.aia says why. Get the certificate in another way, and run `imdskit trust update --from FILE`.",
     )
     BUNDLE_UNWRITABLE = (
         "bundle-unwritable",
         "An updated trust bundle cannot be written.",
-        "Give a path in a folder in which this user may write, on a file system with symbolic links.",
+        "Give a path in a folder that this user may write to, on a file system that supports symbolic links.",
     )
-    BUNDLE_BUSY = "bundle-busy", "Another update of the same trust bundle does not end.", "Look for a process that hangs, and try again."
+    BUNDLE_BUSY = "bundle-busy", "Another update of the same trust bundle takes too long.", "Look for an update that hangs, and try again."
 
 
 class BackendCode(Code):
@@ -103,10 +106,10 @@ class BackendCode(Code):
     CONTRACT = "backend-contract", "The Rust extension was built for another version of imdskit.", "Build it again with `make native`."
     PANIC = (
         "backend-panic",
-        "The Rust extension failed unexpectedly. Nothing was decided.",
-        "This is a bug: report it with the document. Until it is fixed, use the Python backend.",
+        "The Rust extension failed unexpectedly, so there is no result.",
+        "This is a bug in imdskit. Please report it with the input that caused it. Until it is fixed, use the Python backend.",
     )
-    DEBUG = "backend-debug", "The Rust extension is a debug build, which must not be measured.", "Build it with `make native`."
+    DEBUG = "backend-debug", "The Rust extension is a debug build, so it is too slow to be measured.", "Build it with `make native`."
 
 
 class ClientCode(Code):
@@ -115,19 +118,23 @@ class ClientCode(Code):
     UNREACHABLE = (
         "unreachable",
         "The service accepts no connection, or closes it before the response is complete.",
-        "Is this an Azure machine? Elsewhere start `imdskit serve` and give its address.",
+        "The service exists only on Azure machines. On other machines, start `imdskit serve`, and give its address to the client.",
     )
     TIMED_OUT = (
         "timed-out",
         "The service sends no complete response in time.",
-        "Try again later. Outside of Azure, the address usually does not respond at all.",
+        "Try again later. On machines outside of Azure, nothing responds at the address of the service.",
     )
     NOT_IMDS = (
         "not-imds",
-        "Another program responds, for example with a web page instead of JSON.",
+        "Another program responds instead of the service, for example with a web page.",
         "Look for a proxy or a captive portal between this program and the service. Requests must reach the service directly.",
     )
-    TOO_LARGE = "too-large", "The response is larger than 1 MiB.", "Another program responds. Find out which one listens at the address."
+    TOO_LARGE = (
+        "too-large",
+        "The response is larger than 1 MiB.",
+        "The response does not come from the service. Find out which program listens at the address.",
+    )
     REDIRECTED = (
         "redirected",
         "The response is a redirect (3xx), which is never followed.",
@@ -136,7 +143,7 @@ class ClientCode(Code):
     BAD_REQUEST = (
         "bad-request",
         "The service does not accept the request (400).",
-        "The error quotes its message. A single value needs --format text.",
+        "The error quotes the message of the service. If you request a single value, use `--format text`.",
     )
     UNSUPPORTED_VERSION = (
         "unsupported-version",
@@ -145,33 +152,37 @@ class ClientCode(Code):
     )
     NOT_FOUND = (
         "not-found",
-        "The service has nothing at this path (404).",
-        "Request the path above it. Not every machine has every member.",
+        "The service has nothing at the requested path (404).",
+        "Request the parent path to see what exists. Not every machine has every member.",
     )
     GONE = "gone", "The service is being updated (410).", "Retry for up to 70 seconds."
     THROTTLED = (
         "throttled",
-        "Too many requests (429).",
-        "The service accepts five requests a second. Send fewer, cache responses, and back off exponentially.",
+        "The service received too many requests (429).",
+        "The service accepts five requests per second. Send fewer requests, cache the responses, and retry with exponential back-off.",
     )
     SERVER_ERROR = "server-error", "The service failed (5xx).", "Retry with exponential back-off."
     UNEXPECTED_STATUS = (
         "unexpected-status",
-        "The service does not document this status for such a request.",
+        "The documentation of the service does not have this status for such a request.",
         "Find out which program listens at the address.",
     )
     WRONG_NONCE = (
         "wrong-nonce",
-        "The attested document does not carry the requested nonce.",
-        "It is an earlier document, or not from the service. Retry in a minute. Never send such a document to a verifier.",
+        "The attested document does not contain the requested nonce.",
+        "The service returned an earlier document, or the document is not from the service. Retry in a minute. Never send such a document to a verifier.",
     )
 
 
 class SelectionCode(Code):
     """Codes of :class:`imdskit.errors.SelectionError`."""
 
-    NOT_FOUND = "not-found", "A path does not exist in a metadata document.", "Request the path above it."
-    LEAF_NEEDS_TEXT = "leaf-needs-text", "A single value was requested as JSON.", "Request it with format=text, as the service demands."
+    NOT_FOUND = "not-found", "A path does not exist in a metadata document.", "Request the parent path to see what exists."
+    LEAF_NEEDS_TEXT = (
+        "leaf-needs-text",
+        "A single value was requested as JSON.",
+        "Request it with format=text. The service returns single values only as text.",
+    )
     BAD_DOCUMENT = "bad-document", "A metadata document is not valid JSON of the expected form.", "Correct the scenario that produced it."
 
 
@@ -181,33 +192,49 @@ class ScenarioCode(Code):
     BAD_SCENARIO = (
         "bad-scenario",
         "A scenario of the emulator is invalid.",
-        "The location is a JSON pointer into it; see docs/scenarios.md.",
+        "The location of the error is a JSON pointer into the scenario; see docs/scenarios.md.",
     )
-    BAD_FAULTS = "bad-faults", "A fault script is invalid.", "The location is a JSON pointer into it; see docs/faults.md."
-    BAD_SNAPSHOT = "bad-snapshot", "A snapshot of the emulator is invalid.", "The location is a JSON pointer into it; see docs/admin.md."
+    BAD_FAULTS = (
+        "bad-faults",
+        "A fault script is invalid.",
+        "The location of the error is a JSON pointer into the script; see docs/faults.md.",
+    )
+    BAD_SNAPSHOT = (
+        "bad-snapshot",
+        "A snapshot of the emulator is invalid.",
+        "The location of the error is a JSON pointer into the snapshot; see docs/admin.md.",
+    )
 
 
 class FreshnessCode(Code):
     """Codes of :class:`imdskit.errors.FreshnessError`."""
 
-    NONCE_UNKNOWN = "nonce-unknown", "The nonce was not issued here, or not for this request.", "Issue a new one; see docs/freshness.md."
-    NONCE_NOT_YET = "nonce-not-yet", "The nonce was issued in the future.", "Compare the clocks of the machines that issue nonces."
-    NONCE_EXPIRED = "nonce-expired", "The nonce was issued too long ago.", "Issue a new one right before it is used."
+    NONCE_UNKNOWN = (
+        "nonce-unknown",
+        "The service did not issue the nonce, or issued it for another request.",
+        "Issue a new nonce; see docs/freshness.md.",
+    )
+    NONCE_NOT_YET = (
+        "nonce-not-yet",
+        "The nonce contains a time of issue in the future.",
+        "Compare the clocks of the machines that issue nonces.",
+    )
+    NONCE_EXPIRED = "nonce-expired", "The nonce was issued too long ago.", "Issue a new nonce right before it is used."
 
 
 class StoreCode(Code):
     """Codes of :class:`imdskit.errors.StoreError`."""
 
-    UNREACHABLE = "store-unreachable", "The store of used documents cannot be reached.", "Admit nothing until it can be reached."
-    FULL = "store-full", "The store of used documents is full.", "Make room, or raise its limit. Admit nothing until then."
+    UNREACHABLE = "store-unreachable", "The store of used documents cannot be reached.", "Admit no document until the store can be reached."
+    FULL = "store-full", "The store of used documents is full.", "Increase the capacity of the store. Admit no document until then."
     BROKEN = (
         "store-broken",
-        "The store of used documents is damaged, or sends an impossible response.",
-        "Examine it, and start a new one if necessary. Then request fresh documents.",
+        "The store of used documents is damaged, or its response makes no sense.",
+        "Examine the store, and create a new one if necessary. Then request new documents.",
     )
     FORMAT = (
         "store-format",
-        "A newer release of imdskit wrote the store of used documents.",
+        "A newer release of imdskit created the store of used documents.",
         "Use that release in every process that shares the store.",
     )
     FORKED = (
@@ -217,8 +244,8 @@ class StoreCode(Code):
     )
     CLOCK = (
         "store-clock",
-        "The store's clock is ahead of the verifier's, or was ahead and made the store discard documents too early.",
-        "Synchronize the clocks by NTP, and request a new document.",
+        "The store's clock is ahead of the verifier's clock, or it was ahead earlier, so that the store discarded records of used documents too early.",
+        "Synchronize the clocks with NTP, and request a new document.",
     )
 
 
@@ -227,26 +254,38 @@ class FetchCode(Code):
 
     URL_REFUSED = (
         "url-refused",
-        "A certificate names an issuer address that is not allowed.",
-        "Only known servers of Azure's certificate authorities are; see docs/intermediates.md.",
+        "A certificate names a URL for its issuer that is not allowed.",
+        "Only URLs on known servers of Azure's certificate authorities are allowed; see docs/intermediates.md.",
     )
     ADDRESS_REFUSED = (
         "address-refused",
-        "The host name of an issuer address resolves to an IP address that is not public.",
+        "The host name in the URL of an issuer resolves to an IP address that is not public.",
         "Check the DNS server that this machine uses.",
     )
-    UNREACHABLE = "unreachable", "The server of an issuer cannot be reached.", "Allow the connection, or give the intermediate yourself."
-    TIMED_OUT = "timed-out", "The server of an issuer sends no complete response in time.", "Retry, or give the intermediate yourself."
-    TOO_LARGE = "too-large", "The server of an issuer sends more than a certificate.", "Give the intermediate yourself."
+    UNREACHABLE = (
+        "unreachable",
+        "The server of an issuer cannot be reached.",
+        "Allow the connection, or give the intermediate with `--intermediate`.",
+    )
+    TIMED_OUT = (
+        "timed-out",
+        "The server of an issuer sends no complete response in time.",
+        "Retry, or give the intermediate with `--intermediate`.",
+    )
+    TOO_LARGE = (
+        "too-large",
+        "The server of an issuer sends more bytes than any certificate has.",
+        "Give the intermediate with `--intermediate`.",
+    )
     REDIRECTED = (
         "redirected",
         "The server of an issuer sends a redirect, which is never followed.",
-        "Give the intermediate yourself.",
+        "Give the intermediate with `--intermediate`.",
     )
     UNEXPECTED_STATUS = (
         "unexpected-status",
         "The server of an issuer responds with a status other than 200.",
-        "Give the intermediate yourself.",
+        "Give the intermediate with `--intermediate`.",
     )
     NOT_HTTP = (
         "not-http",
@@ -256,22 +295,27 @@ class FetchCode(Code):
     NOT_A_CERTIFICATE = (
         "not-a-certificate",
         "The server of an issuer sends something other than a certificate.",
-        "Give the intermediate yourself.",
+        "Give the intermediate with `--intermediate`.",
     )
     WRONG_ISSUER = (
         "wrong-issuer",
-        "The server of an issuer sends a certificate that did not sign the other one.",
-        "Give the intermediate yourself.",
+        "The server of an issuer sends a certificate that does not belong to this issuer.",
+        "Give the intermediate with `--intermediate`.",
     )
-    FETCH_BUDGET = "fetch-budget", "The search for an issuer took more requests than allowed.", "Give the intermediate yourself."
+    FETCH_BUDGET = (
+        "fetch-budget",
+        "The limit on the number of fetches per period is reached, so an issuer was not fetched.",
+        "Give the intermediate with `--intermediate`.",
+    )
 
 
 class CommandCode(Code):
-    """Codes of the command line that belong to no exception class."""
+    """Codes of errors for which the command line uses the base class
+    :class:`imdskit.errors.ImdskitError`."""
 
     DEMO_FAILED = (
         "demo-failed",
-        "A step of the demo did not give the expected result.",
+        "A step of the demo failed.",
         "This is a bug in imdskit. Please report it with the complete output.",
     )
 
@@ -291,4 +335,4 @@ FAMILIES: Mapping[str, type[Code]] = MappingProxyType(
         "ImdskitError": CommandCode,
     }
 )
-"""Mapping from the name of a class in :mod:`imdskit.errors` to the codes of this class."""
+"""Maps the name of a class in :mod:`imdskit.errors` to the codes of this class."""

@@ -1,7 +1,9 @@
-"""Every exception of imdskit.
+"""Exceptions of imdskit.
 
-Each exception has a stable ``code``, a plain sentence (``message``), a ``location``, and a ``hint`` that says what to do. Programs should depend
-only on the class and the code. The other texts are for people. No part of the package raises other exceptions on purpose.
+Each exception has a stable ``code``, a plain sentence (``message``), a ``location``, and a ``hint``
+that says what to do. Programs should depend only on the class and the code; the other attributes
+are texts for people. The package deliberately raises only these exceptions, and those built-in
+exceptions that a docstring names.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ class ImdskitError(Exception):
 
     Attributes:
         code: stable name of the kind of error, in lower case with hyphens.
-        message: one plain sentence.
-        location: location of the error, such as a path in a document, a file or an address. ``""`` if there is none.
-        hint: text that says what to do. ``""`` if there is nothing to do.
+        message: one plain sentence that says what is wrong.
+        location: where the error is, such as a path in a document, the name of a file, or a URL.
+            ``""`` if this is unknown.
+        hint: text that says what to do; may be ``""``.
     """
 
     def __init__(self, code: str, message: str, *, location: str = "", hint: str = "") -> None:
@@ -50,10 +53,12 @@ class VerificationError(ImdskitError):
     """Raised when a document is refused.
 
     Attributes:
-        reason: reason for the refusal. The attribute ``code`` is the same reason as text.
+        reason: reason for the refusal. The attribute ``code`` has the same value, as a plain str.
         stage: the stage of verification that refused the document.
-        location: ASN.1 or JSON path of the invalid member. If its byte offset in the DER is known, ``@`` and the offset follow.
-        detail: what was found, for logs. It may change in any release, so programs must not depend on it.
+        location: ASN.1 path or JSON path of what is invalid. If its offset in the DER is known,
+            ``@`` and the offset in bytes follow.
+        detail: what was found, for logs. The text may change in any release, so programs must not
+            depend on it.
     """
 
     def __init__(self, reason: Reason, *, location: str = "", detail: str = "") -> None:
@@ -66,7 +71,8 @@ class VerificationError(ImdskitError):
         return self.reason.stage
 
     def to_json(self) -> dict[str, str]:
-        """Return the refusal as JSON members: ``reason``, ``stage``, ``location``, ``message``, ``detail`` and ``hint``."""
+        """Return the error as a dict for JSON, with the members ``reason``, ``stage``,
+        ``location``, ``message``, ``detail`` and ``hint``."""
         return {
             "reason": self.reason.value,
             "stage": self.stage.value,
@@ -78,11 +84,12 @@ class VerificationError(ImdskitError):
 
 
 class DerError(ImdskitError):
-    """Raised for bytes that are not DER of the expected type.
+    """Raised if bytes are not DER of the expected type.
 
     Attributes:
         offset: offset of the invalid element in bytes from the start of the outermost buffer.
-        field: ASN.1 path of the invalid element, such as ``tbsCertificate.serialNumber``. It may be ``""``.
+        field: ASN.1 path of the invalid element, such as ``tbsCertificate.serialNumber``. It may be
+            ``""``.
     """
 
     def __init__(self, message: str, offset: int, field: str = "") -> None:
@@ -92,38 +99,45 @@ class DerError(ImdskitError):
 
 
 class FreshnessError(ImdskitError):
-    """Raised for a nonce that this issuer did not issue, or issued for another request, or issued too long ago.
+    """Raised if a nonce is not acceptable: another issuer issued it, it was issued for another
+    request, it has expired, or its time of issue is in the future.
 
     Codes: ``nonce-unknown``, ``nonce-not-yet``, ``nonce-expired``.
     """
 
 
 class StoreError(ImdskitError):
-    """Raised when the store of used documents cannot tell whether a document was used before. The caller must not accept the document then.
+    """Raised when the store of used documents cannot tell whether a document was used before. In
+    this case, the caller must not accept the document.
 
-    Codes: ``store-unreachable``, ``store-full``, ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``.
+    Codes: ``store-unreachable``, ``store-full``, ``store-broken``, ``store-format``,
+    ``store-forked``, ``store-clock``.
     """
 
 
 class FetchError(ImdskitError):
-    """Raised when the certificate of an issuer cannot be fetched. The verifier logs it and raises ``unknown-issuer`` instead.
+    """Raised when the certificate of an issuer cannot be fetched. Callers of a verifier do not see
+    this error: it is logged, and the verifier refuses the document as ``unknown-issuer``.
 
-    Codes: ``url-refused``, ``address-refused``, ``unreachable``, ``timed-out``, ``too-large``, ``redirected``, ``unexpected-status``,
-    ``not-http``, ``not-a-certificate``, ``wrong-issuer``, ``fetch-budget``.
+    Codes: ``url-refused``, ``address-refused``, ``unreachable``, ``timed-out``, ``too-large``,
+    ``redirected``, ``unexpected-status``, ``not-http``, ``not-a-certificate``, ``wrong-issuer``,
+    ``fetch-budget``.
     """
 
 
 class TrustError(ImdskitError):
-    """Raised when the caller gives unusable trust anchors or intermediates, or when a trust bundle cannot be updated.
+    """Raised when trust anchors, intermediates or revocation lists cannot be used, or when a trust
+    bundle cannot be updated.
 
-    Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (not a bundle, or an incomplete one), ``bundle-format`` (a bundle of an unknown
-    format), ``bad-intermediate``, ``issuer-not-found``, ``bundle-unwritable``, ``bundle-busy``.
+    Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (not a bundle, or an incomplete one),
+    ``bundle-format`` (a bundle of an unknown format), ``bad-intermediate``, ``issuer-not-found``,
+    ``bundle-unwritable``, ``bundle-busy``.
     """
 
 
 class UsageError(ImdskitError, ValueError):
-    """Raised when an argument is invalid, for example a wrong type, a value out of range, an unknown cloud or a time without a time zone. The class
-    is also a subclass of ValueError.
+    """Raised when an argument is invalid. Examples are a wrong type, a value out of range, an
+    unknown cloud, and a time without a time zone. The class is also a subclass of ValueError.
 
     Codes: ``bad-argument``, ``namespaces-refused`` (the system refuses what `imdskit run` needs).
     """
@@ -138,7 +152,8 @@ class BackendError(ImdskitError):
 
 
 class SelectionError(ImdskitError):
-    """Raised when a path into a metadata document does not exist. Codes: ``not-found``, ``leaf-needs-text``, ``bad-document``."""
+    """Raised when a part of a metadata document cannot be selected. Codes: ``not-found``,
+    ``leaf-needs-text``, ``bad-document``."""
 
 
 class ScenarioError(ImdskitError):
@@ -153,11 +168,13 @@ class ClientError(ImdskitError):
 
     Attributes:
         code: a member of :class:`imdskit.codes.ClientCode`.
-        status: status of the response, or None if there was none.
+        status: status of the response, or None if there was no response.
         body: body of the response, truncated to 4096 bytes.
-        retry_after: number of seconds for which the client should wait, according to the header ``Retry-After``, or None.
+        retry_after: number of seconds to wait before the next request, from the header field
+            ``Retry-After``; None if it is absent.
         connected: False if no connection could be established.
-        attempts: number of attempts that the client made. The other attributes describe the error of the last attempt.
+        attempts: number of attempts that the client made. The other attributes describe the error
+            of the last attempt.
     """
 
     code: ClientCode

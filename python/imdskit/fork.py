@@ -1,11 +1,12 @@
-"""Preparation for ``fork()``, so that the child process does not hang. This module is internal.
+"""Handling of ``fork()``, so that the child process does not hang. This module is internal.
 
-``fork()`` copies only the calling thread. If another thread holds a lock at that moment, the lock stays locked in the child for ever,
-because the thread that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and
-recreate them in the child.
+``fork()`` copies only the calling thread. If another thread holds a lock at that moment, the lock
+stays locked in the child for ever, because the thread that would release it does not exist there.
+Therefore classes of objects with locks or connections are subclasses of :class:`ForkAware`, and
+recreate these locks and connections in the child.
 
-This module does not detect forks by comparing process ids. The system reuses them, so a grandchild may have the id of the process that opened a
-connection.
+A comparison of process ids could not detect a fork reliably. The system reuses process ids, so a
+grandchild may have the id of the process that opened a connection.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ from weakref import WeakSet
 class ForkAware:
     """Base class of objects that recreate their locks in a child process.
 
-    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry of watched objects keeps only weak references. The other methods
-    run for ``os.fork``, for ``multiprocessing``, and for ``subprocess`` with a ``preexec_fn``. They do not run if C code calls ``fork()`` without
-    informing Python.
+    A subclass calls :meth:`watch_forks` at the end of its constructor. Registered objects can be
+    garbage-collected, because the registry has only weak references. At each fork, the other three
+    methods are called. This includes forks by ``os.fork``, ``multiprocessing``, and ``subprocess``
+    with a ``preexec_fn``, but not a ``fork()`` by C code that does not inform Python.
     """
 
     __slots__ = ("__weakref__",)
 
     def watch_forks(self) -> None:
-        """Register this object, so that its other methods run at each fork."""
+        """Register this object, so that its other methods are called at each fork."""
         _watched.add(self)
 
     def prepare_fork(self) -> bool:
-        """Prepare the object in the parent before the fork. Return True if the object is ready for the fork.
+        """Prepare the object for the fork, in the parent. Return True if the object is ready for
+        the fork.
 
-        After the fork, :meth:`resume_in_parent` runs only for objects that were ready.
+        If the result is False, :meth:`resume_in_parent` is not called after the fork.
         """
         return True
 
@@ -41,17 +44,20 @@ class ForkAware:
         """Resume in the parent after the fork."""
 
     def renew_in_child(self, prepared: bool) -> None:
-        """Recreate locks and connections in the child. This runs before anything else uses the object, and the child has one thread.
+        """Recreate locks and connections, in the child. At this time the child has only one thread,
+        and nothing else has used the object yet.
 
         Args:
-            prepared: the result of :meth:`prepare_fork`, or False if another thread created the object after the preparation.
+            prepared: the result of :meth:`prepare_fork`. It is False if another thread created the
+                object after the preparations for the fork.
         """
 
 
 _watched: WeakSet[ForkAware] = WeakSet()
 _this_thread = threading.local()
-"""List of the objects that are ready for the fork. Each thread has a separate list, because two threads may fork at the same time. The child process
-keeps the list of the thread that called ``fork()``."""
+"""Storage of the list of objects that are ready for a fork. Each thread has a separate list,
+because two threads may fork at the same time. The child process has the list of the thread that
+called ``fork()``."""
 
 
 def _before() -> None:
@@ -71,7 +77,8 @@ def _after_in_child() -> None:
 
 
 def call_in_child(call: Callable[[], object]) -> None:
-    """Call a function in every child process from now on. This is for code that cannot derive from :class:`ForkAware`."""
+    """Call a function in every child process that is forked from now on. This is for code that
+    cannot use a subclass of :class:`ForkAware`."""
     if hasattr(os, "register_at_fork"):  # Windows has no fork
         os.register_at_fork(after_in_child=call)
 

@@ -1,12 +1,12 @@
 """Fixtures for pytest: one or more emulators for a test.
 
-def test_it(imds):
-    ...run the program, which finds the service by its environment or gets imds.url...
-    assert_requested(imds, category="identity")
+    def test_it(imds):
+        ...  # run the program, which finds the emulator by environment variables, or gets imds.url
+        assert_requested(imds, category="identity")
 
-pytest imports this module whenever imdskit is installed, even for projects that do not use it. The module therefore imports the rest of imdskit
-only when a test uses a fixture. See
-:mod:`imdskit.testing` and ``docs/testing.md``.
+If imdskit is installed, pytest imports this module even for projects that do not use it. Therefore
+the module imports the rest of imdskit only when a test uses a fixture. See :mod:`imdskit.testing`
+and ``docs/testing.md``.
 """
 
 from __future__ import annotations
@@ -37,10 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emulator]]:
-    """Return a function that starts emulators for the test: ``imds_factory(scenario="windows", seed=7, ...)``; see :func:`imdskit.testing.emulator`.
+    """Return a function that starts emulators for the test:
+    ``imds_factory(scenario="windows", seed=7, ...)``; see :func:`imdskit.testing.emulator`.
 
-    The options of the marker ``imds`` apply to all emulators, and the arguments of a call take precedence. The first emulator has the seed 1, the
-    second one 2, and so on. Their machines and authorities therefore differ, but are the same in every run.
+    The options of the marker ``imds`` apply to all emulators. The arguments of a call take
+    precedence over the marker. By default, the first emulator has the seed 1, the second one the
+    seed 2, and so on. Therefore the emulators have different machines and authorities, which are
+    the same in every run.
     """
     marked = _marked(request)
     with ExitStack() as stack:
@@ -57,7 +60,8 @@ def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emula
 
 @pytest.fixture
 def imds(imds_factory: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """Return a running emulator with the options of the marker ``imds``. The environment variables by which programs find it are set for the test."""
+    """Return a running emulator with the options of the marker ``imds``. During the test, the
+    environment variables are set by which programs find the emulator."""
     started = imds_factory()
     for name, value in imdskit.testing.environment(started.url, os.environ).items():
         if value is None:
@@ -77,7 +81,7 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _emulator(settings: dict[str, Any]) -> Emulator:
-    import imdskit.testing  # this import takes 100 ms, and test runs that do not use imdskit must stay fast
+    import imdskit.testing  # a global import would slow down test runs that do not use imdskit by 100 ms
 
     known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
     unknown = [name for name in settings if name not in known]

@@ -1,9 +1,11 @@
-"""The stages of verification, and a reason code for each kind of failure.
+"""Stages of verification, and the reasons why documents are refused.
 
-The members of :class:`Reason` are in the order of the checks. A verifier reports the *first* failure in this order, and both backends report the
-same failure for every input. Codes are stable: programs may depend on them, and people can look them up in ``docs/errors.md``.
+The members of :class:`Reason` are in the order of the checks. A verifier reports the *first*
+failure in this order, and both backends report the same failure for every input. Codes are stable:
+programs may depend on them, and ``docs/errors.md`` lists them for people.
 
-This module contains the codes and the sentences that explain them. Exceptions are in :mod:`imdskit.errors`.
+This module contains the codes, and the sentences and hints that explain them. The exceptions are in
+:mod:`imdskit.errors`.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ class Reason(StrEnum):
 
     @property
     def stage(self) -> Stage:
-        """The stage whose check fails with this reason."""
+        """The stage of the checks that fail with this reason."""
         return ENTRIES[self].stage
 
     @property
@@ -97,12 +99,13 @@ class Reason(StrEnum):
 
     @property
     def source(self) -> str:
-        """The document that the rule comes from."""
+        """The document that defines the rule."""
         return ENTRIES[self].source
 
 
 class Entry(NamedTuple):
-    """Documentation of one reason."""
+    """Documentation of one reason: its stage, a sentence that says what is wrong, a hint that says
+    what to do, and the source of the rule."""
 
     stage: Stage
     sentence: str
@@ -117,36 +120,38 @@ ENTRIES: dict[Reason, Entry] = {
         _E,
         "There is nothing to verify.",
         "Pass the response of /metadata/attested/document. An empty file often means that the download failed.",
-        "imdskit",
+        "a rule of imdskit",
     ),
     Reason.TOO_LARGE: Entry(
         _E,
         "The document is larger than any attested document.",
-        "Genuine documents have about 4 kB. Check that this is an attested document. `Limits.document_bytes` sets the limit.",
-        "imdskit; every document in the corpus is below 4 100 bytes of base64",
+        "Check that this is an attested document. Genuine documents have about 4 kB. `Limits.document_bytes` sets the limit.",
+        "imdskit; every published genuine document has fewer than 4,100 characters of base64",
     ),
     Reason.BAD_JSON: Entry(
         _E,
         "The document starts like a JSON object but is not strict JSON.",
-        'Pass the response of the service unchanged: UTF-8 without byte order mark, no member twice, {"encoding":"pkcs7","signature":"..."}.',
+        "Pass the response of the service unchanged. It is UTF-8 without a byte order mark, has no member twice, and has the form "
+        '{"encoding":"pkcs7","signature":"..."}.',
         "RFC 8259",
     ),
     Reason.BAD_ENVELOPE: Entry(
         _E,
         'The JSON object is not {"encoding": "pkcs7", "signature": "..."}.',
-        "Check that this is the response of /metadata/attested/document, and not of another endpoint or an error.",
+        "Check that this is the response of /metadata/attested/document. It must not be the response of another endpoint, or an error "
+        "response.",
         "IMDS documentation, attested data",
     ),
     Reason.BAD_ENCODING: Entry(
         _E,
         "The member `encoding` is not `pkcs7`.",
-        "Only PKCS#7 documents exist today; a new encoding needs a new verifier.",
+        "At present, all documents have the encoding PKCS#7. If Azure introduces another one, a newer imdskit is needed.",
         "IMDS documentation, attested data",
     ),
     Reason.BAD_BASE64: Entry(
         _E,
         "The signature is not standard base64.",
-        "Use the alphabet with + and /, including the padding. Only white space is ignored.",
+        "Use the base64 alphabet with + and /, and include the padding. White space is allowed.",
         "RFC 4648 section 4",
     ),
     Reason.BAD_DER: Entry(
@@ -163,37 +168,38 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.BAD_CMS: Entry(
         _S,
-        "The message is DER but not a SignedData of the kind that the service makes.",
+        "The message is DER, but not a SignedData in the form that the service creates.",
         "Only SignedData version 1 over content of type id-data is accepted.",
         "RFC 5652 sections 3 and 5.1; every genuine document",
     ),
     Reason.NO_CONTENT: Entry(
         _S,
-        "The message is signed but carries no content.",
-        "Attested documents contain the signed content. Pass the document, not a detached signature.",
+        "The message is signed, but it does not contain the signed content.",
+        "Pass the whole document. A detached signature is not accepted.",
         "RFC 5652 section 5.2",
     ),
     Reason.SIGNER_COUNT: Entry(
         _S,
         "The message does not have exactly one signer.",
-        "The service adds exactly one signature. Do not trust a document with another number.",
+        "The service adds exactly one signature. Do not trust a document with fewer or more signatures.",
         "every genuine document; spiffe/spire#6998",
     ),
     Reason.TOO_MANY_CERTIFICATES: Entry(
         _S,
         "The message contains more certificates than any attested document needs.",
-        "Genuine documents contain one, that of the signer. `Limits.certificates` sets the limit.",
+        "Genuine documents contain only the certificate of the signer. `Limits.certificates` sets the limit.",
         "imdskit; GHSA-8qv2-5vq6-g2g7",
     ),
     Reason.SIGNER_NOT_FOUND: Entry(
         _S,
         "The message does not contain the signer's certificate.",
-        "The signer is found by issuer and serial number, or by key identifier, never by position.",
+        "The message names its signer by issuer and serial number, or by key identifier. A certificate that matches must be in the "
+        "message. Request a new document.",
         "RFC 5652 section 5.3",
     ),
     Reason.SIGNATURE_ALGORITHM: Entry(
         _G,
-        "The signature or digest algorithm is not accepted.",
+        "The signature algorithm or the digest algorithm is not accepted.",
         "Accepted: RSA PKCS#1 v1.5, RSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512. The service uses RSA with SHA-256.",
         "RFC 5754; RFC 4056; every genuine document",
     ),
@@ -205,34 +211,34 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.SIGNED_ATTRIBUTES: Entry(
         _G,
-        "The signed attributes are not bound to the content.",
+        "The signed attributes do not belong to the content.",
         "The attributes content-type and message-digest must each occur once, have one value, and match the content.",
         "RFC 5652 sections 5.3, 5.4 and 11",
     ),
     Reason.DIGEST_MISMATCH: Entry(
         _G,
-        "The content differs from the signed content.",
+        "The content is not the content that was signed.",
         "The content was changed after signing. Do not trust any of it.",
         "RFC 5652 section 5.4",
     ),
     Reason.BAD_SIGNATURE: Entry(
         _G,
         "The signature does not match the content and the signer's key.",
-        "The content or the signature was changed after signing. Do not trust any of it.",
+        "The content or the signature was changed after the content was signed. Do not trust any of it.",
         "RFC 8017 sections 8.1.2 and 8.2.2; FIPS 186-5 section 6.4.2",
     ),
     Reason.BUDGET_SPENT: Entry(
         _C,
         "The search for a chain took more work than a genuine chain needs.",
-        "Pass fewer intermediates. Some of the given ones are useless or hostile.",
+        "Pass fewer intermediates to the verifier. If the document itself contains many certificates, do not trust it.",
         "golang CVE-2018-16875; GHSA-8qv2-5vq6-g2g7",
     ),
     Reason.UNKNOWN_ISSUER: Entry(
         _C,
         "The certificate of an issuing authority is unknown.",
-        "Azure's intermediates rotate without notice, and documents do not carry them. Add the missing one to a bundle with `imdskit trust "
-        "update --bundle DIR --document FILE`, let `verify --fetch-intermediates` (AIA) fetch it, or give it with `--intermediate`. "
-        "A document of an emulator needs the emulator's root: `--trust`.",
+        "Azure replaces its intermediates without notice, and documents do not contain them. Add the missing one to a bundle with `imdskit "
+        "trust update --bundle DIR --document FILE`, let `verify --fetch-intermediates` fetch it (AIA), or give it with `--intermediate`. "
+        "A document of an emulator needs the emulator's root, which you give with `--trust`.",
         "RFC 5280 section 6.1; Azure Certificate Authority details",
     ),
     Reason.UNTRUSTED_ROOT: Entry(
@@ -255,8 +261,8 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.CERTIFICATE_SIGNATURE: Entry(
         _C,
-        "A certificate in the chain was not signed by the issuer that it names.",
-        "The given intermediate has the right name but another key, or the certificate was changed. Give the right intermediate.",
+        "The issuer that a certificate in the chain names did not sign this certificate.",
+        "An intermediate has the name of the issuer, but not its key, or the certificate was changed. Give the right intermediate.",
         "RFC 5280 section 6.1.3 (a)(1)",
     ),
     Reason.NOT_YET_VALID: Entry(
@@ -279,79 +285,82 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.BAD_EXTENSION: Entry(
         _C,
-        "An extension of a certificate in the chain breaks its own rules.",
-        "The certificate is malformed. Its issuer must replace it.",
+        "A certificate in the chain violates a rule of RFC 5280.",
+        "The location names the field or extension, and the detail names the section of RFC 5280. The issuer must replace the certificate.",
         "RFC 5280 section 4.2.1",
     ),
     Reason.NOT_A_CA: Entry(
         _C,
-        "A certificate that is not an authority's signed another certificate in the chain.",
-        "Do not trust the document: somebody used the key of an ordinary certificate to create this one.",
+        "A certificate in the chain issued another certificate, although it does not belong to an authority.",
+        "Do not trust the document: the owner of an ordinary certificate used its key to issue another certificate.",
         "RFC 5280 sections 4.2.1.9 and 6.1.4 (k)",
     ),
     Reason.PATH_LENGTH: Entry(
         _C,
-        "The chain is longer than one of its authorities, or the policy, allows.",
-        "Do not trust the document: the authority may not certify further authorities.",
+        "The chain has more certificates than the policy or one of its authorities allows.",
+        "Do not trust the document: an authority in the chain certified another authority without being allowed to do so.",
         "RFC 5280 sections 4.2.1.9 and 6.1.4 (m)",
     ),
     Reason.KEY_USAGE: Entry(
         _C,
         "A key in the chain was used for a purpose that its certificate does not allow.",
-        "An authority needs keyCertSign; the signer of a document needs digitalSignature, where keyUsage is present.",
+        "If a certificate has the extension keyUsage, the extension must contain keyCertSign for an authority, and digitalSignature "
+        "for the signer of a document.",
         "RFC 5280 sections 4.2.1.3 and 6.1.4 (n)",
     ),
     Reason.EXTENDED_KEY_USAGE: Entry(
         _C,
         "A certificate in the chain does not allow server authentication.",
-        "The signer must be usable for serverAuth, and so must each authority above it that limits its purposes.",
+        "If a certificate has the extension extendedKeyUsage, the extension must contain serverAuth. For an authority, "
+        "anyExtendedKeyUsage is accepted as well.",
         "RFC 5280 section 4.2.1.12; every genuine document",
     ),
     Reason.NAME_CONSTRAINTS: Entry(
         _C,
         "A name in the chain violates the name constraints of an authority.",
-        "Do not trust the document: the authority issued a certificate that its own issuer does not allow.",
+        "Do not trust the document: a certificate was issued for a name that an authority above it does not allow.",
         "RFC 5280 sections 4.2.1.10 and 6.1.3 (b) and (c)",
     ),
     Reason.POLICY: Entry(
         _C,
-        "An authority in the chain demands a certificate policy that the chain does not have.",
-        "Do not trust the document: the chain violates the policy of its authority.",
+        "An authority in the chain requires a certificate policy that the chain does not have.",
+        "Do not trust the document: the chain violates the requirements of one of its authorities.",
         "RFC 5280 sections 6.1.3 (f) and 6.1.5 (g)",
     ),
     Reason.REVOKED: Entry(
         _C,
         "A certificate in the chain has been revoked.",
-        "Its issuer has withdrawn it. Do not trust the document.",
+        "Do not trust the document: the issuer of the certificate has withdrawn it.",
         "RFC 5280 section 6.3",
     ),
     Reason.REVOCATION_UNKNOWN: Entry(
         _C,
-        "Revocation lists were given, but none of them covers a certificate in the chain.",
-        "Give the current list of each authority in the chain (the certificates' `CRL Distribution Points` name them), or do not require them all.",
+        "Revocation lists were given, but none of them can be used for one of the certificates in the chain.",
+        "Give the current list of each authority in the chain. The extension cRLDistributionPoints of a certificate contains the URL "
+        "of its list. Alternatively, set `require_crl` of the policy to False.",
         "RFC 5280 section 6.3.3; policy `require_crl`",
     ),
     Reason.NO_NAME: Entry(
         _I,
         "The signer's certificate contains no DNS name.",
-        "Genuine signers have a subject alternative name. The common name of the subject counts only if the policy allows it.",
+        "The certificates of genuine signers have a subject alternative name. The common name counts only if the policy allows it.",
         "IMDS documentation, attested data; RFC 6125 section 6.4.4",
     ),
     Reason.WRONG_NAME: Entry(
         _I,
         "The signer is not the metadata service of an accepted cloud.",
-        "The chain is valid, but the signer belongs to another service, or to a cloud that the policy does not accept.",
+        "The chain is valid, but the certificate belongs to another service, or to a cloud that the policy does not accept.",
         "IMDS documentation, attested data: certificate names of each cloud",
     ),
     Reason.BAD_CLAIMS: Entry(
         _L,
         "The signed content is not the JSON object that the service signs.",
-        "The signer is genuine, but this is not an attested document.",
+        "The signer is genuine, but the content is not that of an attested document.",
         "RFC 8259; IMDS documentation, attested data",
     ),
     Reason.MISSING_CLAIM: Entry(
         _L,
-        "The signed content lacks a member that every document has.",
+        "The signed content lacks a member that every genuine document has.",
         "Every document has vmId, nonce, and timeStamp with createdOn and expiresOn.",
         "IMDS documentation, attested data; every genuine document",
     ),
@@ -376,42 +385,47 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.DOCUMENT_TOO_OLD: Entry(
         _L,
         "The document is older than the policy allows.",
-        "Request a new one right before it is sent.",
+        "Request a new document immediately before you send it.",
         "policy `max_age`",
     ),
     Reason.NONCE_MISMATCH: Entry(
         _L,
-        "The document does not carry the requested nonce.",
+        "The document does not contain the expected nonce.",
         "The document is a replay, or an old host sent a cached response. Request a new one.",
         "IMDS documentation, attested data: nonce; MicrosoftDocs/azure-docs#43938",
     ),
     Reason.NONCE_REQUIRED: Entry(
         _L,
         "The policy requires a nonce, but none was given to the verifier.",
-        "Send the machine a fresh nonce, and pass the same one to `verify`.",
+        "Send a new nonce to the machine, and pass the same nonce to `verify`.",
         "policy `require_nonce`",
     ),
     Reason.REPLAYED: Entry(
         _L,
         "The document, or its nonce, has been used before.",
-        "Each document is accepted once. Send the machine a new nonce and request a new document. A retry after a lost response looks the same.",
+        "Each document is accepted only once. Send a new nonce to the machine, and let it request a new document. This reason is also "
+        "the result of a retry, if the first attempt was accepted but its response was lost.",
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
-"""Mapping from each reason to its sentence, hint and source."""
+"""Maps each reason to its documentation."""
 
 EMULATED_AUTHORITY = "imdskit test-only "
-"""Prefix of the common names of an emulator's authorities. A test checks that the emulator uses it."""
+"""Prefix of the common names of the emulator's authorities. A test checks that the emulator uses
+this prefix."""
 
 _ADDRESS = "; it may lie at "
-"""Text between the name of the issuer and the URL of its certificate in the detail of ``unknown-issuer``. Both backends write this text."""
+"""Text between the name of the issuer and the URL of its certificate, in the detail of
+``unknown-issuer``. Both backends write this text."""
 
 _MAX_NAME, _MAX_ADDRESS = 64, 200
-"""Maximum numbers of characters of a name and of a URL in a hint. RFC 5280 appendix A.1 allows 64 characters for a common name."""
+"""Maximum numbers of characters of a common name and of a URL in a hint. RFC 5280 appendix A.1
+allows 64 characters for a common name."""
 
 
 def hint_for(reason: Reason, detail: str) -> str:
-    """Return the hint for one refusal. For ``unknown-issuer`` it also names the missing authority.
+    """Return the hint for one refusal. For ``unknown-issuer``, the hint also names the missing
+    authority.
 
     Args:
         reason: the reason of the refusal.
@@ -421,15 +435,16 @@ def hint_for(reason: Reason, detail: str) -> str:
         return reason.hint
     if detail.startswith(EMULATED_AUTHORITY):
         return (
-            f"An emulator of imdskit made this document, not Azure: its issuer is {_issuer(detail)[0]}. If that is what you want, give "
-            "the emulator's root with `--trust`; `imdskit serve --trust-out FILE` writes it."
+            f"An emulator of imdskit created this document, not Azure: its issuer is {_issuer(detail)[0]}. To accept it, "
+            "give the emulator's root with `--trust`; `imdskit serve --trust-out FILE` writes the root to a file."
         )
     remedies = reason.hint.partition(" A document of an emulator")[0]
     return f"{missing_authority(detail)} {remedies}"
 
 
 def missing_authority(detail: str) -> str:
-    """Return a sentence that names the missing authority and the URL of its certificate. Both come from the detail of ``unknown-issuer``."""
+    """Return a sentence that names the missing authority and the URL of its certificate. ``detail``
+    is the detail of ``unknown-issuer``, from which both are taken."""
     name, address = _issuer(detail)
     where = f"the certificate below it gives the address {address}" if address else "the certificate below it gives no address"
     return f"The missing authority is {name}; {where}."
@@ -441,7 +456,8 @@ def _issuer(detail: str) -> tuple[str, str]:
 
 
 def _quoted(text: str, limit: int) -> str:
-    """Return untrusted text for use in a sentence. It is truncated to ``limit`` characters and quoted, and control characters are escaped."""
+    """Return untrusted text in a form for use in a sentence: truncated to ``limit`` characters, in
+    quotation marks, and with escaped control characters."""
     return repr(text[:limit]) + ("..." if len(text) > limit else "")
 
 

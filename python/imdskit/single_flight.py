@@ -1,7 +1,5 @@
-"""Single flight: if several threads call the same function for the same key at the same time, it is executed once for all of them. This module is
-internal.
-
-It imports nothing of the package except the errors, so every package may use it.
+"""Single flight: if several threads call a function for the same key at the same time, the function
+is executed only once, and all of them get its result. This module is internal.
 """
 
 from __future__ import annotations
@@ -18,15 +16,16 @@ T = TypeVar("T")
 
 
 class _Process:
-    """Lock and identity of this process. All instances of :class:`SingleFlight` share the lock. This is no bottleneck, because a thread holds it
-    only for one dictionary operation."""
+    """Lock and identity of this process. All instances of :class:`SingleFlight` share the lock. It
+    is not a bottleneck, because a thread holds it only for one operation on a dict."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Replace the lock and the identity in a forked child. At the fork, another thread of the parent may have held the lock or executed a call,
-        and that thread does not exist in the child."""
+        """Replace the lock and the identity in a child process. At the fork, another thread of the
+        parent may have held the lock or executed a call. This thread does not exist in the child,
+        so it would never release the lock or finish the call there."""
         self.lock = threading.Lock()
         self.identity = object()
 
@@ -38,24 +37,29 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 class SingleFlight(Generic[T]):
-    """Registry of calls in progress by key. Safe to share between threads, and usable in a child process after a fork."""
+    """Registry of calls in progress, by key. It is safe to share between threads, and it can be
+    used in a child process after a fork."""
 
     def __init__(self) -> None:
         self._calls: dict[Hashable, _Call[T]] = {}
 
     def run(self, key: Hashable, function: Callable[[], T], timeout: float | None = None) -> T:
-        """Call ``function`` and return its result. If another thread is already executing a call with the same key, wait for that call and return
-        its result instead.
+        """Call ``function`` and return its result. If another thread is already executing a call
+        with the same key, wait for this other call, and return its result instead.
 
-        If the other thread is interrupted (for example by KeyboardInterrupt), one of the waiting threads starts the call again.
+        If the call of the other thread is interrupted, for example by KeyboardInterrupt, one of the
+        waiting threads calls ``function`` again.
 
         Args:
-            key: key of the call. Calls with equal keys must have equal results.
-            function: function to call. Only one thread at a time calls it for each key.
-            timeout: maximum number of seconds to wait for another thread. With None, there is no limit.
+            key: key of the call. Functions that are called with the same key must have the same
+                result.
+            function: function to call. For each key, only one thread at a time calls it.
+            timeout: maximum number of seconds to wait for another thread. With None, there is no
+                limit.
 
         Raises:
-            ImdskitError: ``function`` raised this error. Every waiting thread gets a separate copy of it.
+            ImdskitError: ``function`` raised this error. Every waiting thread raises a separate
+                copy of it.
             TimeoutError: the other thread did not finish within ``timeout``.
         """
         while True:
@@ -81,14 +85,15 @@ class SingleFlight(Generic[T]):
             call.error = copied(error)
             raise
         finally:
-            if call.process is _PROCESS.identity:  # False only in a child process that `function` has forked
+            if call.process is _PROCESS.identity:  # this is False only in a child process that `function` has forked
                 with _PROCESS.lock:
                     del self._calls[key]
                 call.finished.set()
 
 
 class _Call(Generic[T]):
-    """One call in progress. If it ends with neither a result nor an error, it was interrupted."""
+    """One call in progress. If it has ended and has neither a result nor an error, it was
+    interrupted."""
 
     def __init__(self) -> None:
         self.process = _PROCESS.identity

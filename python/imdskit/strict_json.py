@@ -1,7 +1,8 @@
-"""Parser for strict JSON, which all parsers read in the same way (RFC 8259, RFC 7493 sections 2.1 to 2.3). This module is internal.
+"""Parser of strict JSON (RFC 8259, RFC 7493 sections 2.1 to 2.3). This module is internal.
 
-The text must be UTF-8 and must contain neither duplicate members nor lone surrogates. Its depth is limited. Ambiguous JSON is refused: if two
-parsers could read a document differently, an attacker could use the difference for a forgery.
+The text must be UTF-8. It must not contain an object with two members of the same name, or a lone
+surrogate. Its depth is limited. The parser refuses JSON that other parsers could read differently,
+because an attacker could use such a difference for a forgery.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    """JSON number as text. It is never converted, so a long number costs no time."""
+    """JSON number as text. The parser does not convert numbers, because converting a very long
+    number would take much time."""
 
     text: str
 
 
 class JsonError(ValueError):
-    """Raised for text that is not strict JSON. ``args[0]`` is a sentence."""
+    """Raised if a text is not strict JSON. ``args[0]`` is a sentence that says why."""
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -40,7 +42,8 @@ def loads(data: bytes, brackets: int) -> object:
 
     Args:
         data: the whole text.
-        brackets: maximum number of opening braces and brackets, including those in strings. They are counted before parsing, which limits the depth.
+        brackets: maximum number of opening braces and brackets, including those in strings. They
+            are counted before the text is parsed. This limits the depth of the JSON.
 
     Raises:
         JsonError: the text is not strict JSON.

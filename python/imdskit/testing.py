@@ -1,10 +1,12 @@
-"""The emulator for tests of other projects: environment variables for programs, and assertions about requests.
+"""The emulator for tests of other projects. This module sets environment variables by which
+programs find the emulator, and has assertions about their requests.
 
-with imdskit.testing.running("linux") as imds:
-    ...run the program...
-    assert_requested(imds, category="identity")
+    with imdskit.testing.running("linux") as imds:
+        ...  # run the program, which finds the emulator by environment variables
+        assert_requested(imds, category="identity")
 
-This module works with every test framework. :mod:`imdskit.pytest_plugin` has fixtures for pytest. See ``docs/testing.md``.
+This module works with every test framework. :mod:`imdskit.pytest_plugin` has fixtures for pytest.
+See ``docs/testing.md``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from imdskit.emulator.journal import Entry
 from imdskit.errors import ImdskitError
 
 LOOPBACK = "127.0.0.1,localhost"
-"""Hosts that programs must reach without a proxy."""
+"""Hosts to which programs must connect without a proxy."""
 
 _OTHER_SOURCES = (
     "AZURE_FEDERATED_TOKEN_FILE",
@@ -32,26 +34,29 @@ _OTHER_SOURCES = (
     "MSI_ENDPOINT",
     "MSI_SECRET",
 )
-"""Environment variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. If one of them is set,
-the SDKs do not use IMDS."""
+"""Environment variables by which Azure SDKs recognize App Service, Service Fabric, Arc, Cloud Shell
+and workload identities. If one of them is set, an SDK does not use IMDS."""
 
 _KEYS = Keys()
-"""Keys of this process, shared by all tests, because generating them is slow."""
+"""Keys of the emulators of this process. They are cached here, because generating them is slow."""
 
 
 def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the environment variables by which programs find the service at ``url``.
+    """Return the environment variables by which programs find the emulator at ``url``.
 
-    The libraries azure-identity and msal (in several languages), the Azure CLI, PyArrow and TileDB read ``AZURE_POD_IDENTITY_AUTHORITY_HOST``.
-    Terraform reads ``ARM_MSI_ENDPOINT``, and GDAL reads ``CPL_AZURE_VM_API_ROOT_URL``. ``NO_PROXY`` and ``no_proxy`` make programs connect to
-    loopback addresses and to the emulator without a proxy. Source: tests with those programs.
+    The libraries azure-identity and msal (in several languages), the Azure CLI, PyArrow and TileDB
+    read ``AZURE_POD_IDENTITY_AUTHORITY_HOST``. Terraform reads ``ARM_MSI_ENDPOINT``, and GDAL reads
+    ``CPL_AZURE_VM_API_ROOT_URL``. ``NO_PROXY`` and ``no_proxy`` make programs connect to loopback
+    addresses and to the emulator without a proxy. Source: tests with these programs.
 
     Args:
         url: base address of an emulator.
-        current: current environment variables. The result extends their values of ``NO_PROXY`` and ``no_proxy``.
+        current: current environment variables. The result extends their values of ``NO_PROXY`` and
+            ``no_proxy``.
 
     Returns:
-        Mapping from the name of a variable to its value. A variable whose value is None must be removed from the environment.
+        Mapping from the name of a variable to its value. A variable whose value is None must be
+        removed from the environment.
     """
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
@@ -68,12 +73,15 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = (), **options: Any) -> Emulator:
-    """Create an emulator without starting it. Keys are generated once per process and seed, so later emulators start within milliseconds.
+    """Create an emulator without starting it. Keys are generated only once for each process and
+    seed, so later emulators with the same seed are created within milliseconds.
 
     Args:
         scenario: see :class:`imdskit.emulator.Emulator`.
-        seed: number from which the machine and its keys are generated. The default gives the same machine in every run. None selects a random seed.
-        events: events to announce at the start, in the service's own form (``docs/events.md``).
+        seed: number from which the machine and its keys are generated. The default gives the same
+            machine in every run. None selects a random seed.
+        events: scheduled events to announce at the start, in the JSON form of the service
+            (``docs/events.md``).
         options: further options of :class:`imdskit.emulator.Emulator`.
 
     Raises:
@@ -92,8 +100,8 @@ def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = 
 
 @contextmanager
 def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
-    """Run an emulator, and set the variables of :func:`environment` in this process. At the end, stop the emulator and restore the
-    variables.
+    """Run an emulator, and set the variables of :func:`environment` in this process. When the
+    context ends, stop the emulator and restore the variables.
 
     Args:
         scenario: see :func:`emulator`.
@@ -115,14 +123,16 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
     Args:
         imds: the emulator.
         times: exact number of requests. None accepts any number above zero.
-        wanted: ``path``, ``category``, ``method``, ``status``, ``rule``, ``fault``, ``since`` and, for a fleet, ``machine``: attributes
-            of :class:`imdskit.emulator.journal.Filter`.
+        wanted: conditions that a matching request meets. They are the attributes of
+            :class:`imdskit.emulator.journal.Filter`: ``path``, ``category``, ``method``,
+            ``status``, ``rule``, ``fault``, ``since`` and, for a fleet, ``machine``.
 
     Returns:
-        the matching entries of the journal.
+        The matching entries of the journal.
 
     Raises:
-        AssertionError: the number of matching requests is wrong. The message lists all requests that the emulator received.
+        AssertionError: the number of matching requests is wrong. The message lists all requests
+            that the emulator received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
@@ -133,17 +143,19 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
 
 
 def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
-    """Assert that the emulator received no matching request. Without arguments in ``wanted``, every request matches. See :func:`assert_requested`."""
+    """Assert that the emulator received no matching request. See :func:`assert_requested` for
+    ``wanted``. If it is empty, every request matches."""
     __tracebackhide__ = True
     assert_requested(imds, 0, **wanted)
 
 
 def assert_no_refusals(imds: Emulator | Fleet) -> None:
-    """Assert that the tested program obeys the rules of the service. The emulator must have refused no request, except because of faults that the
-    test injected.
+    """Assert that the tested program obeys the rules of the service. This means that the emulator
+    refused no request, apart from those that an injected fault refused.
 
     Raises:
-        AssertionError: the emulator refused a request. The message names the rule, and lists the requests that the emulator received.
+        AssertionError: the emulator refused a request. The message names the rule, and lists the
+            requests that the emulator received.
     """
     __tracebackhide__ = True
     refused = [entry for entry in imds.journal if entry.status >= 400 and not entry.fault]

@@ -1,11 +1,14 @@
-"""Tables of the api-versions: the existing versions, and the first version of every endpoint, of every member of the instance document and of every
-member of attested documents.
+"""Tables of the api-versions. They contain all versions, and the first version of every endpoint,
+of every member of the instance document, and of every member of attested documents.
 
-Paths use dots. ``[]`` stands for "each element": ``network.interface[]`` is the array, and ``network.interface[].macAddress`` is a member
-of its elements. The response for an api-version has the newest form, without the members that were added later. Only the preview version 2017-03-01
-has another form.
+The parts of a path are separated by dots. ``[]`` follows the name of an array:
+``network.interface[]`` is the array itself, and ``network.interface[].macAddress`` is a member of
+each of its elements. The instance document for an older api-version has the same form as the newest
+one, but lacks the members that were added later. Only the preview version 2017-03-01 has another
+form.
 
-Sources: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published interface descriptions; recorded responses.
+Sources: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published
+interface descriptions; recorded responses.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ API_VERSIONS: tuple[str, ...] = tuple(_API_VERSIONS.split())
 """Every version that ``/metadata/versions`` lists, ascending."""
 
 PREVIEW = "2017-03-01"
-"""Preview version. It has other member names in ``network``, and in ``compute`` only the members of the first general version, 2017-04-02."""
+"""Preview version. In ``network`` it has other names of members. In ``compute`` it has the members
+of the first general version, 2017-04-02."""
 
 SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
     "2017-03-01",
@@ -42,7 +46,8 @@ SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
 """Api-versions of ``/metadata/scheduledevents``, ascending."""
 
 SCHEDULED_EVENTS_USUAL = "2020-07-01"
-"""Newest api-version of scheduled events that all hosts have supported for years. The only newer version adds an event type for spot machines."""
+"""Newest api-version of scheduled events that all Azure hosts have supported for years. There is
+only one newer version, which adds an event type for spot machines."""
 
 ENDPOINTS: Mapping[str, str] = {
     "instance": "2017-03-01",
@@ -50,7 +55,8 @@ ENDPOINTS: Mapping[str, str] = {
     "attested": "2018-10-01",
     "loadbalancer": "2020-10-01",
 }
-"""Maps an endpoint to its first version. ``versions`` has no api-version, and ``scheduledevents`` has a separate list."""
+"""Maps an endpoint to its first version. The endpoint ``versions`` has no api-version, and
+:data:`SCHEDULED_EVENTS_VERSIONS` lists the versions of ``scheduledevents``."""
 
 _COMPUTE: Mapping[str, str] = {
     "2017-04-02": """
@@ -115,12 +121,13 @@ INSTANCE: Mapping[str, str] = {
     "network.interface[]": "2017-04-02",
     **_paths("network.interface[].", _INTERFACE),
 }
-"""Maps the path of a member of the instance document to the first version that has it."""
+"""Maps the path of a member of the instance document to the first version that has this member."""
 
 OPTIONAL: Mapping[str, str] = {
     "network.interface[].ipv6.ipAddress[].publicIpAddress": "2017-04-02",
 }
-"""Undocumented members that were observed on some machines. The emulator has them only if a scenario contains them. Their versions are inferred.
+"""Maps an undocumented member that was observed on some machines to its first version, which is
+inferred. The emulator returns these members only if a scenario contains them.
 """
 
 NEWER: Mapping[str, str] = {
@@ -128,10 +135,12 @@ NEWER: Mapping[str, str] = {
     "compute.interconnectGroupId": "2025-11-11",
     "compute.interconnectSubgroupId": "2025-11-11",
 }
-"""Members that existing programs read with api-versions that are newer than the last one in :data:`API_VERSIONS`.
+"""Members that some programs request with an api-version that is newer than the last one in
+:data:`API_VERSIONS`.
 
-The emulator has them only if a scenario contains them. Sources: Azure/azure-container-networking (CNS) for the first member,
-kubernetes-sigs/cloud-provider-azure for the other two.
+The emulator returns them only if a scenario contains them. Sources:
+Azure/azure-container-networking (CNS) for the first member, kubernetes-sigs/cloud-provider-azure
+for the other two.
 """
 
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
@@ -146,17 +155,18 @@ PREVIEW_NETWORK: Mapping[str, str] = {
     "network.interface[].ipv6.ipaddress": "network.interface[].ipv6.ipAddress[]",
     "network.interface[].mac": "network.interface[].macAddress",
 }
-"""Mapping from a path in the preview version to the path of the same member in all other versions. The value is ``""`` if only the preview has the
-member."""
+"""Maps a path in the preview version to the path of the same member in all other versions. The
+value is ``""`` if the other versions do not have the member."""
 
 EXTENDED: Mapping[str, str] = {
     "extended.compute.hasCustomData": "2021-08-01",
     "extended.compute.ppsType": "2021-08-01",
 }
-"""Maps a member that ``extended=true`` adds to its first version. These members are undocumented. ``hasCustomData`` is a JSON boolean."""
+"""Maps an undocumented member to its first version. A response contains these members only if the
+request has the query parameter ``extended=true``. ``hasCustomData`` is a JSON boolean."""
 
 EXTENDED_SINCE = "2021-08-01"
-"""First api-version of the members that :data:`EXTENDED` names."""
+"""First api-version of the members in :data:`EXTENDED`."""
 
 ATTESTED: Mapping[str, str] = {
     "licenseType": "2020-09-01",
@@ -170,11 +180,13 @@ ATTESTED: Mapping[str, str] = {
     "timeStamp.expiresOn": "2018-10-01",
     "vmId": "2018-10-01",
 }
-"""Maps a member of the signed content to its first version. The order is that of the service."""
+"""Maps a member of the signed content to its first version. The members are in the order in which
+the service writes them."""
 
 
 def newest(versions: Sequence[str], count: int = 3) -> tuple[str, ...]:
-    """Return the ``count`` newest of ``versions``, newest first, as the version error lists them."""
+    """Return the ``count`` newest of ``versions``, the newest first. The service's error for an
+    unsupported api-version lists them in this way."""
     return tuple(sorted(versions, reverse=True)[:count])
 
 

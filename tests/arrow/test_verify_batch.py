@@ -155,14 +155,14 @@ def test_empty_and_refused_batches_have_the_same_types() -> None:
 
 MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no such column": ({}, {"text": ["a"]}, "The input must have exactly one column 'document'; it has 0."),
-    "no document": ({}, {"document": [1]}, "The column 'document' is of type int64."),
-    "no time": ({"at": "seen"}, {"document": ["a"], "seen": ["now"]}, "The column 'seen' is of type string."),
+    "no document": ({}, {"document": [1]}, "The column 'document' has the unsupported type int64."),
+    "no time": ({"at": "seen"}, {"document": ["a"], "seen": ["now"]}, "The column 'seen' has the unsupported type string."),
     "no zone": (
         {"at": "seen"},
         {"document": ["a"], "seen": pa.array([1], pa.timestamp("s"))},
-        "The column 'seen' is of type timestamp[s].",
+        "The column 'seen' has the unsupported type timestamp[s].",
     ),
-    "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' is of type int64."),
+    "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' has the unsupported type int64."),
     "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "The input must have exactly one column 'issued'; it has 0."),
     "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
     "beyond": (

@@ -90,7 +90,7 @@ def test_refusal_has_stage_location_and_detail(run: Run, envelope: bytes) -> Non
     first = results(out)[0]
     assert status == 1
     assert first.pop("detail")
-    assert "made this document, not Azure" in first.pop("hint")
+    assert "created this document, not Azure" in first.pop("hint")
     assert first == {
         "line": 1,
         "id": "x",
@@ -289,8 +289,8 @@ def test_two_runs_cannot_write_to_one_file(run: Run, envelope: bytes, tmp_path: 
         (["x", "--threads", "2"], "--threads needs --batch."),
         (["x", "--output", "y"], "--output needs --batch."),
         (["x", "--resume"], "--resume needs --batch."),
-        (["x", "--batch", "--nonce", "1"], "--nonce applies to a single document."),
-        (["x", "--batch", "--explain"], "--explain applies to a single document."),
+        (["x", "--batch", "--nonce", "1"], "--nonce has no effect with --batch."),
+        (["x", "--batch", "--explain"], "--explain has no effect with --batch."),
         (["x", "--batch", "--resume"], "--resume needs --output."),
         (["-", "--batch", "--threads", "0"], "`--threads` must be a whole number from 1 to 1024"),
         (["-", "--batch", "--threads", "-1"], "`--threads` must be a whole number from 1 to 1024"),
@@ -375,7 +375,7 @@ def test_line_in_a_wrong_form_has_a_hint(run: Run, envelope: bytes, root: str) -
         b"MIIB",
     ]
     _, out, _ = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
-    words = ["plus signs became blanks", "single quotes", "percent-encoded", "byte order mark"]
+    words = ["plus signs were replaced by blanks", "single quotes", "percent-encoded", "byte order mark"]
     assert all(word in one["hint"] for word, one in zip(words, results(out), strict=False))
 
 

@@ -99,7 +99,7 @@ def test_update_reports_refusals_with_other_reasons(run: Run, link: Path, tmp_pa
     path.write_text("{}")
     status, out, err = run("trust", "update", "--bundle", link, "--document", path)
     assert (status, out) == (1, "")
-    assert err.startswith(f"{path}: no certificate")
+    assert err.startswith(f"{path}: this document is refused, whatever certificate is added.")
     assert "refused: bad-envelope" in err
 
 

@@ -57,7 +57,7 @@ def test_proxy_settings_are_ignored(listen: Listen, monkeypatch: pytest.MonkeyPa
     for name in ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy"):
         monkeypatch.setenv(name, trap.url)
         monkeypatch.setenv(name.upper(), trap.url)
-    monkeypatch.delenv("REQUEST_METHOD", raising=False)  # with it, urllib ignores HTTP_PROXY by itself
+    monkeypatch.delenv("REQUEST_METHOD", raising=False)  # with it, the standard library ignores HTTP_PROXY by itself
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "")
     Client(listener.url).get("instance")

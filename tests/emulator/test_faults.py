@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.faults import Faults
+from imdskit.emulator.faults.engine import Faults
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Delivery, Request
 from imdskit.protocol.responses import IDENTITY_GONE

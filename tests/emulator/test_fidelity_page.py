@@ -12,10 +12,11 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
 
 
 def rules() -> str:
-    lines = ["| # | rule | refused when | response | evidence | source | switched off |", "|---|---|---|---|---|---|---|"]
+    lines = ["| # | rule | refused when | response | evidence | source | if switched off |", "|---|---|---|---|---|---|---|"]
     for number, rule in enumerate(RULES, 1):
         answers = " ".join(f"`{answer.name}`" for answer in rule.answers)
-        lines.append(f"| {number} | {rule.name} | {rule.when} | {answers} | {rule.evidence} | {rule.source} | {rule.off or 'cannot be'} |")
+        off = rule.off or "This rule cannot be switched off."
+        lines.append(f"| {number} | {rule.name} | {rule.when} | {answers} | {rule.evidence} | {rule.source} | {off} |")
     return "\n".join(lines)
 
 

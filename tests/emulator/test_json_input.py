@@ -12,7 +12,7 @@ import pytest
 from imdskit.clock import ManualClock
 from imdskit.emulator import Scenario, snapshot
 from imdskit.emulator.authority.tokens import Issuer, TokenCache
-from imdskit.emulator.events import Events
+from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults import script
 from imdskit.emulator.json_input import Format, Input, strict_json
 from imdskit.emulator.machine.identity import Identities

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Emulator, Scenario, snapshot
 from imdskit.emulator.authority.keys import Keys
-from imdskit.emulator.events import Events
+from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.scenario import document
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.messages import Request

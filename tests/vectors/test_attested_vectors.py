@@ -1,4 +1,4 @@
-"""Documents with one defect each: every backend gives the recorded verdict, reason and location."""
+"""Tests with the documents in `attested`: every backend gives the recorded verdict, reason and location."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ HERE = Path(__file__).parent / "attested"
 
 UNTESTED = {
     Reason.BUDGET_SPENT: "tests/pki/test_path.py",
-    Reason.DOCUMENT_TOO_OLD: "tests/verify: a policy that the vectors do not set",
-    Reason.NONCE_REQUIRED: "tests/verify: a policy that the vectors do not set",
-    Reason.REPLAYED: "tests/verify/test_nonce_stores.py: needs a store",
+    Reason.DOCUMENT_TOO_OLD: "tests/verify, because the vectors do not set this policy",
+    Reason.NONCE_REQUIRED: "tests/verify, because the vectors do not set this policy",
+    Reason.REPLAYED: "tests/verify/test_nonce_stores.py, because this check needs a store",
 }
 
 

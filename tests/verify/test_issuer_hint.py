@@ -38,7 +38,7 @@ def test_the_hint_names_authority_address_and_remedies(backend: Backend) -> None
     hint = refusal(document(leaf(AZURE.ocsp(16), "http://www.microsoft.com/pkiops/certs/16.crt")), backend).hint
     assert hint.startswith(
         "The missing authority is 'Microsoft TLS G2 RSA CA OCSP 16'; the certificate below it gives the address "
-        "'http://www.microsoft.com/pkiops/certs/16.crt'. Azure's intermediates rotate without notice"
+        "'http://www.microsoft.com/pkiops/certs/16.crt'. Azure replaces its intermediates without notice"
     )
     for remedy in ("imdskit trust update", "--document FILE", "--fetch-intermediates", "AIA", "--intermediate"):
         assert remedy in hint
@@ -67,9 +67,9 @@ def test_hint_for_an_emulated_document_asks_for_its_root(backend: Backend, of_ro
     detail = names[of_root]
     assert detail.startswith(EMULATED_AUTHORITY), "the constant is to be changed with the emulator's names"
     hint = hint_for(Reason.UNKNOWN_ISSUER, detail)
-    assert hint.startswith(f"An emulator of imdskit made this document, not Azure: its issuer is '{detail}'.")
+    assert hint.startswith(f"An emulator of imdskit created this document, not Azure: its issuer is '{detail}'.")
     assert "give the emulator's root with `--trust`" in hint
-    assert "Azure's intermediates" not in hint
+    assert "Azure replaces" not in hint
 
 
 @pytest.mark.parametrize(

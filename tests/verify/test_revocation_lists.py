@@ -70,7 +70,7 @@ def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
         output += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
     assert output == [
         ("skip", "no revocation lists were given"),
-        ("pass", "nothing on the path is revoked"),
+        ("pass", "no certificate on the path is revoked"),
         ("skip", "an earlier check failed"),
     ]
 

@@ -1,9 +1,9 @@
-"""Build an image of the emulator without a container engine, on Debian: mmdebstrap makes the base, umoci the image. Needs root.
+"""Build an image of the emulator on Debian without a container engine. mmdebstrap builds the base, and umoci the image. Needs root.
 
 python3 packaging/containers/emulator/build_image.py LAYOUT
 
-This command writes an OCI image layout with the tag `emulator`. Its settings are those of the Containerfile, but Python is
-Debian's, not that of python:3.13-slim.
+This command writes an OCI image layout with the tag `emulator`. The image has the settings of the Containerfile, but the Python of
+Debian instead of the image python:3.13-slim.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Object identifiers, named as in the documents that define them."""
+"""Object identifiers in dotted decimal form. Their names are those of the documents that define
+them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,14 @@
-"""Strict reader of DER (X.690). DER allows exactly one encoding of each value, and the reader refuses every other encoding.
+"""Strict reader of DER (X.690). DER allows exactly one encoding of each value, and the reader
+refuses every other encoding.
 
-A :class:`Reader` walks the elements between two offsets of a buffer. Entering a constructed element creates another reader over the same
-buffer, so every error can report its offset. The reader enters an element only when the caller calls a method for this purpose. Deeply
-nested data from an attacker therefore costs nothing.
+A :class:`Reader` is a cursor over the elements between two offsets of a buffer. To read the
+contents of a constructed element, the caller creates another reader over the same buffer, for
+example with :meth:`Reader.enter`. An error can therefore report its offset in the buffer. No method
+calls itself for each level of nesting, so deeply nested data from an attacker cannot exhaust the
+stack.
 
-This module handles only the encoding. :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms` interpret the elements.
+This module handles only the encoding. :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms`
+interpret the elements.
 """
 
 from __future__ import annotations
@@ -21,10 +25,11 @@ UTC_TIME, GENERALIZED_TIME, VISIBLE_STRING, UNIVERSAL_STRING, BMP_STRING = 0x17,
 SEQUENCE, SET = 0x30, 0x31
 
 MAX_DEPTH = 32
-"""Maximum nesting of elements whose type the grammar leaves open (ANY). Certificates and messages have fewer than 10 levels."""
+"""Maximum depth of nesting inside an element whose type the grammar leaves open (ANY). Genuine
+certificates and messages have fewer than 10 levels."""
 
 MAX_OID_OCTETS = 64
-"""Maximum length in bytes of an OBJECT IDENTIFIER. The longest ones in use have about 20."""
+"""Maximum length of an OBJECT IDENTIFIER in bytes. The longest ones in use have about 20 bytes."""
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -32,19 +37,25 @@ _SECOND = timedelta(seconds=1)
 
 
 def context(number: int, *, constructed: bool = True) -> int:
-    """Return the identifier octet of a context-specific tag."""
+    """Return the identifier octet of the context-specific tag ``number``, which must be at most 30
+    (X.690 section 8.1.2)."""
     return (0xA0 if constructed else 0x80) | number
 
 
 class Reader:
     """Cursor over DER elements.
 
+    The methods raise :class:`~imdskit.errors.DerError` if the bytes at the cursor are not the
+    expected element. Their argument ``field`` is the ASN.1 name of the element, for the error.
+
     Args:
         data: the buffer.
-        start, stop: the range of the buffer to read.
-        base: offset of ``data`` in the outermost buffer. Errors report offsets in that buffer.
-        field: ASN.1 path of the range, for errors.
-        parent: the reader of the enclosing element. Its path comes before ``field`` in errors.
+        start: offset of the first byte to read.
+        stop: offset after the last byte to read; by default the end of the buffer.
+        base: offset of ``data`` in the outermost buffer. Errors report offsets in the outermost
+            buffer.
+        field: ASN.1 name of the element that this reader reads, for errors.
+        parent: the reader of the enclosing element. In errors, its path comes before ``field``.
     """
 
     __slots__ = ("base", "data", "field", "parent", "pos", "stop")
@@ -60,7 +71,7 @@ class Reader:
         self.parent = parent
 
     def path(self, field: str = "") -> str:
-        """Return the ASN.1 path of ``field``, relative to the outermost reader."""
+        """Return the ASN.1 path of ``field``, beginning at the outermost reader."""
         names = [field]
         reader: Reader | None = self
         while reader is not None:
@@ -69,11 +80,12 @@ class Reader:
         return ".".join(name for name in reversed(names) if name).replace(".[", "[")
 
     def fault(self, message: str, field: str = "", pos: int | None = None) -> DerError:
-        """Return a DerError at ``pos``, or at the current position. The caller raises it."""
+        """Return a DerError that the caller raises. Its offset is ``pos``, or by default the
+        current position."""
         return DerError(message, self.base + (self.pos if pos is None else pos), self.path(field))
 
     def __bool__(self) -> bool:
-        """Return True if there is more to read."""
+        """Return True if at least one byte is left to read."""
         return self.pos < self.stop
 
     def peek(self) -> int:
@@ -81,7 +93,8 @@ class Reader:
         return self.data[self.pos] if self.pos < self.stop else -1
 
     def header(self, field: str = "") -> tuple[int, int, int]:
-        """Step over the next element and return its identifier octet, and the start and end of its contents (X.690 sections 8.1 and 10.1)."""
+        """Step over the next element. Return its identifier octet, and the start and the end of its
+        contents as offsets in the buffer (X.690 sections 8.1 and 10.1)."""
         data, pos, end = self.data, self.pos, self.stop
         if pos + 2 > end:
             raise self.fault("An element is missing." if pos >= end else "The element is truncated.", field)
@@ -108,7 +121,8 @@ class Reader:
         return tag, start, stop
 
     def expect(self, tag: int, field: str = "") -> tuple[int, int]:
-        """Step over the next element and return the start and end of its contents. Raise DerError if its identifier octet is not ``tag``."""
+        """Step over the next element, and return the start and the end of its contents as offsets
+        in the buffer. Raise DerError if its identifier octet is not ``tag``."""
         pos = self.pos
         data = self.data
         # This fast path reads nearly every element. `header` reads all others and raises the errors for malformed ones.
@@ -135,13 +149,15 @@ class Reader:
         return self.enter(SEQUENCE, field)
 
     def element(self, field: str = "") -> bytes:
-        """Return the whole next element of any type, including its identifier and length."""
+        """Return all bytes of the next element, including its identifier and length. The element
+        may have any type, and its contents are not checked."""
         pos = self.pos
         self.header(field)
         return self.data[pos : self.pos]
 
     def any(self, field: str = "") -> bytes:
-        """Return the whole next element, whose type the grammar leaves open. All elements inside it must be well-formed."""
+        """Return all bytes of the next element, whose type the grammar leaves open (ANY). All
+        elements inside it must be well-formed."""
         pos = self.pos
         self.header(field)
         element = self.data[pos : self.pos]
@@ -209,7 +225,8 @@ class Reader:
         return unused, value[1:]
 
     def bit_string(self, field: str = "") -> bytes:
-        """Read a BIT STRING without unused bits, as in keys and signatures."""
+        """Read a BIT STRING without unused bits, and return its bytes. Keys and signatures have
+        this form."""
         pos = self.pos
         unused, value = self.bits(field)
         if unused:
@@ -217,7 +234,8 @@ class Reader:
         return value
 
     def enter_bit_string(self, field: str = "") -> Reader:
-        """Return a reader over the contents of a BIT STRING that contains DER, as in keys."""
+        """Return a reader over the contents of a BIT STRING that contains DER. Public keys have
+        this form."""
         pos = self.pos
         start, stop = self.expect(BIT_STRING, field)
         if start == stop or self.data[start]:
@@ -246,9 +264,11 @@ class Reader:
             raise self.fault(f"The time does not exist: {error}.", field, pos) from None
 
     def _check(self, start: int, stop: int, field: str) -> None:
-        """Check that a range consists of well-formed elements at all depths, and that the values of primitive elements are valid.
+        """Check that a range of the buffer consists of well-formed elements at all depths, and that
+        the values of primitive elements are valid.
 
-        A list of pending ranges replaces recursion.
+        The method uses a list of pending ranges instead of recursion, so deep nesting cannot
+        exhaust the stack.
         """
         ranges = [(start, stop, 0)]
         while ranges:
@@ -279,7 +299,8 @@ _VALUES: dict[int, Callable[[Reader, str], object]] = {
     NULL: Reader.null,
     OBJECT_IDENTIFIER: Reader.oid,
 }
-"""Functions that check the contents of a primitive element, by type. Types for which all contents are valid are absent."""
+"""Maps the identifier octet of a primitive type to the function that checks its contents. A type is
+absent if all contents are valid for it."""
 
 
 @lru_cache(maxsize=1024)
@@ -287,7 +308,8 @@ def decode_oid(value: bytes) -> str:
     """Return the dotted decimal form of an OBJECT IDENTIFIER's contents.
 
     Raises:
-        ValueError: the contents are not an object identifier. The text says why.
+        ValueError: ``value`` is not the encoding of an object identifier. The text of the error
+            says why.
     """
     if not value or value[-1] & 0x80:
         raise ValueError("The OBJECT IDENTIFIER is empty or truncated.")

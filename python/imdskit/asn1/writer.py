@@ -1,10 +1,12 @@
 """Writer of DER. Each function returns the bytes of one element (X.690 sections 8 and 10).
 
-The module covers context tags and the universal types in certificates and CMS messages. :mod:`imdskit.emulator.authority.certificates` and
-:mod:`imdskit.emulator.authority.signed_document` build certificates and messages from the elements. The reader is in
-:mod:`imdskit.asn1.reader`.
+The module supports context tags, and those universal types that certificates and CMS messages
+contain. :mod:`imdskit.emulator.authority.certificates` and
+:mod:`imdskit.emulator.authority.signed_document` build certificates and messages from these
+elements. :mod:`imdskit.asn1.reader` reads DER.
 
-Values come from the emulator, not from an attacker. A value that its type cannot represent raises :class:`~imdskit.errors.UsageError`.
+The values come from the emulator, not from an attacker. A function raises
+:class:`~imdskit.errors.UsageError` if the ASN.1 type cannot represent the value.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _CONSTRUCTED = 0x20
 
 
 def element(tag: int, *contents: bytes) -> bytes:
-    """Return an element with the identifier octet ``tag`` and a length in its shortest form (X.690 sections 8.1.3 and 10.1)."""
+    """Return an element with the identifier octet ``tag``, the length in its shortest form, and the
+    joined ``contents`` (X.690 sections 8.1.3 and 10.1)."""
     body = b"".join(contents)
     length = len(body)
     if length < 0x80:
@@ -111,15 +114,16 @@ def ia5_string(text: str) -> bytes:
 
 
 def ascii_octets(text: str) -> bytes:
-    """Return the contents of an IA5String, without its tag and length, for use under an implicit tag. Raise UsageError if the text has a
-    character beyond ASCII."""
+    """Return the contents of an IA5String without tag and length, so that the caller can add an
+    implicit tag. Raise UsageError if the text has a character beyond ASCII."""
     if not text.isascii():
         raise UsageError("bad-argument", f"{text!r} cannot be an IA5String.")
     return text.encode("ascii")
 
 
 def time(seconds: int) -> bytes:
-    """Return a time as in certificates: UTCTime through 2049 and GeneralizedTime afterwards (RFC 5280 section 4.1.2.5).
+    """Return a time in the form that certificates require: UTCTime from 1950 through 2049, and
+    GeneralizedTime from 2050 on (RFC 5280 section 4.1.2.5).
 
     ``seconds`` are Unix seconds in the years 1950 to 9999.
     """
@@ -132,13 +136,16 @@ def time(seconds: int) -> bytes:
 
 
 def explicit(number: int, *items: bytes) -> bytes:
-    """Return a context tag around complete elements: ``[number] EXPLICIT``.
+    """Return an element with the context tag ``[number] EXPLICIT`` whose contents are the complete
+    elements ``items``.
 
-    If the elements are the items of a SEQUENCE or SET, the result is also the encoding of this SEQUENCE or SET as ``[number] IMPLICIT``.
+    The function can also encode a SEQUENCE or SET with the tag ``[number] IMPLICIT``. In this case,
+    ``items`` are the items of the SEQUENCE or SET.
     """
     return element(0x80 | _CONSTRUCTED | number, *items)
 
 
 def implicit(number: int, contents: bytes) -> bytes:
-    """Return a primitive element with a context tag in place of its universal tag: ``[number] IMPLICIT``."""
+    """Return a primitive element with the context tag ``[number] IMPLICIT``, which replaces its
+    universal tag."""
     return element(0x80 | number, contents)

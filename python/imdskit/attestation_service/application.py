@@ -1,4 +1,4 @@
-"""The verification service as a WSGI application (PEP 3333)."""
+"""Attestation service as a WSGI application (PEP 3333)."""
 
 from __future__ import annotations
 
@@ -31,18 +31,21 @@ from imdskit.verify import NonceIssuer, NonceStore
 T = TypeVar("T")
 SECOND = 1_000_000_000
 SKEW = 30
-"""Maximum difference in seconds between the clocks of machines that run the same service."""
+"""Maximum number of seconds by which the clocks of two machines that run the same service may
+differ."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
 
 class Application:
-    """Attestation service as a WSGI application. Create one in each process and keep it. It is safe to share between threads.
+    """Attestation service as a WSGI application. Create one object in each process, and keep it. It
+    is safe to share between threads.
 
     Args:
         settings: configuration of the service.
         clock: source of the current time; the system clock by default.
-        store: store that records used documents. It replaces the store that the settings name. All processes must share it.
+        store: store of used documents, which replaces the store in the settings. All processes of
+            the service must use the same store. By default, the store in the settings is used.
 
     Raises:
         ImdskitError: A file of the configuration is invalid, or the store cannot be opened.
@@ -64,7 +67,7 @@ class Application:
         self._error_logged = False
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Handle one request."""
+        """Handle one request, as PEP 3333 defines."""
         started = self._clock.monotonic_ns()
         request = Request(environ)
         operation = "none"
@@ -79,19 +82,23 @@ class Application:
         return response.send(request.method, start_response)
 
     def _refuse_separate_processes(self, request: Request) -> None:
-        """Refuse every request if several processes serve requests without a common store or without a common nonce key file.
+        """Refuse every request if the server has several processes, but no common store or no
+        common nonce key file.
 
-        Without a common store, a process could not know which documents the other processes have accepted.
+        Without a common store, a process could not know which documents the other processes have
+        accepted. Without a common nonce key file, it could not check the nonces that they have
+        issued.
 
         Raises:
-            Problem: Several processes serve without a common store (503).
+            Problem: The server has several processes, but no common store or no common nonce key
+                file (503).
         """
         if not self._one_process_only or not (request.multiprocess or os.getpid() != self._pid):
             return
         if not self._error_logged:
             self._error_logged = True
             _log.error(
-                "Every request is refused: the server has several processes, and they need a common `store` and `nonce_key_file`. "
+                "Every request is refused: the server has several processes, so the settings must name a common `store` and `nonce_key_file`. "
                 "See docs/attestation-service.md."
             )
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "configuration", "The service is not configured correctly. Its log says why.")
@@ -108,16 +115,20 @@ class Application:
             return Response(HTTPStatus.OK, self._metrics.text(self._gauges()).encode("ascii"), CONTENT_TYPE)
         assert key is not None, "every operation with a body needs a key"
         body = self._body(route, request)
-        with self._limits.slot():  # The body has been received by now, so slow clients do not occupy slots.
+        with (
+            self._limits.slot()
+        ):  # The request occupies a slot only from now on, so clients that send their body slowly do not occupy slots.
             if route == routes.ISSUE_NONCE:
                 return self._issue_nonce(body, key)
             return self._attest(body, key) if route == routes.ATTEST else self._audit(body, key)
 
     def _authenticate(self, route: Route, request: Request) -> Key | None:
-        """Return the caller's key, and count the request against the rate limit of the key.
+        """Return the caller's key, and count the request for the rate limit of the key. Return None
+        if the operation needs no key.
 
         Raises:
-            Problem: The key is missing or unknown (401), lacks the role (403), or exceeds its rate limit (429).
+            Problem: The key is missing or unknown (401), lacks the role (403), or exceeds its rate
+                limit (429).
         """
         if not route.roles:
             return None
@@ -137,10 +148,12 @@ class Application:
         return key
 
     def _body(self, route: Route, request: Request) -> bytes:
-        """Return the body of a request.
+        """Return the body of a request. It is empty if the operation does not require a body and
+        the request has none.
 
         Raises:
-            Problem: The body cannot be read (400, 411), is too large (413) or is not declared as JSON (415).
+            Problem: The body cannot be read (400, 411), is too large (413) or is not declared as
+                JSON (415).
         """
         if not route.body_required and not request.has_body():
             return b""
@@ -162,11 +175,12 @@ class Application:
         self._record("attestation", decision, key)
         if isinstance(decision.result, StoreError):
             _log.error("The store cannot tell whether a document was used before. %r", str(decision.result))
-            detail = "It cannot be decided now whether the document was used before. Request another nonce and try again."
+            detail = "The service cannot determine now whether the document was used before. Request a new nonce and a new document."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", detail, (("Retry-After", "5"),))
         if decision.outcome == decisions.ACCEPTED:
             return json_response(decisions.verdict_members(decision))
-        # The status is an error, so that a client that checks only the status does not admit the caller.
+        # The status is that of an error, so that a client that looks only at the status does not
+        # admit the machine.
         return json_response({"decision": decisions.REFUSED}, HTTPStatus.FORBIDDEN)
 
     def _audit(self, body: bytes, key: Key) -> Response:
@@ -183,7 +197,8 @@ class Application:
         """Write a decision to the audit log, and count it in the metrics.
 
         Raises:
-            Problem: The audit log cannot be written (503). The service must not accept a document without a record.
+            Problem: The audit log cannot be written (503). In this case, the service must not
+                accept the document.
         """
         entry = decision.entry(operation, key)
         try:

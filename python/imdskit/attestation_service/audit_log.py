@@ -1,7 +1,9 @@
-"""Audit log with one line of JSON for each decision. The response to a client does not contain the reason for a refusal; the log does.
+"""Audit log with one line of JSON for each decision. It contains the reason of a refusal, which the
+response to the client does not contain.
 
-It contains the SHA-256 of the document, but neither the document nor the nonce. Long texts are shortened, and non-printable characters are
-replaced, so that control characters in a document cannot forge log lines or manipulate a terminal.
+A line contains the SHA-256 of the document, but neither the document nor the nonce. Long texts are
+truncated. Non-printable characters are replaced, so that control characters in a document can
+neither forge log lines nor control a terminal.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ class Entry(NamedTuple):
 
     Attributes:
         operation: ``attestation`` or ``verdict``.
-        decision: ``accepted``, ``refused``, or ``undecided`` if the store could not tell whether the document was used before.
+        decision: ``accepted``, ``refused``, or ``undecided`` if the store could not tell whether
+            the document was used before.
         key: name of the caller's key.
         document: SHA-256 of the document as received, in hexadecimal digits.
         reason: code of the refusal; ``""`` if the document was accepted.
-        stage, location, detail: further information about the refusal; ``""`` if the document was accepted.
-        vm_id, subscription_id, cloud: claims and cloud of an accepted document; ``""`` for other documents.
+        stage, location, detail: attributes of the error that refused the document; ``""`` if the
+            document was accepted.
+        vm_id, subscription_id: claims of an accepted document; ``""`` for other documents.
+        cloud: name of the cloud of an accepted document; ``""`` for other documents.
     """
 
     operation: str
@@ -47,14 +52,15 @@ class Entry(NamedTuple):
 
 
 _NAMES = {"vm_id": "vmId", "subscription_id": "subscriptionId"}
-"""Names of the JSON members that differ from the names of their attributes."""
+"""Maps an attribute of :class:`Entry` to its JSON member, if the two have different names."""
 
 
 class AuditLog:
     """Audit log that appends lines to a file or to standard error.
 
-    The object is safe to share between threads. Several processes may append to the same file. If the file is moved, as log rotation does,
-    the object creates a new file at the path within a second.
+    The object is safe to share between threads. Several processes may append to the same file. If a
+    program such as logrotate moves the file, the next line that is written in another second goes
+    to a new file at the same path.
 
     Args:
         target: path of the file, or ``-`` for standard error.
@@ -76,14 +82,15 @@ class AuditLog:
                 raise UsageError("bad-argument", f"`audit_log` cannot be opened: {error.strerror}.", location=target) from None
 
     def write(self, entry: Entry, now: int) -> None:
-        """Append the line of an entry.
+        """Append a line for a decision.
 
         Args:
             entry: decision to record.
             now: time of the decision in Unix seconds.
 
         Raises:
-            OSError: The line cannot be written. The service must then not send the decision to the caller.
+            OSError: The line cannot be written completely. In this case, the service must not send
+                the decision to the caller.
         """
         data = line(entry, now)
         with self._lock:
@@ -95,9 +102,10 @@ class AuditLog:
                 self._checked_at = now
                 if self._moved(self._path):
                     self._reopen(self._path)
-            # A single call of write prevents the lines of several processes from being interleaved.
+            # The line is written by a single call, so that lines of several processes are not
+            # mixed.
             if os.write(self._file, data.encode("ascii")) != len(data):
-                raise OSError(errno.ENOSPC, "the line was written in part")
+                raise OSError(errno.ENOSPC, "only a part of the line was written")
 
     def close(self) -> None:
         """Close the file."""
@@ -122,7 +130,8 @@ class AuditLog:
 
 
 def line(entry: Entry, now: int) -> str:
-    """Return the line of an entry in ASCII, with a line feed at its end. Members with an empty value are omitted."""
+    """Return the line for a decision, in ASCII and with a line feed at its end. Members whose value
+    would be empty are left out."""
     members = {"time": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")}
     members.update((_NAMES.get(name, name), _safe(value)) for name, value in entry._asdict().items() if value)
     return json.dumps(members) + "\n"

@@ -1,12 +1,16 @@
 """Decisions on documents: whether the service accepts a document, and the reason if it does not.
 
-**Use of nonces and documents.** The service marks a nonce and a document as used when it accepts the document, and only then. A refused
-document does not use up its nonce. Otherwise, an attacker who learns a nonce could invalidate it by sending an arbitrary document. This is
-safe, because the service accepts only a genuine document that contains the nonce.
+**Use of nonces and documents.** The service marks a nonce and a document as used only when it
+accepts the document. A nonce therefore stays valid if the service refuses a document with it.
+Otherwise, an attacker who learns a nonce could invalidate the nonce by sending an arbitrary
+document. It is safe to keep the nonce valid, because the service accepts only a genuine document
+that contains it.
 
-The service records the content, then records the nonce, and then sends the response. If the process ends before it sends the response, or
-if the response is lost, the document is used up although no client received the decision. The client then requests another nonce. The
-service never accepts a document twice.
+When the service accepts a document, it first records the document in the store, then the nonce, and
+then sends the response. If the process ends before it sends the response, or if the response is
+lost, the document is marked as used, although the client did not receive the decision. In this
+case, the client must request another nonce and another document. The service never accepts a
+document twice.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ class Decision(NamedTuple):
     """Decision on a document.
 
     Attributes:
-        result: attestation of an accepted document, or the error that explains why it was not accepted.
+        result: attestation of an accepted document; otherwise the error that says why the document
+            was not accepted.
         document: document as received.
     """
 
@@ -36,14 +41,15 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """Outcome: ``accepted``, ``refused``, or ``undecided`` if the store could not tell whether the document was used before."""
+        """The decision: ``accepted``, ``refused``, or ``undecided`` if the store could not tell
+        whether the document was used before."""
         if isinstance(self.result, Attestation):
             return ACCEPTED
         return UNDECIDED if isinstance(self.result, StoreError) else REFUSED
 
     @property
     def reason(self) -> str:
-        """Code of the error; ``""`` if the document was accepted."""
+        """The code of the error; ``""`` if the document was accepted."""
         return "" if isinstance(self.result, Attestation) else self.result.code
 
     def entry(self, operation: str, key: Key) -> Entry:
@@ -58,12 +64,14 @@ class Decision(NamedTuple):
 
 
 def nonce_binding(key: Key, binding: str) -> bytes:
-    """Return the bytes that a nonce is bound to: the name of the key, a NUL and the caller's text. A key's name has no NUL."""
+    """Return the bytes to which a nonce is bound: the name of the key, a NUL, and the caller's
+    text. The name of a key never contains a NUL, so different pairs give different bytes."""
     return key.name.encode("ascii") + b"\x00" + binding.encode("utf-8")
 
 
 def attest(request: AttestationRequest, key: Key, issuer: NonceIssuer, verifier: Verifier, store: NonceStore) -> Decision:
-    """Verify a document that was requested with a nonce of this service. If it is accepted, mark document and nonce as used."""
+    """Verify a document that a machine has requested with a nonce of this service. If the document
+    is accepted, mark it and its nonce as used."""
     try:
         issuer.check(request.nonce, nonce_binding(key, request.binding))
         return Decision(verifier.verify_once(request.document, nonce=request.nonce, store=store), request.document)
@@ -72,7 +80,8 @@ def attest(request: AttestationRequest, key: Key, issuer: NonceIssuer, verifier:
 
 
 def audit(request: Audited, now: int, verifier: Verifier) -> Decision:
-    """Verify a stored document at the time of its receipt. Neither the document nor its nonce is marked as used."""
+    """Verify a stored document as of the time when it was received. Neither the document nor its
+    nonce is marked as used."""
     try:
         at = now if request.at is None else request.at
         return Decision(verifier.verify(request.document, at=at, nonce=request.nonce), request.document)
@@ -81,7 +90,8 @@ def audit(request: Audited, now: int, verifier: Verifier) -> Decision:
 
 
 def accepted_members(attestation: Attestation) -> dict[str, Any]:
-    """Return the members of the response for an accepted document. A claim that the document's api-version lacks is null."""
+    """Return the members of the response for an accepted document. If the api-version of the
+    document does not have a claim, its member is null."""
     claims = attestation.claims
     plan = None if claims.plan is None else dict(zip(("name", "product", "publisher"), claims.plan, strict=True))
     return {
@@ -102,11 +112,12 @@ def accepted_members(attestation: Attestation) -> dict[str, Any]:
 
 
 def verdict_members(decision: Decision) -> dict[str, Any]:
-    """Return the members of a verdict, which tells an operator why a document was refused."""
+    """Return the members of the verdict on a document. For a refused document, they say why it was
+    refused, which only operators may see."""
     result = decision.result
     if isinstance(result, Attestation):
         return accepted_members(result)
-    assert isinstance(result, VerificationError), "an audit uses neither the store nor our nonces"
+    assert isinstance(result, VerificationError), "an audit uses neither the store nor nonces of this service"
     return {
         "decision": REFUSED,
         "reason": result.code,

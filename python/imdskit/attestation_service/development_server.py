@@ -12,11 +12,12 @@ TIMEOUT = 10
 """Maximum time in seconds that a connection may be idle."""
 
 MAX_DISCARDED = 1024 * 1024
-"""Maximum number of bytes that the server reads and discards before it closes a connection."""
+"""Maximum number of bytes that the server reads and discards when it closes a connection."""
 
 
 class DevelopmentServer(ThreadingMixIn, WSGIServer):
-    """WSGI server with threads. It listens as soon as it is created, and ``serve_forever`` handles the requests.
+    """WSGI server with one thread for each connection. It listens as soon as it is created.
+    ``serve_forever`` handles the requests.
 
     Args:
         address: host and port to listen on.
@@ -32,7 +33,8 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
         self.set_app(application)
 
     def server_bind(self) -> None:
-        """Bind the socket without looking up the host's name, which can take seconds."""
+        """Bind the socket. The method of the base class also looks up the name of the host, which
+        can take seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -40,7 +42,8 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def shutdown_request(self, request: Any) -> None:
-        """Read what the client still sends, then close the connection. Closing it first could lose the response (RFC 9112 section 9.6)."""
+        """Close the connection after reading the rest of what the client sends. Without reading it,
+        the client might not receive the response (RFC 9112 section 9.6)."""
         with suppress(OSError):
             request.shutdown(socket.SHUT_WR)
             left = MAX_DISCARDED

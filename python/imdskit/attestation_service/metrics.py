@@ -1,7 +1,8 @@
 """Metrics in the text format of Prometheus, version 0.0.4.
 
-The values of each label come from a fixed set, so callers cannot create an unlimited number of time series. Each process counts separately.
-The label ``process`` distinguishes the time series of the processes.
+The values of each label come from a fixed set, so callers cannot create an unlimited number of time
+series. Each process counts separately, and the label ``process`` distinguishes its time series from
+those of other processes.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ class Family(NamedTuple):
 FAMILIES = {
     "imdskit_decisions_total": Family("counter", "Decisions on documents, by operation, decision, reason and cloud."),
     "imdskit_unknown_issuers_total": Family(
-        "counter", "Documents whose signer's issuing certificate is unknown. If they become frequent, the trust bundle is out of date."
+        "counter", "Documents that were refused because an issuer is unknown. If they are frequent, the trust bundle is out of date."
     ),
     "imdskit_nonces_total": Family("counter", "Nonces that were issued."),
     "imdskit_requests_total": Family("counter", "Requests, by operation and status."),
     "imdskit_request_seconds": Family("histogram", "Time from the call of the application to its response, by operation."),
-    "imdskit_requests_in_progress": Family("gauge", "Requests that are being worked on."),
+    "imdskit_requests_in_progress": Family("gauge", "Requests that are being handled at present."),
     "imdskit_trust_bundle_age_seconds": Family(
-        "gauge", "Age of the trust bundle, from the date that it gives. Absent for separate PEM files."
+        "gauge", "Age of the trust bundle, computed from its date. Absent if the trusted certificates are separate PEM files."
     ),
-    "imdskit_reload_failing": Family("gauge", "1 if the files changed and cannot be used, by kind of file; else 0."),
+    "imdskit_reload_failing": Family("gauge", "1 if the files of a kind have changed and cannot be used, otherwise 0."),
 }
 
 
@@ -59,7 +60,8 @@ class Metrics:
             series[key] = series.get(key, 0) + 1
 
     def request(self, operation: str, status: int, seconds: float) -> None:
-        """Count a request, and record how long it took."""
+        """Count a request to an operation. ``status`` is the status of its response, and
+        ``seconds`` is its duration."""
         self.count("imdskit_requests_total", operation=operation, status=str(status))
         key = (("operation", operation),)
         with self._lock:
@@ -68,7 +70,8 @@ class Metrics:
             total[0] += seconds
 
     def text(self, gauges: Mapping[str, Mapping[Labels, float]]) -> str:
-        """Return all metrics as text. ``gauges`` are the present values of the gauges, by name and labels."""
+        """Return all metrics as text. ``gauges`` contains the current values of the gauges, by name
+        and labels."""
         with self._lock:
             counts = {name: dict(series) for name, series in self._counts.items()}
             latencies = {key: (list(buckets), total[0]) for key, (buckets, total) in self._latencies.items()}

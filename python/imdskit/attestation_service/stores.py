@@ -1,4 +1,4 @@
-"""Function that opens the store of used documents which the configuration names."""
+"""Function that opens the configured store of used documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from imdskit.verify.stores.redis import RedisStore
 from imdskit.verify.stores.store import NonceStore
 
 _LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
-"""Client libraries by URL scheme. A library is needed only if the configuration has a URL with its scheme."""
+"""Maps a URL scheme to the client library for it. Only the library for the configured URL must be
+installed."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
@@ -23,11 +24,13 @@ _log = logging.getLogger("imdskit.attestation_service")
 def open_store(settings: Settings, clock: Clock) -> NonceStore:
     """Return the store that ``settings.store`` names.
 
-    A Redis or Valkey server may be unreachable at this time. Its configuration is then not checked.
+    If a Redis or Valkey server cannot be reached now, the function returns the store nevertheless,
+    without checking the configuration of the server.
 
     Raises:
         StoreError: The SQLite file cannot be opened.
-        UsageError: The client library is not installed, or the server is configured to discard keys.
+        UsageError: The client library is not installed, or the server is configured to discard
+            keys.
     """
     if settings.store == "memory":
         return MemoryStore(clock=clock)
@@ -37,13 +40,14 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
 
         return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
     library = _library(_LIBRARIES[urlsplit(settings.store).scheme])
-    # Commands are not retried, because a command whose response was lost may have been executed.
+    # The client must not retry commands. If the response to the first attempt was lost, the server
+    # may have set the key, and a retry would report a used document.
     retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)
     timeout = settings.store_timeout
     try:
         client = library.from_url(settings.store, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry)
     except ValueError:
-        raise UsageError("bad-argument", "`store` is not a URL that the client library takes.", location="store") from None
+        raise UsageError("bad-argument", "The client library does not accept the URL in `store`.", location="store") from None
     errors = library.exceptions.RedisError if library.__name__ == "redis" else library.exceptions.ValkeyError
     _refuse_eviction(client, errors)
     return RedisStore(client, errors, clock=clock)
@@ -58,9 +62,10 @@ def _library(name: str) -> Any:
 
 
 def _refuse_eviction(client: Any, errors: type[Exception]) -> None:
-    """Raise UsageError if the server discards keys when its memory is full.
+    """Raise UsageError if the server is configured to discard keys when its memory is full.
 
-    If the server discarded the key of a used document, the service would accept that document again.
+    If the server discarded the key of a used document, the service would accept this document
+    again.
     """
     try:
         memory = client.info("memory")

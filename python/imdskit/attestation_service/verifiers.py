@@ -1,4 +1,5 @@
-"""Verifiers of the service. They are replaced together when the trusted certificates change."""
+"""Verifiers of the service. When the trusted certificates change, all verifiers are replaced
+together."""
 
 from __future__ import annotations
 
@@ -19,8 +20,10 @@ class Verifiers(NamedTuple):
     """Verifiers that trust the same certificates.
 
     Attributes:
-        online: verifier for documents that were just requested. It checks the nonce and the maximum age of a document.
-        audit: verifier for stored documents, which it verifies at the time of their receipt.
+        online: verifier for documents that were just requested. It requires a nonce, and limits the
+            age of a document.
+        audit: verifier for stored documents, which are judged as of the time when they were
+            received.
         trust: certificates that both verifiers trust.
     """
 
@@ -30,7 +33,8 @@ class Verifiers(NamedTuple):
 
 
 def watch(settings: Settings, clock: Clock) -> Watched[Verifiers]:
-    """Return the verifiers for the configured certificates. They are replaced when the files change.
+    """Return the verifiers for the configured certificates. They are created again when the files
+    of the certificates change.
 
     Raises:
         TrustError: The certificates cannot be read or are invalid.
@@ -56,7 +60,8 @@ def _files(settings: Settings) -> Iterator[Path]:
 
 def _trust(settings: Settings) -> Trust:
     if settings.trust_bundle is not None:
-        # Resolving symbolic links once ensures that all files belong to the same bundle, even if a link changes while they are read.
+        # The symbolic links on the path are resolved only once. All files therefore belong to the
+        # same bundle, even if a link changes while the files are read.
         trust = Trust.from_bundle(settings.trust_bundle.resolve())
     elif settings.trust_anchors:
         trust = Trust.from_pem([_content(path) for path in settings.trust_anchors], origin="trust_anchors")

@@ -1,4 +1,5 @@
-"""Application object for a WSGI server, configured by environment variables: ``gunicorn imdskit.attestation_service.wsgi:application``.
+"""Application object for a WSGI server, such as
+``gunicorn imdskit.attestation_service.wsgi:application``. Environment variables configure it.
 
 Importing this module reads the configuration and opens the store. No other module imports it.
 """

@@ -1,4 +1,5 @@
-"""Choice of the backend, which is the Python or the Rust implementation of the checks.
+"""Choice of the backend. A backend is an implementation of the checks; one is written in Python and
+one in Rust.
 
 The caller chooses the backend once. No environment variable affects the choice.
 
@@ -16,10 +17,10 @@ from imdskit.errors import BackendError, UsageError
 
 
 def best() -> Backend:
-    """Return the Rust backend if it can be used, and otherwise the Python backend.
+    """Return the Rust backend if it can be used. Otherwise, return the Python backend.
 
-    An absent extension causes no warning. If the extension is present but fails to load or implements another contract, the function issues
-    a ``RuntimeWarning``.
+    The function issues a ``RuntimeWarning`` if the Rust extension is installed but fails to load,
+    or was built for another release. If the extension is not installed, there is no warning.
     """
     try:
         return get("rust")
@@ -49,12 +50,13 @@ def get(name: str) -> Backend:
 def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[Outcome, ...]:
     """Run every check on a document and return all outcomes.
 
-    This function always uses the Python backend, because that backend is the specification (decision 0004).
+    This function always uses the Python backend, because the Python backend is the specification
+    (decision 0004).
 
     Args:
-        setup: settings, trusted certificates and names of the checker.
+        setup: settings, trusted certificates and accepted signer names.
         document: the JSON of the service, bare base64, or DER.
-        at: Unix seconds. The document is judged as of this time.
+        at: time as of which the document is judged, in Unix seconds.
         nonce: the nonce that the document must contain, or None to accept any.
 
     Raises:
@@ -64,15 +66,18 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
 
 
 def without_kernels(backend: Backend) -> Backend:
-    """Return the backend without its AVX-512 kernels, which are RSA code for processors with AVX-512. This is for measurements and tests.
+    """Return the backend without its AVX-512 kernels, for measurements and tests.
 
-    The whole process stops using the AVX-512 kernels, until :func:`with_kernels` is called.
+    The kernels are RSA code for processors with AVX-512. Only the Rust backend has them, and any
+    other backend is returned unchanged. The call affects all checkers of the process, until
+    :func:`with_kernels` is called.
     """
     return _kernels(backend, used=False)
 
 
 def with_kernels(backend: Backend) -> Backend:
-    """Return the backend with all kernels that the processor supports. Every backend starts in this state."""
+    """Return the backend with all kernels that the processor supports. This is the state of the
+    backend before :func:`without_kernels` is called for the first time."""
     return _kernels(backend, used=True)
 
 

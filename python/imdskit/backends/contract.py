@@ -1,19 +1,23 @@
-"""The contract between backends and their callers: the interfaces of a backend and the types of their arguments and results.
+"""The contract between backends and their callers: the interfaces of a backend and the types of
+their arguments and results.
 
-There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension returns the same results faster. Backends
-and callers exchange only bytes, str, int, tuples and the types of this module. A backend does not use HTTP or a clock, and it does not know
-the names of clouds.
+There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension
+returns the same results faster. Backends and callers exchange only bytes, str, int, tuples and the
+types of this module. A backend uses neither HTTP nor a clock, and it does not know the names of the
+Azure clouds.
 
-**Order of checks.** A checker reports the first check that fails. On every backend the stages are envelope, structure, signature, chain,
-identity and claims, in this order. The whole message is parsed before the meaning of any part of it is checked. Within a stage, the checks
-have the order of :class:`imdskit.reasons.Reason`.
+**Order of checks.** A checker reports the first check that fails. In every backend, the stages of
+verification are envelope, structure, signature, chain, identity and claims, in this order. A
+checker parses the whole message before it checks what any part of it means. Within a stage, the
+checks have the order of the members of :class:`imdskit.reasons.Reason`.
 
-The chain stage is different, because several paths may fail for different reasons. The search tries candidates depth first in a fixed order
-and reports the reason of the first path that failed, with these exceptions:
+The chain stage is different, because there may be several paths, and each may fail for another
+reason. The checker searches for a valid path depth first, in a fixed order. If there is none, it
+reports the reason of the first path that failed, with two exceptions:
 
-- ``certificate-signature``, ``untrusted-root`` and ``unknown-issuer`` are reported only if no path failed for another reason.
-  ``certificate-signature`` (a certificate with the issuer's name did not make the signature) takes precedence over ``untrusted-root``,
-  which takes precedence over ``unknown-issuer``.
+- ``certificate-signature``, ``untrusted-root`` and ``unknown-issuer`` are reported only if no path
+  failed for another reason. If several of these three occurred, the first one in this list is
+  reported.
 - ``budget-spent`` ends the search and is always reported.
 """
 
@@ -35,20 +39,23 @@ CONTRACT = 4
 """Version of this contract. imdskit does not use a Rust extension that was built for another version."""
 
 MAX_SKEW = 3600
-"""Maximum of ``skew`` in seconds. No policy accepts a document when more than this time has passed since its ``expiresOn``. Stores of used
-documents rely on this."""
+"""Maximum of ``skew`` in seconds. A policy that checks times therefore never accepts a document
+more than an hour after its ``expiresOn``. Stores of used documents rely on this fact: they delete
+their record of a document after that time."""
 
 Form = Literal["json", "text"]
+"""Form in which :meth:`Document.select` renders a node."""
 
 
 MAX_JSON_BRACKETS = 256
-"""Maximum of ``Limits.json_brackets``. Both backends can parse text of this depth, however small the stack is. Python's own JSON parser
-fails before a depth of 1,000."""
+"""Maximum of ``Limits.json_brackets``. Both backends can parse JSON of this depth even if the
+thread has a small stack. Python's JSON parser fails at a depth below 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits on hostile input. A value that equals its limit is accepted.
+    """Limits on input that may come from an attacker. Input that reaches a limit exactly is
+    accepted.
 
     Raises:
         UsageError: a limit is not an integer or is out of range.
@@ -59,10 +66,11 @@ class Limits:
     certificates: int = 16
     """Maximum number of certificates in one message. The value must be from 1 to 1024."""
     json_brackets: int = 64
-    """Maximum number of opening braces and brackets in one JSON text, which also limits its depth. The value must be from 1 to
-    :data:`MAX_JSON_BRACKETS`."""
+    """Maximum number of opening braces and brackets in one JSON text. This also limits the depth of
+    the JSON. The value must be from 1 to :data:`MAX_JSON_BRACKETS`."""
     path_certificates: int = 8
-    """Maximum number of certificates on one path, including signer and anchor. The value must be from 1 to 64."""
+    """Maximum number of certificates on one path. The signer and the anchor count. The value must
+    be from 1 to 64."""
     work: int = 3000
     """Work budget of a search for a path. The unit is one RSA-2048 verification (see ``pki/path/budget.py``). The value must be from 1 to
     1,000,000."""
@@ -77,20 +85,27 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Requirements for a document that do not depend on the trusted certificates. :class:`Setup` and the verifier's policy extend them.
+    """Requirements for a document that do not depend on the trusted certificates. :class:`Setup`
+    and :class:`imdskit.verify.Policy` are subclasses that add further attributes.
 
     Attributes:
         limits: limits on hostile input.
-        skew: number of seconds by which the clocks of signer and verifier may differ, 0 to :data:`MAX_SKEW`.
-        max_age: maximum number of seconds since ``createdOn``, 0 to :data:`MAX_AGE`. None means that only ``expiresOn`` limits the age.
-        require_nonce: if True, a document is refused if the caller passes no nonce.
+        skew: number of seconds by which the clocks of signer and verifier may differ, 0 to
+            :data:`MAX_SKEW`.
+        max_age: maximum number of seconds since ``createdOn``, 0 to :data:`MAX_AGE`. None means
+            that only ``expiresOn`` limits the age.
+        require_nonce: if True, a document is refused unless the caller passes a nonce.
         check_chain: False skips the whole chain stage (for samples in documentation only).
-        check_times: False skips the checks of createdOn, expiresOn and max_age.
+        check_times: False skips the checks of ``createdOn``, ``expiresOn`` and ``max_age``.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the subject's common name is used as a DNS name if the certificate has no subject alternative name.
-        min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other certificates on the path, 512 to 8192.
-        require_crl: matters only if there are revocation lists. If True, every certificate below the anchor must be covered by a usable,
-            current list. If False, a certificate without such a list is accepted, so a forged or outdated list is ignored.
+        allow_common_name: if True, the subject's common name is used as a DNS name if the
+            certificate has no subject alternative name.
+        min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other
+            certificates on the path, 512 to 8192.
+        require_crl: has an effect only if there are revocation lists. If True, each certificate
+            below the anchor is refused unless a usable, current list covers it. If False, a
+            certificate without such a list is accepted. In this case, forged and outdated lists
+            have no effect.
     """
 
     max_age: int | None = None
@@ -105,8 +120,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def _check_settings(self, location: str) -> None:
-        """Raise UsageError if a setting has a wrong type or is out of range. ``location`` is the prefix of the setting's name in the
-        error."""
+        """Raise UsageError if a setting has a wrong type or is out of range. In the error,
+        ``location`` and a dot precede the name of the setting."""
 
         def of(name: str) -> tuple[object, str]:
             return getattr(self, name), f"{location}.{name}"
@@ -126,13 +141,15 @@ class Setup(Settings):
 
     Attributes:
         anchors: trusted certificates as DER.
-        intermediates: certificates as DER that may be used to build a path. They are not trusted.
-        names: pairs of a label and a domain, which define the accepted signers. A signer is accepted if its certificate contains the domain
-            or a name below the domain. The label of the matching pair is reported as :attr:`Signed.label`.
-        crls: certificate revocation lists as DER. Nothing is fetched. Without any list, revocation is not checked.
+        intermediates: certificates as DER that may be part of a path. They are not trusted.
+        names: accepted signers, as pairs of a label and a domain. A signer is accepted if its
+            certificate contains the domain or a DNS name below the domain. :attr:`Signed.label` is
+            the label of the pair that matched.
+        crls: certificate revocation lists as DER. Backends never fetch lists. If there are none,
+            revocation is not checked.
 
     Raises:
-        UsageError: a member has a wrong type or is out of range. No backend ever receives such a setup.
+        UsageError: an attribute has a wrong type or is out of range. Backends rely on this check.
     """
 
     anchors: tuple[bytes, ...]
@@ -153,8 +170,9 @@ class Setup(Settings):
 class Claims:
     """The contents of a document whose signature and signer have been checked.
 
-    A member is None if the document's api-version does not have it. ``subscription_id`` exists since api-version 2019-04-30, ``sku`` since
-    2019-11-01, and ``license_type`` since 2020-09-01. Times are Unix seconds.
+    An attribute is None if the api-version of the document does not have the corresponding claim.
+    ``subscription_id`` exists since api-version 2019-04-30, ``sku`` since 2019-11-01, and
+    ``license_type`` since 2020-09-01. Times are Unix seconds.
     """
 
     vm_id: str
@@ -169,7 +187,8 @@ class Claims:
 
 
 class Signed(Protocol):
-    """A document that passed every check. A backend may create the members on first access."""
+    """A document that passed every check. A backend may create an attribute when it is read for the
+    first time."""
 
     @property
     def content(self) -> bytes:
@@ -181,15 +200,16 @@ class Signed(Protocol):
 
     @property
     def label(self) -> str:
-        """The label of the entry in ``Setup.names`` that the signer matched."""
+        """The label of the pair in ``Setup.names`` that the signer matched."""
 
     @property
     def name(self) -> str:
-        """The DNS name in the signer's certificate that matched."""
+        """The DNS name in the signer's certificate that matched the domain of this pair."""
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """Certificates as DER, from the signer to the anchor. If the chain was not checked, this is only the signer's certificate."""
+        """Certificates as DER, from the signer to the anchor. If the chain was not checked, the
+        tuple contains only the signer's certificate."""
 
 
 class SignedDocument(NamedTuple):
@@ -203,7 +223,16 @@ class SignedDocument(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Result of one check, as ``explain`` reports it. ``error`` is set only if the check failed."""
+    """Result of one check, as ``explain`` reports it.
+
+    Attributes:
+        check: name of the check.
+        stage: stage of verification that the check belongs to.
+        outcome: ``skip`` if the check could not be run, or had nothing to check.
+        evidence: what was found, or why the check failed or was skipped.
+        source: document that defines the rule.
+        error: the error of a failed check; otherwise None.
+    """
 
     check: str
     stage: Stage
@@ -217,9 +246,10 @@ class PackedDocuments(NamedTuple):
     """Documents that are stored one after another in one buffer, as in a column of Apache Arrow.
 
     Attributes:
-        octets: the buffer, as unsigned bytes. Another thread may write into it at any time. Therefore a backend copies each document once
-            and checks the copy.
-        offsets: an ``array("q")`` with the start of each document, in ascending order, followed by the end of the last document.
+        octets: the buffer, as unsigned bytes. A backend copies each document once and checks the
+            copy, because another thread may write into the buffer at any time.
+        offsets: an ``array("q")`` with the start of each document, in ascending order, followed by
+            the end of the last document.
     """
 
     octets: memoryview | bytes
@@ -229,19 +259,25 @@ class PackedDocuments(NamedTuple):
 class Columns(NamedTuple):
     """Verdicts by column, in the buffers of Apache Arrow's columnar format.
 
-    Validity bitmaps begin with the least significant bit, offsets have 32 bits, and numbers are little endian. A row is either accepted or
-    refused. An accepted row has the values of a signed document. A refused row has a reason.
+    Bitmaps begin with the least significant bit, offsets have 32 bits, and numbers are little
+    endian. A row is either accepted or refused. An accepted row has the values of a signed
+    document. A refused row has a reason, a location and a detail.
 
     Attributes:
         rows: number of rows.
         accepted: one bit for each row.
-        reason: one byte for each row, the index of the reason in :class:`imdskit.reasons.Reason`. It is 0 if the row is accepted.
-        signer: 32 bits for each row, the index of the row's signer in ``signers``. It is 0 if the row is refused.
-        created_on, expires_on: 64 bits for each row, Unix seconds. They are 0 if the row is refused.
-        texts: maps the name of a text column to its validity bitmap, its offsets and its UTF-8 text. The columns of refused rows are
-            ``location`` and ``detail``. The columns of accepted rows are ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``,
+        reason: one byte for each row, the index of the reason in :class:`imdskit.reasons.Reason`.
+            It is 0 if the row is accepted.
+        signer: 32 bits for each row, the index of the row's signer in ``signers``. It is 0 if the
+            row is refused.
+        created_on, expires_on: 64 bits for each row, Unix seconds. They are 0 if the row is
+            refused.
+        texts: maps the name of a text column to its validity bitmap, its offsets and its UTF-8
+            text. ``location`` and ``detail`` have values in refused rows. The other columns have
+            values in accepted rows: ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``,
             ``plan_publisher``, ``subscription_id``, ``sku`` and ``license_type``.
-        signers: tuples of label, name and chain as in :class:`Signed`, in the order of their first occurrence.
+        signers: the different signers, each as a tuple of label, name and chain as in
+            :class:`Signed`. They are in the order of their first occurrence.
     """
 
     rows: int
@@ -255,7 +291,8 @@ class Columns(NamedTuple):
 
 
 class Verdicts(Protocol):
-    """Verdicts on many documents, in the order of the documents. A backend may create the items on first access."""
+    """Sequence of verdicts on many documents, in the order of the documents. A backend may create
+    an item when it is read for the first time."""
 
     def __len__(self) -> int: ...
 
@@ -271,19 +308,19 @@ class Verdicts(Protocol):
         """Return all verdicts by column.
 
         Raises:
-            OverflowError: the values of a text column add up to 2 GiB or more.
+            OverflowError: the values of a text column have 2 GiB or more in total.
         """
 
 
 class Checker(Protocol):
-    """Verifier of documents with one :class:`Setup`. Safe to share between threads."""
+    """Verifier of documents for one :class:`Setup`. It is safe to share between threads."""
 
     def check(self, document: bytes, at: int, nonce: str | None) -> Signed:
         """Verify one document.
 
         Args:
             document: the JSON of the service, bare base64, or DER.
-            at: Unix seconds. The document is judged as of this time.
+            at: time as of which the document is judged, in Unix seconds.
             nonce: the nonce that the document must contain, or None to accept any.
 
         Raises:
@@ -291,49 +328,63 @@ class Checker(Protocol):
         """
 
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
-        """Verify many documents without nonces. The result has one verdict for each document, in the order of the documents. A refused
-        document does not end the call.
+        """Verify many documents, each in the same way as :meth:`check` without a nonce. The result
+        has one verdict for each document, in the order of the documents. If a document is refused,
+        its verdict is the error, and the call continues with the next document.
 
         Args:
             documents: as for :meth:`check`.
-            at: Unix seconds, either one time for all documents or one for each.
-            threads: maximum number of threads. None means one per processor. The Python backend always uses one.
+            at: time as of which the documents are judged, in Unix seconds: one time for all
+                documents, or a sequence with one for each.
+            threads: maximum number of threads. None means one per processor. The Python backend
+                always uses one.
 
         Raises:
             ValueError: the number of times differs from the number of documents.
         """
 
     def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns:
-        """Verify the documents of a column and return the verdicts by column.
+        """Verify the documents of a column, each in the same way as :meth:`check` without a nonce,
+        and return the verdicts by column.
 
         Args:
             documents: the documents. Each has a form that :meth:`check` accepts.
-            at: Unix seconds, either one time for all documents or an ``array("q")`` with one for each.
+            at: time as of which the documents are judged, in Unix seconds: one time for all
+                documents, or an ``array("q")`` with one for each.
             threads: as for :meth:`check_many`.
 
         Raises:
-            ValueError: the offsets are not ascending offsets into the buffer, or the number of times differs from the number of documents.
-            OverflowError: the values of a text column add up to 2 GiB or more.
+            ValueError: the offsets are not ascending, an offset is outside of the buffer, or the
+                number of times differs from the number of documents.
+            OverflowError: the values of a text column have 2 GiB or more in total.
         """
 
 
 class Document(Protocol):
-    """An immutable JSON document from which many requests can be served."""
+    """Immutable JSON document that is prepared for looking up its nodes many times."""
 
     def select(self, path: tuple[str, ...], form: Form) -> bytes:
-        """Return the node at ``path`` as compact JSON or as text.
+        """Return the node at ``path`` as compact JSON or as text, in UTF-8.
 
-        In the form ``json``, an object or array is rendered as a whole, and a leaf is refused. In the form ``text``, a leaf is rendered as
-        its bare value. An object or array is rendered as a list of its children, one per line. The name of a child that is itself an object
-        or array is followed by ``/``.
+        In the form ``json``, the result is the whole object or array, and a leaf is refused. In the
+        form ``text``, the result for a leaf is its value without quotes. The result for an object
+        or array is a list with the name or index of each child on one line. A slash follows the
+        name of a child that is itself an object or array.
+
+        Args:
+            path: names of members and indexes of array elements, from the root to the node. The
+                empty path selects the root.
+            form: ``json`` or ``text``.
 
         Raises:
-            SelectionError: ``not-found`` or ``leaf-needs-text``.
+            SelectionError: ``not-found``: the path does not exist; ``leaf-needs-text``: the node is
+                a leaf, and the form is ``json``.
         """
 
 
 class Bucket(Protocol):
-    """Token bucket, a rate limit for requests. It computes with integers and is safe to share between threads."""
+    """Token bucket, which limits the rate of requests. It computes with integers and is safe to
+    share between threads."""
 
     def take(self, now_ns: int) -> int:
         """Take one token at the time ``now_ns``, a signed 64-bit number of nanoseconds.
@@ -344,19 +395,22 @@ class Bucket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """An implementation of documents, buckets and checkers.
+    """Implementation of documents, token buckets and checkers.
 
     Attributes:
         name: ``python`` or ``rust``.
-        document: creates a :class:`Document` from JSON bytes. Raises SelectionError(``bad-document``).
-        bucket: creates a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and has a capacity of ``burst``.
-        checker: creates a :class:`Checker` from a :class:`Setup`. Raises TrustError if an anchor, intermediate or revocation list cannot be
-            parsed.
-        native: names of those members among ``document``, ``bucket`` and ``checker`` that the extension implements. The Python backend
-            implements the others.
-        profile: build profile of the extension, ``release`` or ``debug``, or ``python`` for the Python backend.
-        cpu_path: name of the RSA implementation that is used on this processor: ``pow`` in the Python backend, and ``aws-lc`` or
-            ``avx512-ifma`` in the Rust backend.
+        document: creates a :class:`Document` from JSON bytes. Raises SelectionError
+            (``bad-document``).
+        bucket: creates a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds
+            and has a capacity of ``burst``.
+        checker: creates a :class:`Checker` from a :class:`Setup`. Raises TrustError if an anchor,
+            intermediate or revocation list cannot be parsed.
+        native: which of the attributes ``document``, ``bucket`` and ``checker`` come from the
+            extension, by name. The others come from the Python backend.
+        profile: build profile of the extension, ``release`` or ``debug``, or ``python`` for the
+            Python backend.
+        cpu_path: name of the RSA implementation that is used on this processor: ``pow`` in the
+            Python backend, and ``aws-lc`` or ``avx512-ifma`` in the Rust backend.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""Extraction of the DER message from the caller's document, which is the JSON of the service, bare base64, or the DER itself."""
+"""Extraction of the DER message from a document. A document is the JSON of the service, bare
+base64, or the DER itself."""
 
 from __future__ import annotations
 
@@ -14,10 +15,12 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 def find(document: bytes, limits: Limits) -> tuple[bytes, str]:
-    """Return the message inside ``document``: either its base64 and the location of the base64, or its DER and an empty string.
+    """Return the message inside ``document`` without decoding it. The result is the base64 of the
+    message and the location of the base64, or the DER of the message and ``""``.
 
-    A DER message begins with the byte 0x30, but so does base64 that begins with the character ``0``. The document is treated as DER only if
-    its second byte is neither a base64 character nor white space.
+    A DER message begins with the byte 0x30, which is also the base64 character ``0``. Therefore the
+    function looks at the second byte as well: the document is DER only if this byte is neither a
+    base64 character nor white space.
 
     Raises:
         VerificationError: the stage of its reason is ``envelope``.
@@ -47,9 +50,10 @@ def decode(document: bytes, limits: Limits) -> bytes:
 
 
 def decode_base64(text: bytes, location: str) -> bytes:
-    """Return the message whose base64 is ``text``. The text may contain white space.
+    """Return the message whose base64 is ``text``. The text may contain white space anywhere.
 
-    White space is allowed because some publishers of genuine documents broke the base64 into lines, and one inserted blanks.
+    White space is allowed because some published genuine documents have line breaks or blanks in
+    their base64.
 
     Raises:
         VerificationError: the stage of its reason is ``envelope``.
@@ -67,14 +71,16 @@ def decode_base64(text: bytes, location: str) -> bytes:
 
 
 def decode_strictly(text: bytes) -> bytes:
-    """Decode base64 as in RFC 4648 section 4. The function accepts exactly one text for each sequence of bytes.
+    """Decode standard base64 (RFC 4648 section 4). The function accepts only the canonical
+    encoding, so each sequence of bytes has exactly one accepted text.
 
     Raises:
         binascii.Error: the text is not the canonical base64 of any bytes.
     """
     decoded = binascii.a2b_base64(text, strict_mode=True)
     if len(text) != (len(decoded) + 2) // 3 * 4:
-        # Older versions of Python accept this even in strict mode (python/cpython#118314).
+        # Older versions of Python accept excess padding even in strict mode
+        # (python/cpython#118314).
         raise binascii.Error("padding after a whole group")
     rest = len(decoded) % 3
     if rest and binascii.b2a_base64(decoded[-rest:], newline=False) != text[-4:]:

@@ -21,7 +21,8 @@ def load() -> Backend:
         BackendError: ``backend-absent``, ``backend-broken`` (the extension is present but does not load) or ``backend-contract``.
     """
     try:
-        # `from imdskit import _native` would raise the same error for an absent and for a broken extension.
+        # This form of the import statement distinguishes an absent extension from a broken one.
+        # `from imdskit import _native` would raise the same error for both.
         import imdskit._native
     except ModuleNotFoundError as error:
         if error.name != "imdskit._native":
@@ -40,7 +41,8 @@ def load() -> Backend:
 
 
 def use_kernels(used: bool) -> Backend:
-    """Return the backend with or without the AVX-512 kernels. The kernels change the speed, but not the results.
+    """Return the backend with or without its AVX-512 kernels. The kernels change its speed, but not
+    its results.
 
     Raises:
         BackendError: as for :func:`load`.

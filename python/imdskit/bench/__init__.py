@@ -1,5 +1,6 @@
-"""Measurements that the command ``imdskit bench`` makes. The modules of this package are internal.
+"""Measurements of the command ``imdskit bench``. The modules of this package are internal.
 
-The measured operations alternate in rounds, so that other load on the machine affects all of them alike. Comparisons with other programs
-are in the folder ``benches`` of the source.
+The operations are measured in several rounds, one after another in each round. Other load on the
+machine therefore affects all of them alike. Comparisons with other programs are in the folder
+``benches`` of the source repository.
 """

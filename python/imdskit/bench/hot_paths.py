@@ -1,4 +1,5 @@
-"""Benchmarks of the emulator's hot paths: looking up a node of the instance document, and counting a request against a rate limit."""
+"""Benchmarks of the emulator's hot paths, which are the lookup of a node in the instance document
+and the counting of a request for a rate limit."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from imdskit.emulator.scenario import Scenario
 from imdskit.versions import API_VERSIONS
 
 TIMES = 1000
-"""Number of repetitions between two readings of the clock, for operations below a microsecond."""
+"""Number of repetitions between two readings of the clock. It is needed for operations that take
+less than a microsecond."""
 
 
 def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Measure operations per second.
+    """Measure how many operations per second the backend performs. ``rounds`` and ``seconds`` are
+    as for :func:`imdskit.bench.rounds.measure`.
 
     Returns:
         Rates by name: ``index`` (parse and index an instance document of the newest api-version), ``leaf`` (look up a leaf in it),

@@ -1,4 +1,4 @@
-"""Measurement of several operations in alternating rounds."""
+"""Measurement of several operations in rounds. In each round, every operation is measured once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECOND = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Operations per second in the median, the slowest and the fastest round."""
+    """Operations per second: the median of all rounds, the slowest round and the fastest round."""
 
     median: float
     slowest: float
@@ -28,11 +28,13 @@ def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int,
     """Measure the rates of several operations.
 
     Args:
-        work: functions by name. Each one runs its operation once or more, and returns how often it ran the operation.
-        rounds: number of measured rounds. Each function is called once before the first round, and this call does not count.
-        seconds: approximate duration of a round.
+        work: functions by name. A call of a function runs its operation once or more, and returns
+            the number of these runs.
+        rounds: number of measured rounds. Before the first round, each function is called once
+            without being measured.
+        seconds: approximate duration of the measurement of one operation in a round.
     """
-    once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # The first call is slower, so it does not count.
+    once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # The first call is slower, so it is not measured.
     found: dict[str, list[float]] = {name: [] for name in once}
     for _ in range(rounds):
         for name, do in work.items():
@@ -42,7 +44,8 @@ def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int,
 
 
 def _timed(do: Callable[[], int], clock: Clock, seconds: float) -> tuple[int, int]:
-    """Run the function at least once. Return the number of operations and the elapsed nanoseconds."""
+    """Call the function repeatedly for about ``seconds`` seconds, but at least once. Return the
+    number of operations and the elapsed nanoseconds."""
     start = clock.monotonic_ns()
     stop = start + int(seconds * SECOND)
     done = do()

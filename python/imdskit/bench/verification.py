@@ -1,6 +1,7 @@
-"""Benchmarks of document verification: one document per call, many documents in one call, and one document with a cold cache.
+"""Benchmarks of the verification of documents: one document per call, many documents in one call,
+and one document per call with an empty cache.
 
-CPython's ``pow`` is measured for comparison.
+For comparison, CPython's ``pow`` is measured as well.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ EXPONENT = 65537
 
 
 class Corpus:
-    """Test documents of one machine, and the certificates to trust for their verification.
+    """Test documents of one machine, and the configuration of a checker that accepts them.
 
-    The documents are in base64 and have different nonces. The chain has three certificates, and all keys are RSA-2048.
+    The documents are in base64 and have different nonces. The chain has three certificates, and all
+    keys are RSA-2048.
 
     Args:
-        documents: number of documents. About 150 per second are generated.
-        at: time of their creation in Unix seconds.
+        documents: number of documents. It takes about a second to generate 150 of them.
+        at: time at which the documents are created, in Unix seconds.
     """
 
     def __init__(self, documents: int, at: int) -> None:
@@ -51,12 +53,14 @@ class Corpus:
 
 
 def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Measure documents per second.
+    """Measure how many documents per second the backend verifies. ``rounds`` and ``seconds`` are as
+    for :func:`imdskit.bench.rounds.measure`.
 
     Returns:
-        Rates by name: ``single`` (one document per call, with the signer's certificate chain in the cache), ``batch`` (many documents per
-        call, on several threads), ``cold`` (one document per call, with an empty cache), and ``pow`` (CPython's ``pow`` with a modulus of
-        2048 bits; each document costs at least one such operation).
+        Rates by name: ``single`` (one document per call, with the signer's certificate chain in the
+        cache), ``batch`` (many documents per call, on ``threads`` threads), ``cold`` (one document
+        per call, with an empty cache), and ``pow`` (CPython's ``pow`` with a modulus of 2048 bits;
+        verifying a document takes at least one such operation).
     """
     checker = backend.checker(corpus.setup)
     documents, at = corpus.documents, corpus.at

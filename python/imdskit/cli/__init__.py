@@ -1,10 +1,11 @@
-"""The command line: verbs, exit statuses and the reporting of errors.
+"""Command line: its verbs, its exit statuses, and the way in which it reports errors.
 
-A verb is the first argument of ``imdskit``, such as ``verify`` or ``serve``. The modules of this package are internal. The public interface is
-the command line, which ``docs/cli.md`` describes.
+A verb is the first argument of ``imdskit``, such as ``verify`` or ``serve``. The modules of this
+package are internal. The public interface is the command line, which ``docs/cli.md`` describes.
 
-Each verb is a module with ``add_arguments(parser)`` and ``run(options) -> int``. The docstring of the module is the description that ``--help``
-prints. The module of a verb is imported only when the verb is used, which shortens the start of all others.
+Each verb is a module with the functions ``add_arguments(parser)`` and ``run(options) -> int``. The
+docstring of the module is the description that ``--help`` prints. The module of a verb is imported
+only when this verb is used, so that all other verbs start faster.
 """
 
 from __future__ import annotations
@@ -23,62 +24,48 @@ from imdskit.cli.shared.layout import Parser
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
-"""Exit statuses. ``OK``: success. ``FAILED``: the verifier refused a document, or a request failed. ``USAGE``: an argument is invalid. The last
-two are 128 plus the number of the signal SIGINT or SIGPIPE."""
+"""Exit statuses. ``OK``: success. ``FAILED``: the verifier refused a document, or a request failed.
+``USAGE``: any other error, such as an invalid argument. ``INTERRUPTED`` and ``BROKEN_PIPE`` are 128
+plus the number of the signal SIGINT or SIGPIPE."""
 
-VERBS = {
-    "serve": "emulate the Instance Metadata Service",
-    "run": "run a command on an emulated Azure machine",
-    "get": "request metadata from the service",
-    "attest": "fetch an attested document",
-    "verify": "verify an attested document, and show its claims",
-    "report": "turn results of `verify --batch` into an HTML page",
-    "doctor": "check the trusted certificates and the backend",
-    "trust": "list or extend the certificates of a trust bundle",
-    "explain": "explain an error code and what to do about it",
-    "bench": "measure how fast this machine verifies documents",
-    "detect": "check whether this machine runs on Azure",
-    "record": "record this machine as a scenario for the emulator",
-    "token": "get an access token of a managed identity",
-    "events": "follow, approve or announce scheduled events",
-    "verifier": "run the verification service, and create its keys",
-    "completion": "write a completion script for bash, zsh or fish",
-    "demo": "see the emulator, client and verifier work together",
+_VERBS = {
+    "serve": ("emulator.serve", "emulate the Instance Metadata Service"),
+    "run": ("emulator.run", "run a command on an emulated Azure machine"),
+    "get": ("client.get", "request metadata from the service"),
+    "attest": ("client.attest", "fetch an attested document"),
+    "verify": ("verifier.verify", "verify an attested document, and show its claims"),
+    "report": ("verifier.report", "turn results of `verify --batch` into an HTML page"),
+    "doctor": ("verifier.doctor", "check the trusted certificates and the backend"),
+    "trust": ("verifier.trust", "list or extend the certificates of a trust bundle"),
+    "explain": ("explain", "explain an error code and what to do about it"),
+    "bench": ("bench", "measure how fast this machine verifies documents"),
+    "detect": ("client.detect", "check whether this machine runs on Azure"),
+    "record": ("client.record", "record this machine as a scenario for the emulator"),
+    "token": ("client.token", "get an access token of a managed identity"),
+    "events": ("client.events", "follow, approve or announce scheduled events"),
+    "verifier": ("verifier.service", "run the verification service, and create its keys"),
+    "completion": ("completion", "write a completion script for bash, zsh or fish"),
+    "demo": ("emulator.demo", "see the emulator, client and verifier work together"),
 }
+"""Module below this package, and description, of each verb."""
 
-MODULES = {
-    "serve": "imdskit.cli.emulator.serve",
-    "run": "imdskit.cli.emulator.run",
-    "get": "imdskit.cli.client.get",
-    "attest": "imdskit.cli.client.attest",
-    "verify": "imdskit.cli.verifier.verify",
-    "report": "imdskit.cli.verifier.report",
-    "doctor": "imdskit.cli.verifier.doctor",
-    "trust": "imdskit.cli.verifier.trust",
-    "explain": "imdskit.cli.explain",
-    "bench": "imdskit.cli.bench",
-    "detect": "imdskit.cli.client.detect",
-    "record": "imdskit.cli.client.record",
-    "token": "imdskit.cli.client.token",
-    "events": "imdskit.cli.client.events",
-    "verifier": "imdskit.cli.verifier.service",
-    "completion": "imdskit.cli.completion",
-    "demo": "imdskit.cli.emulator.demo",
-}
-"""The module of each verb."""
+VERBS = {verb: what for verb, (_, what) in _VERBS.items()}
+MODULES = {verb: f"imdskit.cli.{module}" for verb, (module, _) in _VERBS.items()}
 
 SERVERS = frozenset(("serve",))
-"""Verbs that run until a signal stops them, and that environment variables can configure."""
+"""Verbs that run until a signal stops them. Environment variables can set their options."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments without the name of the program. The default is the arguments of this process.
+        argv: arguments without the name of the program. The default is the arguments of this
+            process.
 
     Returns:
-        The exit status. Invalid input gives an exit status too, and never an exception.
+        The exit status. The function reports errors and never raises an exception for invalid
+        input.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -99,7 +86,7 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         if verb in SERVERS:
-            with stopping.on_signals():  # signals are handled before the verb is imported, because imports take most of the start-up time
+            with stopping.on_signals():  # before the import of the verb, because imports take most of the start-up time
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])
     about = "Verify attested documents of Azure, emulate the Instance Metadata Service, and query it."
@@ -126,7 +113,8 @@ def _run_verb(verb: str, arguments: list[str], variables: Mapping[str, str] | No
 
 
 def _found(verb: str) -> bool:
-    """Return whether this package contains the module of a verb. The small zipapp archive does not contain all of them."""
+    """Return whether this package contains the module of a verb. The smaller one of the two zipapp
+    archives does not contain all modules."""
     try:
         return find_spec(MODULES[verb]) is not None
     except ModuleNotFoundError:
@@ -154,6 +142,6 @@ def _parsed(
 ) -> int:
     try:
         options = parser.parse_args(arguments) if variables is None else environment.parse(parser, arguments, variables)
-    except SystemExit as end:  # argparse has printed the help or an error
+    except SystemExit as end:  # argparse has printed the help text or an error
         return int(end.code or 0)
     return run(options)

@@ -1,7 +1,7 @@
-"""Measure how fast this machine verifies documents or, with `paths`, reads JSON members and takes tokens from a rate limit.
+"""Measure how fast this machine verifies documents. With `paths`, measure JSON lookups and rate limits instead.
 
-Each operation is measured in several rounds. The rounds of different operations alternate, so that other load on the machine affects all
-operations alike. The output shows the median, the slowest and the fastest round. No network is used.
+There are several rounds, and each round measures every operation once. Other load on the machine therefore affects all operations alike. The output
+shows the median of all rounds, the slowest round and the fastest round. No network is used.
 
 Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an extension that was built for debugging."""
 
@@ -13,11 +13,12 @@ import platform
 
 from imdskit import __version__, arguments, backends
 from imdskit.bench import hot_paths, verification
-from imdskit.cli.shared import output
+from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import BackendError
 
 BACKENDS = ("auto", "python", "rust")
+_COUNT = inputs.whole("number", 1, 100_000)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of threads of the measurement that verifies many documents per call; by default 1",
     )
     parser.add_argument(
-        "--documents", metavar="N", type=_count, default=128, help="number of different documents to generate; by default 128"
+        "--documents", metavar="N", type=_COUNT, default=128, help="number of different documents to generate; by default 128"
     )
-    parser.add_argument("--rounds", metavar="N", type=_count, default=7, help="number of rounds; by default 7")
+    parser.add_argument("--rounds", metavar="N", type=_COUNT, default=7, help="number of rounds; by default 7")
     parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="approximate duration of a round; by default 0.3")
     parser.add_argument("--no-kernels", action="store_true", help="do not use the AVX-512 kernels")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
@@ -86,16 +87,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 100_000:
-        raise ValueError
-    return number
-
-
 def _threads(text: str) -> int:
     return arguments.whole(int(text), "--threads", 1, arguments.MAX_THREADS)
 
 
-_count.__name__ = "number"
 _threads.__name__ = f"number from 1 to {arguments.MAX_THREADS}"

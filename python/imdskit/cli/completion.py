@@ -1,4 +1,4 @@
-"""Write a completion script for a shell. It completes verbs, options and their values.
+"""Write a completion script for a shell. The script completes verbs, options and their values.
 
   bash: eval "$(imdskit completion bash)" in ~/.bashrc
   zsh:  imdskit completion zsh > "${fpath[1]}/_imdskit"
@@ -38,7 +38,8 @@ class Value(NamedTuple):
 
     Attributes:
         words: fixed values.
-        path_kind: ``file`` or ``folder`` if the value is the path of one; otherwise ``""``.
+        path_kind: ``file`` if the value is the path of a file, ``folder`` if it is the path of a
+            folder, otherwise ``""``.
     """
 
     words: tuple[str, ...] = ()
@@ -99,7 +100,8 @@ def _verb(name: str, help_: str) -> Verb:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the options and arguments (argparse calls them actions) of a parser and of its subparsers."""
+    """Yield the options and arguments of a parser and of its subparsers. argparse calls both of
+    them actions."""
     for action in parser._actions:  # argparse has no public list of them
         yield action
         if isinstance(action, argparse._SubParsersAction):
@@ -116,7 +118,8 @@ def _value(verb: str, action: argparse.Action) -> Value:
 
 
 def _paths() -> tuple[str, ...]:
-    """Return the paths that ``imdskit get`` accepts, in their shortest form. Paths with the number of an array element are left out."""
+    """Return the paths that ``imdskit get`` accepts. For an array, the result contains the path of
+    the array, but not the paths of its elements."""
     found = {path.partition("[]")[0].replace(".", "/") for path in versions.INSTANCE}
     parents = {"/".join(path.split("/")[:depth]) for path in found for depth in range(1, path.count("/") + 1)}
     return tuple(sorted(found | parents | {"instance", "versions", "loadbalancer", "scheduledevents"}))
@@ -129,8 +132,8 @@ _WORDS: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "NAME|FILE": lambda: tuple(Scenario.names()),
     "--cloud": lambda: tuple(cloud.name for cloud in clouds.CLOUDS),
 }
-"""Maps an argument to a function that returns its possible values. A key has one of three forms: a verb and a metavar (``get PATH``), a metavar
-alone (``CODE``), or an option (``--cloud``)."""
+"""Maps an argument to a function that returns its possible values. The key for an argument is a
+verb and a metavar (``get PATH``), a metavar alone (``CODE``), or an option (``--cloud``)."""
 
 _PATH_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("FILE", "NAME|FILE", "OUT.json", "PEM", "RESULTS"), "file"),
@@ -139,7 +142,8 @@ _PATH_KINDS: Mapping[str, str] = {
 
 
 def bash(known: list[Verb]) -> Iterator[str]:
-    """Yield the lines of the script for bash 3.2 and later. It is one function, which chooses the completions by the verb and the previous word."""
+    """Yield the lines of the script for bash 3.2 and later. The script defines one function, which
+    chooses the completions by the verb and the previous word."""
     yield "# bash completion of imdskit, made by `imdskit completion bash`"
     yield "_imdskit() {"
     yield "  local IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' path_kind=''"
@@ -181,7 +185,8 @@ def _lines(words: tuple[str, ...]) -> str:
 
 
 def zsh(known: list[Verb]) -> Iterator[str]:
-    """Yield the lines of the script for zsh and its completion system. The user can put the script into ``fpath`` as a file, or source it."""
+    """Yield the lines of the script for the completion system of zsh. The user can save the script
+    as a file in a folder of ``fpath``, or source it."""
     yield "#compdef imdskit imdskit.pyz"
     yield "# zsh completion of imdskit, made by `imdskit completion zsh`"
     yield "_imdskit() {"
@@ -223,7 +228,8 @@ def _zsh_value(value: Value) -> str:
 
 
 def fish(known: list[Verb]) -> Iterator[str]:
-    """Yield the lines of the script for fish. Each verb, option and argument has one line."""
+    """Yield the lines of the script for fish. There is one line for each verb, option and
+    argument."""
     yield "# fish completion of imdskit, made by `imdskit completion fish`"
     yield "complete -c imdskit -f"
     for verb in known:

@@ -1,4 +1,4 @@
-"""Explain an error code: what the error means, and what to do about it. The code may also be the reason why a document was refused.
+"""Explain an error code: what the error means, and what to do about it. The code can also be the reason why a document was refused.
 
 An error message starts with its code. In JSON output, the code is the member `reason` or `code`. Without CODE, all codes are listed.
 
@@ -42,8 +42,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def entries() -> list[dict[str, str]]:
-    """Return an entry for every code, with the members ``code``, ``error`` (the class of the exception), ``sentence`` and ``hint``. Entries of
-    reasons for refusing a document also have ``stage`` and ``source``."""
+    """Return a dict for every code, with the members ``code``, ``error`` (the class of the
+    exception), ``sentence`` and ``hint``. If the code is a reason for refusing a document, the dict
+    also has ``stage`` and ``source``."""
     reasons = [
         {
             "code": reason.value,
@@ -64,10 +65,11 @@ def entries() -> list[dict[str, str]]:
 
 
 def meanings(code: str) -> list[dict[str, str]]:
-    """Return all entries of a code. Letter case is ignored, and underscores and blanks count as hyphens.
+    """Return those dicts of :func:`entries` that have the code ``code``. Letter case is ignored,
+    and underscores and blanks count as hyphens.
 
     Raises:
-        UsageError: the code does not exist; the hint lists similar codes.
+        UsageError: the code does not exist. The hint of the error lists similar codes.
     """
     every = entries()
     wanted = "-".join(code.lower().replace("_", " ").replace("-", " ").split())

@@ -8,7 +8,6 @@ Each HTTP exchange runs in a thread of the event loop's executor and ends within
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
@@ -17,9 +16,9 @@ from imdskit.client import event_follower, nonces, operations
 from imdskit.client.client import MAX_BYTES
 from imdskit.client.effects import Effect, Operation, Send, Share, Wait
 from imdskit.client.event_follower import Event, EventFollower
-from imdskit.client.events import members
+from imdskit.client.events import FollowedEvents, members
 from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Retry
-from imdskit.client.responses import Json, Response
+from imdskit.client.responses import Json
 from imdskit.client.tokens import Token, Tokens
 from imdskit.client.transport import Transport
 from imdskit.clock import Clock, SystemClock
@@ -152,15 +151,10 @@ class AsyncClient:
 
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
-            return await asyncio.to_thread(self._send, effect)
+            return await asyncio.to_thread(self._transport.request, effect.target, effect.timeout, effect.body)
         if isinstance(effect, Wait):
             return await self._sleep(effect.seconds)
         return await self._share(effect)
-
-    def _send(self, effect: Send) -> Response:
-        if effect.body is None:
-            return self._transport.get(effect.target, effect.timeout)
-        return self._transport.post(effect.target, effect.body, effect.timeout)
 
     async def _share(self, effect: Share) -> Any:
         """Run one operation for all tasks that need its result. The operation runs in a separate task, so cancelling a waiting task does not
@@ -193,36 +187,8 @@ class AsyncScheduledEvent(Event):
         await self.approve(self.id)
 
 
-class AsyncEvents:
-    """Asynchronous iterator over scheduled events, like :class:`imdskit.client.events.Events`. Do not share it between tasks.
-
-    Args:
-        follower: object that finds new events.
-        run: function that runs an operation of the client.
-        approve: function that acknowledges the event with a given id.
-    """
-
-    def __init__(
-        self,
-        follower: EventFollower,
-        run: Callable[[Operation[list[Event]]], Awaitable[list[Event]]],
-        approve: Callable[[str], Awaitable[None]],
-    ) -> None:
-        self._follower = follower
-        self._run = run
-        self._approve = approve
-        self._waiting: deque[Event] = deque()
-
-    @property
-    def seen(self) -> Mapping[str, str]:
-        """Mapping from the id of each event that was returned to its last status."""
-        waiting = {event.id for event in self._waiting}
-        return {name: status for name, status in self._follower.seen.items() if name not in waiting}
-
-    @property
-    def incarnation(self) -> int | None:
-        """Member ``DocumentIncarnation`` of the last list of events that the service sent."""
-        return self._follower.incarnation
+class AsyncEvents(FollowedEvents):
+    """Asynchronous iterator over scheduled events, like :class:`imdskit.client.events.Events`. Do not share it between tasks."""
 
     def __aiter__(self) -> Self:
         return self

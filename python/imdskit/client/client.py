@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from imdskit.client.effects import Effect, Operation, Send, Wait
 from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Probe, Retry, probe
-from imdskit.client.responses import Json, Response
+from imdskit.client.responses import Json
 from imdskit.clock import SystemClock, WaitingClock
 from imdskit.errors import ClientError
 from imdskit.single_flight import SingleFlight
@@ -62,8 +63,6 @@ class Client:
         self._clock = clock or SystemClock()
         self._operations = Operations(base_url, timeout, api_version, connect_timeout, retry, self._clock)
         self._single_flight: SingleFlight[Any] = SingleFlight()
-        self._transport: Transport | None = None
-        self._tokens: Tokens | None = None
 
     @property
     def base_url(self) -> str:
@@ -152,10 +151,6 @@ class Client:
             ClientError: like :meth:`get`. The code is ``bad-request`` if the machine has no such identity.
             UsageError: the resource is missing, or more than one identity is named.
         """
-        if self._tokens is None:
-            from imdskit.client.tokens import Tokens  # dataclasses would add 13 ms to the 22 ms of importing the client
-
-            self._tokens = Tokens(self._operations)
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
 
     def probe(self, timeout: float = PROBE_SECONDS) -> Probe:
@@ -188,11 +183,8 @@ class Client:
         """
         from imdskit.client import event_follower, events  # dataclasses would add 13 ms to the 22 ms of importing the client
 
-        return events.Events(
-            event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version),
-            self._run,
-            lambda one: self.acknowledge(one),
-        )
+        follower = event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version)
+        return events.Events(follower, self._run, self.acknowledge)
 
     def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they start at once.
@@ -227,20 +219,23 @@ class Client:
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
-            return self._send(effect)
+            return self._transport.request(effect.target, effect.timeout, effect.body)
         if isinstance(effect, Wait):
             return self._clock.sleep(effect.seconds)
         return self._single_flight.run(effect.key, lambda: self._run(effect.operation()))
 
-    def _send(self, effect: Send) -> Response:
-        if self._transport is None:
-            from imdskit.client.transport import Transport  # http.client would add 30 ms to the 22 ms of importing the client
+    @cached_property
+    def _transport(self) -> Transport:
+        from imdskit.client.transport import Transport  # http.client would add 30 ms to the 22 ms of importing the client
 
-            operations = self._operations
-            self._transport = Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, self._clock)
-        if effect.body is None:
-            return self._transport.get(effect.target, effect.timeout)
-        return self._transport.post(effect.target, effect.body, effect.timeout)
+        operations = self._operations
+        return Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, self._clock)
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        from imdskit.client.tokens import Tokens  # dataclasses would add 13 ms to the 22 ms of importing the client
+
+        return Tokens(self._operations)
 
 
 __all__ = ["API_VERSION", "Client", "ClientError"]

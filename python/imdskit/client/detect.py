@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit.client import address
 from imdskit.client.client import Client
+from imdskit.client.nonces import new_nonce
 from imdskit.client.responses import ARC_AGENT, is_request_timeout
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
@@ -202,11 +203,8 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
     if not isinstance(instance.get("compute"), dict) and not isinstance(instance.get("network"), dict):
-        return (
-            reached,
-            _step("shape", "no", "The response is a JSON object, but not an instance document: it has neither compute nor network."),
-            None,
-        )
+        seen = "The response is a JSON object, but not an instance document: it has neither compute nor network."
+        return reached, _step("shape", "no", seen), None
     vm_id = _compute(instance, "vmId")
     if _is_arc(instance):
         return reached, _step("shape", "no", f"{ARC_AGENT} responds: the machine is registered with Azure, but runs elsewhere."), None
@@ -216,19 +214,18 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
 
 
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
-    """Return the step ``address`` for a missing response. A refused connection is evidence against Azure. A timeout is not, because a firewall
-    may cause it."""
-    shape = _step("shape", "unknown", "There was no response to inspect.")
+    """Return the steps ``address`` and ``shape`` for a missing response.
+
+    A refused connection is evidence against Azure. A timeout is not, because a firewall may cause it.
+    """
     if error.connected:
-        return (
-            _step("address", "yes", f"A program accepts connections at {where}, but sends no complete response: {error.message}"),
-            shape,
-            None,
-        )
-    if error.code == ClientCode.TIMED_OUT:
+        reached = _step("address", "yes", f"A program accepts connections at {where}, but sends no complete response: {error.message}")
+    elif error.code == ClientCode.TIMED_OUT:
         seen = f"No connection was established in time to {where}. A firewall or a container's network can do that on Azure too."
-        return _step("address", "unknown", seen), shape, None
-    return _step("address", "no", f"Nothing responds at {where}: {error.message}"), shape, None
+        reached = _step("address", "unknown", seen)
+    else:
+        reached = _step("address", "no", f"Nothing responds at {where}: {error.message}")
+    return reached, _step("shape", "unknown", "There was no response to inspect."), None
 
 
 def _foreign(error: ClientError) -> Step:
@@ -249,7 +246,7 @@ def _is_transient(error: ClientError) -> bool:
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
         return _step("attested", "unknown", "No document was requested, because the responses are not the service's.")
-    nonce = f"{int.from_bytes(os.urandom(8)) % 10**10:010}"
+    nonce = new_nonce()
     try:
         signed = prove(client.attested_document(nonce), nonce)
     except ClientError as error:

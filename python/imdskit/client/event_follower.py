@@ -160,7 +160,7 @@ class EventFollower:
                 yield Wait(self._poll)
             self._requested = True
             try:
-                now = schedule((yield from self._request()))
+                now = schedule((yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {})))
             except ClientError as error:
                 self._failed(error)
                 continue
@@ -172,9 +172,6 @@ class EventFollower:
             self.seen = {event.id: event.status for event in now.events}
             if new:
                 return new
-
-    def _request(self) -> Operation[Response]:
-        return (yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {}))
 
     def _failed(self, error: ClientError) -> None:
         """Raise an error, unless the follower tolerates it."""
@@ -200,4 +197,4 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
         raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
     target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
-    yield from send_with_retries(target, "scheduledevents", operations.settings(), body)
+    yield from send_with_retries(target, "scheduledevents", operations.settings, body)

@@ -29,11 +29,8 @@ class ScheduledEvent(Event):
         self.approve(self.id)
 
 
-class Events:
-    """Blocking iterator over scheduled events. It yields each event when it is announced, and again when it has started. The iterator ends
-    only with an error.
-
-    Create one iterator per thread. If several iterators of a client send the same request at the same time, one request is sent for all.
+class FollowedEvents:
+    """Events that a follower has found. The iterators of both clients are subclasses.
 
     Args:
         follower: object that finds new events.
@@ -41,9 +38,7 @@ class Events:
         approve: function that acknowledges the event with a given id.
     """
 
-    def __init__(
-        self, follower: EventFollower, run: Callable[[Operation[list[Event]]], list[Event]], approve: Callable[[str], None]
-    ) -> None:
+    def __init__(self, follower: EventFollower, run: Callable[[Operation[list[Event]]], Any], approve: Callable[[str], Any]) -> None:
         self._follower = follower
         self._run = run
         self._approve = approve
@@ -51,16 +46,26 @@ class Events:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Mapping from the id of each event that was returned to its last status. A later iterator that gets this mapping continues here."""
-        kept = dict(self._follower.seen)
-        for event in self._waiting:
-            kept.pop(event.id, None)
-        return kept
+        """Mapping from the id of each event that was returned to its last status.
+
+        A later iterator that gets this mapping continues here.
+        """
+        waiting = {event.id for event in self._waiting}
+        return {name: status for name, status in self._follower.seen.items() if name not in waiting}
 
     @property
     def incarnation(self) -> int | None:
         """Member ``DocumentIncarnation`` of the last list of events that the service sent."""
         return self._follower.incarnation
+
+
+class Events(FollowedEvents):
+    """Blocking iterator over scheduled events.
+
+    It yields each event when it is announced, and again when it has started. It ends only with an
+    error. Create one iterator per thread. If several iterators of a client send the same request at
+    the same time, one request is sent for all.
+    """
 
     def __iter__(self) -> Self:
         return self

@@ -49,21 +49,23 @@ _HINTS_BY_TEXT = (
 """Mapping from a text in an error response of the service to a hint, for every status. The first text that is found counts."""
 
 _BY_CATEGORY = {
-    (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
-    (400, "attested"): "Check the nonce: 1 to 32 letters and digits.",
-    (400, "scheduledevents"): "An approval must name events that are still listed, by their ids. `imdskit get scheduledevents` lists them.",
-    (
-        404,
-        "identity",
-    ): "Check that the machine has a managed identity. After one is assigned, it can take minutes until the service knows it.",
-    (404, "attested"): "Attested documents exist from api-version 2018-10-01 on.",
-    (404, "scheduledevents"): "Scheduled events have separate api-versions, such as 2020-07-01.",
-    (404, "loadbalancer"): "The machine has no load balancer, or one of the basic SKU, which the service does not show.",
-    (404, "versions"): "Hosts before 2020 have no list of api-versions.",
-    (404, "instance"): "Check that this api-version has the member. The letter case of names matters.",
+    400: {
+        "": "Check the parameters of the request.",
+        "identity": "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
+        "attested": "Check the nonce: 1 to 32 letters and digits.",
+        "scheduledevents": "An approval must name events that are still listed, by their ids. `imdskit get scheduledevents` lists them.",
+    },
+    404: {
+        "": "Check the path. Not every machine has every endpoint.",
+        "identity": "Check that the machine has a managed identity. After one is assigned, it can take minutes until the service knows it.",
+        "attested": "Attested documents exist from api-version 2018-10-01 on.",
+        "scheduledevents": "Scheduled events have separate api-versions, such as 2020-07-01.",
+        "loadbalancer": "The machine has no load balancer, or one of the basic SKU, which the service does not show.",
+        "versions": "Hosts before 2020 have no list of api-versions.",
+        "instance": "Check that this api-version has the member. The letter case of names matters.",
+    },
 }
-
-_OTHERS = {400: "Check the parameters of the request.", 404: "Check the path. Not every machine has every endpoint."}
+"""Hints by status and category. The category ``""`` stands for all others."""
 
 _QUOTED = 200
 """Maximum number of characters that an error quotes from a response."""
@@ -149,12 +151,9 @@ def check(response: Response) -> None:
         return
     if status in (400, 404):
         _check_version(response, quoted)
-    if status == 400:
-        raise _error(
-            ClientCode.BAD_REQUEST, response, f"The service does not accept the request{quoted}.", _hint(response.url, 400, quoted)
-        )
-    if status == 404:
-        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{quoted}.", _hint(response.url, 404, quoted))
+        code = ClientCode.BAD_REQUEST if status == 400 else ClientCode.NOT_FOUND
+        what = "The service does not accept the request" if status == 400 else "There is nothing at this path"
+        raise _error(code, response, f"{what}{quoted}.", _hint(response.url, status, quoted))
     if status == 401 and _ARC.match(response.challenge):
         raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{quoted}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
@@ -270,4 +269,4 @@ def _hint(url: str, status: int, quoted: str) -> str:
     is_below_instance = category == "instance" and len(address.segments_of(url)) > 1
     if status == 400 and is_below_instance and "format=text" not in url:
         return "The service returns single values only as text. Request it with format text."
-    return _BY_CATEGORY.get((status, category)) or _OTHERS[status]
+    return _BY_CATEGORY[status].get(category) or _BY_CATEGORY[status][""]

@@ -16,6 +16,7 @@ from imdskit.client.address import target
 from imdskit.client.effects import Operation, Share, send_with_retries
 from imdskit.client.operations import Operations, text
 from imdskit.client.responses import Json, Response
+from imdskit.client.retry import NO_RETRY
 from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
@@ -104,7 +105,8 @@ class Tokens:
         if cached is not None and now < min(cached.refresh_on, cached.expires_on - SPARE):
             return cached
         url = target(PATH, {"api-version": VERSION, **dict(key)})
-        response = yield from send_with_retries(url, "identity", self._operations.settings(once=once))
+        settings = self._operations.settings
+        response = yield from send_with_retries(url, "identity", settings._replace(policy=NO_RETRY) if once else settings)
         token = parsed(response, dict(key)["resource"], self._operations.clock.now())
         self._cache[key] = token
         self._not_before.pop(key, None)

@@ -1,12 +1,12 @@
-"""HTTP transport: it sends one request and receives one response, within limits for time and size. Only this module imports
-``urllib.request``.
+"""HTTP transport: it sends one request and receives one response, within limits for time and size.
 
-The transport uses an opener of ``urllib.request`` with a single handler. The opener has no proxy handler, so it ignores proxy settings. It has
-no redirect handler, so it follows no redirects. It has no error handler, so it returns a response for every status. One deadline applies to the
-whole exchange, from resolving the host name to the last byte of the body. Before each read, the transport sets the socket's timeout to the
+The transport uses ``http.client``, which ignores proxy settings, follows no redirects, and returns
+a response for every status. One deadline applies to the whole exchange, from resolving the host
+name to the last byte of the body. Before each read, the transport sets the socket's timeout to the
 remaining time, so a slow server cannot exceed the deadline.
 
-This module takes longer to import than the rest of the client, so the client imports it when it sends the first request.
+This module takes longer to import than the rest of the client, so the client imports it when it
+sends the first request.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import http.client
 import io
 import socket
 import threading
-import urllib.request
 from collections.abc import Mapping
-from urllib.error import URLError
+from contextlib import closing
+from urllib.parse import urlsplit
 
 from imdskit import __version__
 from imdskit.client.responses import Response
@@ -28,8 +28,12 @@ from imdskit.errors import ClientError
 
 SECOND = 1_000_000_000
 METADATA: Mapping[str, str] = {"Metadata": "true", "Accept": "application/json, text/plain"}
+OWN_HEADERS: Mapping[str, str] = {"User-Agent": f"imdskit/{__version__}", "Connection": "close"}
+"""Headers of every request."""
 HEAD_BYTES = 64 * 1024
 """Maximum number of bytes of a response in addition to its body: status line, header fields and chunk framing."""
+
+_HINT = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
 
 
 class Transport:
@@ -50,67 +54,64 @@ class Transport:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def get(self, target: str, timeout: float | None = None) -> Response:
-        """Send one GET request with ``Metadata: true``.
+    def request(self, target: str, timeout: float, body: bytes | None = None) -> Response:
+        """Send one request with ``Metadata: true``: POST if there is a JSON body, otherwise GET.
 
-        Args:
-            target: path and query, encoded.
-            timeout: maximum number of seconds for this exchange. A larger number than the transport's timeout has no effect.
-
-        Raises:
-            ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
+        Arguments and errors are like those of :meth:`send`.
         """
-        return self.send("GET", target, METADATA, timeout=timeout)
-
-    def post(self, target: str, body: bytes, timeout: float | None = None) -> Response:
-        """Send one POST request with a JSON body and ``Metadata: true``. Arguments and errors are like those of :meth:`get`."""
+        if body is None:
+            return self.send("GET", target, METADATA, timeout=timeout)
         return self.send("POST", target, {**METADATA, "Content-Type": "application/json"}, body, timeout)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None
     ) -> Response:
-        """Send one request with any method and headers. Raise ClientError like :meth:`get`."""
+        """Send one request.
+
+        Args:
+            method: method of the request.
+            target: path and query, encoded.
+            headers: headers in addition to those that the connection needs.
+            body: body of the request.
+            timeout: maximum number of seconds for this exchange. A larger number than the
+                transport's timeout has no effect.
+
+        Raises:
+            ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
+        """
         url = self._base_url + target
         timeout_ns = self._timeout_ns if timeout is None else min(self._timeout_ns, int(timeout * SECOND))
         allowance = _Allowance(self._clock, timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES)
-        handler = _Handler(allowance)
-        opener = urllib.request.OpenerDirector()
-        opener.addheaders = []
-        opener.add_handler(handler)
-        fields = {**headers, "User-Agent": f"imdskit/{__version__}"}
-        request = urllib.request.Request(url, body, fields, method=method)  # noqa: S310  # imdskit.client.address accepts only the scheme http
         try:
-            with opener.open(request) as response:
-                body = response.read(self._max_bytes + 1)
-                if len(body) > self._max_bytes:
-                    raise _too_large()
-                if response.length:  # `length` is now the number of bytes that are missing
-                    raise http.client.IncompleteRead(body, response.length)
-                media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
-                return Response(
-                    response.status,
-                    media_type,
-                    body,
-                    url,
-                    _retry_after(response.headers, self._clock),
-                    response.headers.get("WWW-Authenticate", ""),
-                )
+            base = urlsplit(self._base_url)
+            with closing(_Connection(base.netloc, allowance)) as connection:
+                connection.request(method, base.path + target, body, {**headers, **OWN_HEADERS})
+                with connection.getresponse() as response:
+                    return self._received(response, url)
         except ClientError as error:
             error.location = url
             raise
         except TimeoutError:
-            raise _timed_out(url, allowance.connected) from None
-        except URLError as error:
-            if isinstance(error.reason, TimeoutError):
-                raise _timed_out(url, allowance.connected) from None
-            raise _unreachable(url, _why(error.reason), allowance.connected) from None
+            message = "No complete response arrived in time."
+            raise ClientError(ClientCode.TIMED_OUT, message, location=url, hint=_HINT, connected=allowance.connected) from None
         except http.client.IncompleteRead:
-            raise _unreachable(url, "the response was cut off") from None
+            raise _unreachable(url, "the response was cut off", connected=True) from None
         except OSError as error:
-            raise _unreachable(url, _why(error), allowance.connected) from None
+            raise _unreachable(url, error.strerror or str(error) or type(error).__name__, allowance.connected) from None
         except (http.client.HTTPException, ValueError) as error:
             message = f"The response is not HTTP: {type(error).__name__}."
             raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Another program listens at this address.") from None
+
+    def _received(self, response: http.client.HTTPResponse, url: str) -> Response:
+        body = response.read(self._max_bytes + 1)
+        if len(body) > self._max_bytes:
+            raise _too_large()
+        if response.length:  # `length` is now the number of bytes that are missing
+            raise http.client.IncompleteRead(body, response.length)
+        headers = response.headers
+        media_type = headers.get_content_type() if "Content-Type" in headers else ""
+        retry_after = seconds_of(headers["Retry-After"], self._clock.now()) if "Retry-After" in headers else None
+        return Response(response.status, media_type, body, url, retry_after, headers.get("WWW-Authenticate", ""))
 
 
 class _Allowance:
@@ -132,20 +133,12 @@ class _Allowance:
         return left / SECOND
 
 
-class _Handler(urllib.request.HTTPHandler):
-    def __init__(self, allowance: _Allowance) -> None:
-        super().__init__()
-        self._allowance = allowance
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, req)
-
-    def _connection(self, host: str, **_: object) -> _Connection:
-        """Return a connection whose limits come from :class:`_Allowance`. The opener's own timeout would apply to each read separately."""
-        return _Connection(host, self._allowance)
-
-
 class _Connection(http.client.HTTPConnection):
+    """Connection whose limits come from :class:`_Allowance`.
+
+    The timeout of ``http.client`` would apply to each read separately.
+    """
+
     def __init__(self, host: str, allowance: _Allowance) -> None:
         super().__init__(host)
         self._allowance = allowance
@@ -226,28 +219,11 @@ def _addresses(host: str, port: int, flags: int) -> list[str]:
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)]
 
 
-def _retry_after(headers: http.client.HTTPMessage, clock: Clock) -> float | None:
-    field = headers.get("Retry-After")
-    if field is None:
-        return None
-    return seconds_of(field, clock.now())
-
-
-def _why(reason: object) -> str:
-    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-
-
 def _too_large() -> ClientError:
     return ClientError(
         ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Another program responds at this address."
     )
 
 
-def _timed_out(url: str, connected: bool) -> ClientError:
-    hint = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
-    return ClientError(ClientCode.TIMED_OUT, "No complete response arrived in time.", location=url, hint=hint, connected=connected)
-
-
-def _unreachable(url: str, why: str, connected: bool = True) -> ClientError:
-    hint = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
-    return ClientError(ClientCode.UNREACHABLE, f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)
+def _unreachable(url: str, why: str, connected: bool) -> ClientError:
+    return ClientError(ClientCode.UNREACHABLE, f"The service cannot be reached: {why}.", location=url, hint=_HINT, connected=connected)

@@ -15,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from imdskit.backends import best
 from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
 from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
@@ -104,14 +105,14 @@ class Host:
     ) -> None:
         seed = options.seed
         self.addressing = addressing or OnlyMachine()
-        self.clock: Clock = options.chosen_clock()
+        self.clock: Clock = options.clock or SystemClock()
         self.explain: Explain | None = None
         self.admin: AdminApi | None = None
         self.snapshot_file = options.snapshot_file
         self._options = options
-        self._backend = options.chosen_backend()
+        self._backend = options.backend or best()
         self._template = scenario
-        self._profile = options.chosen_profile()
+        self._profile = None if options.profile is None else profiles.find(options.profile)
         self._cached_responses = cached_responses
         self._request_numbers = itertools.count()
         self._changed: dict[int, Scenario] = {}
@@ -392,7 +393,7 @@ class Host:
         if app.machine.identities:
             self.issuer.prepare()
 
-    def _sign(self, region: str, content: bytes, fault: DocumentFault | None = None, /) -> bytes:
+    def _sign(self, region: str, content: bytes, fault: DocumentFault | None) -> bytes:
         return signed_document.message(self.authority.signer(region=region, fault=fault), content, fault)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:

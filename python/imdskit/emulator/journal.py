@@ -225,23 +225,22 @@ class Journal:
         def enough() -> bool:
             return self.count(**meant) >= wanted if isinstance(wanted, int) else wanted(self)
 
+        def is_news() -> bool:
+            return self._closed or seen != self._last
+
         end = self._watch.monotonic_ns() + int(timeout * 1e9)
         seen = -1
         while True:
             with self._changed:
                 self._waiting += 1
                 try:
-                    while seen == self._last and not self._closed:
-                        remaining = (end - self._watch.monotonic_ns()) / 1e9
-                        if remaining <= 0 or not self._changed.wait(remaining):
-                            break
-                    timed_out = seen == self._last
-                    seen = self._last
+                    in_time = self._changed.wait_for(is_news, (end - self._watch.monotonic_ns()) / 1e9)
                 finally:
                     self._waiting -= 1
+                seen = self._last
             if enough():
                 return True
-            if timed_out or self._closed:
+            if self._closed or not in_time:
                 return False
 
     def reset(self) -> int:

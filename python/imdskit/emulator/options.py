@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from imdskit.arguments import LARGEST, instance, methods, mistake, whole
-from imdskit.backends import best
 from imdskit.backends.contract import Backend
-from imdskit.clock import Clock, SystemClock
+from imdskit.clock import Clock
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.http.host_header import loopback
 from imdskit.emulator.journal import KEPT
 from imdskit.emulator.public_addresses import Addresses
 from imdskit.emulator.scenario.scenario import Scenario
-from imdskit.emulator.service import profiles
-from imdskit.emulator.service.profiles import Profile
 
 _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("host", str, "an address"),
@@ -94,9 +91,8 @@ class Options:
         for name, least, most in _RANGES:
             if getattr(self, name) is not None or name not in ("seed", "admin_port"):
                 whole(getattr(self, name), name, least, most)
-        object.__setattr__(self, "rules_off", _names("rules_off", self.rules_off))
-        object.__setattr__(self, "allow_hosts", _names("allow_hosts", self.allow_hosts))
-        object.__setattr__(self, "admin_allow_hosts", _names("admin_allow_hosts", self.admin_allow_hosts))
+        for name in ("rules_off", "allow_hosts", "admin_allow_hosts"):
+            object.__setattr__(self, name, _names(name, getattr(self, name)))
         self.addresses()
         if self.admin_port is not None and self.admin_token is None and not loopback(self.admin_host):
             hint = "Choose a token of 16 or more random characters. Anyone who has it can change the emulator."
@@ -105,18 +101,6 @@ class Options:
     def addresses(self) -> Addresses:
         """Return the addresses that the emulator publishes to its clients. Raise UsageError if one of them is invalid."""
         return Addresses(self.public_url, self.pki_url, self.issuer)
-
-    def chosen_clock(self) -> Clock:
-        """Return the clock, by default the system clock."""
-        return self.clock or SystemClock()
-
-    def chosen_backend(self) -> Backend:
-        """Return the backend, by default the best available one."""
-        return best() if self.backend is None else self.backend
-
-    def chosen_profile(self) -> Profile | None:
-        """Return the service profile, or None to use the scenario's. Raise UsageError if the name is unknown."""
-        return None if self.profile is None else profiles.find(self.profile)
 
 
 def scenario_of(name: str, value: str | Path | Scenario) -> Scenario:

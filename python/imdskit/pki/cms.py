@@ -1,7 +1,9 @@
-"""CMS SignedData (RFC 5652 sections 3 and 5): parsing a message completely, finding the signer, verifying the signature.
+"""Parser of CMS SignedData (RFC 5652 sections 3 and 5), with functions that find the signer's
+certificate and verify the signature.
 
-The parser accepts every form of SignedData, including several signers, detached content and both kinds of attributes. The module
-:mod:`imdskit.backends.python.checker` decides which of these forms an attested document may use.
+The parser reads the whole message. It accepts every form of SignedData, including several signers,
+detached content, and signed and unsigned attributes. The module
+:mod:`imdskit.backends.python.checker` decides which of these forms an attested document may have.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from imdskit.reasons import Reason
 
 DIGESTS = {
     **HASHES,
-    # This identifies a signature algorithm, not a digest algorithm. It is listed because every genuine document names SHA-256 in this way.
+    # This is the identifier of a signature algorithm. Every genuine document uses it as the
+    # identifier of the digest algorithm SHA-256.
     oids.SHA256_WITH_RSA: "sha256",
 }
+"""Maps the object identifier of a digest algorithm to the name of its hash in hashlib."""
 
 _OTHER_CERTIFICATES = (context(0), context(1), context(2), context(3))
 
@@ -35,15 +39,17 @@ class Attributes(NamedTuple):
     """A set of attributes (RFC 5652 section 5.3).
 
     Attributes:
-        items: pairs of an attribute type and its values.
-        der: the whole set under its universal tag. The signature is computed over these bytes.
+        items: pairs of an attribute type (an object identifier) and the DER of each of its values.
+        der: DER of the set with the universal tag of a SET, which replaces the tag in the message.
+            The signature is computed over these bytes (section 5.4).
     """
 
     items: tuple[tuple[str, tuple[bytes, ...]], ...]
     der: bytes
 
     def values(self, oid: str) -> list[tuple[bytes, ...]]:
-        """Return the values of every attribute of one type."""
+        """Return the values of each attribute of the type ``oid``. The list has one tuple for each
+        attribute."""
         return [values for kind, values in self.items if kind == oid]
 
 
@@ -51,10 +57,12 @@ class SignerInfo(NamedTuple):
     """A SignerInfo (RFC 5652 section 5.3).
 
     Attributes:
-        issuer, serial: the issuer's name and the serial number of the signer's certificate, or None if ``key_identifier`` is present.
+        issuer: name of the issuer of the signer's certificate; None if ``key_identifier`` is
+            present.
+        serial: serial number of the signer's certificate; None if ``key_identifier`` is present.
         key_identifier: the subject key identifier of the signer's certificate, or None.
         digest_listed: True if SignedData.digestAlgorithms contains the signer's digest algorithm.
-        signature_start: offset of the signature in the message.
+        signature_start: offset of the signature in the message, in bytes.
     """
 
     version: int
@@ -71,8 +79,8 @@ class SignerInfo(NamedTuple):
 
 
 class SignedData(NamedTuple):
-    """A SignedData (RFC 5652 section 5.1). ``content`` is None if it is detached. ``content_start`` is the offset of the content in the
-    message."""
+    """A SignedData (RFC 5652 section 5.1). ``content`` is None if the content is detached.
+    ``content_start`` is the offset of the content in the message, in bytes."""
 
     version: int
     digest_algorithms: tuple[AlgorithmIdentifier, ...]
@@ -88,11 +96,13 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
 
     Args:
         der: the whole message.
-        read_certificate: parses one certificate, given its DER, its offset and its field name. A caller can pass a function that caches
-            certificates.
+        read_certificate: function that parses one certificate. Its arguments are the DER of the
+            certificate, its offset in the message, and its field name for errors. A caller can pass
+            a function that caches certificates.
 
     Raises:
-        DerError: the message is not a SignedData. ``field`` starts with ``certificates[`` if the error is in one of its certificates.
+        DerError: the message is not a SignedData. If one of its certificates is malformed,
+            ``field`` of the error starts with ``certificates[``.
     """
     outer = Reader(der)
     info = outer.sequence()
@@ -135,14 +145,16 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     infos = data.enter(SET, "signerInfos")
     signers: list[SignerInfo] = []
     while infos:
-        # An attested document has exactly one signer, so only the first signer's issuer is looked up among the certificates.
+        # If a certificate has the same issuer as the SignerInfo, its parsed name is reused. This
+        # works only for the first SignerInfo, because an attested document has exactly one.
         signers.append(_read_signer(infos, f"[{len(signers)}]", listed, () if signers else certificates))
     data.finish()
     return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers), content_start)
 
 
 def _read_certificates(reader: Reader, read_certificate: Callable[[bytes, int, str], Certificate]) -> tuple[Certificate, ...]:
-    """Parse a CertificateSet (section 10.2.3). Attribute certificates and other formats are skipped."""
+    """Parse a CertificateSet (section 10.2.3). The function skips attribute certificates and other
+    formats."""
     found = []
     index = 0
     while reader:
@@ -191,7 +203,8 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificate
 
 
 def _read_issuer(sid: Reader, certificates: tuple[Certificate, ...]) -> Name:
-    """Return the issuer's name. If a certificate's issuer has the same bytes, the name that was parsed for the certificate is reused."""
+    """Return the name of the issuer. If the issuer of a certificate in the message has the same
+    bytes, return the name that was parsed for this certificate."""
     with suppress(DerError):
         ahead = Reader(sid.data, sid.pos, sid.stop)
         der = ahead.element()
@@ -203,7 +216,9 @@ def _read_issuer(sid: Reader, certificates: tuple[Certificate, ...]) -> Name:
 
 
 def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
-    """Parse a set of attributes, which must not be empty. Only signed attributes must be in DER order (sections 5.3 and 5.4)."""
+    """Parse a set of attributes, which must not be empty. Signed attributes must be in the order
+    that DER requires for a SET OF; unsigned attributes may have any order (sections 5.3 and
+    5.4)."""
     start = reader.pos
     attributes = reader.enter(tag, field)
     if not attributes:
@@ -228,8 +243,11 @@ def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
 
 
 def find_certificate(signer: SignerInfo, certificates: Iterable[Certificate]) -> Certificate | None:
-    """Return the certificate that the signer names (RFC 5652 section 5.3), or None if it is absent. The order of the certificates does not
-    matter."""
+    """Return the certificate that the SignerInfo identifies (RFC 5652 section 5.3), or None if it
+    is not among ``certificates``.
+
+    The SignerInfo identifies it by issuer and serial number, or by the subject key identifier.
+    """
     for certificate in certificates:
         if signer.issuer is None:
             if certificate.subject_key_identifier == signer.key_identifier:
@@ -240,17 +258,19 @@ def find_certificate(signer: SignerInfo, certificates: Iterable[Certificate]) ->
 
 
 def _algorithms(signer: SignerInfo) -> tuple[str, AlgorithmIdentifier] | str:
-    """Return the name of the digest and the signature algorithm, or a text that says what is wrong with them.
+    """Return the name of the hash and the signature algorithm, or a text that says what is wrong
+    with the algorithms.
 
-    The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other signature algorithm
-    names its hash, which must be the same as the digest algorithm's.
+    The signature algorithm rsaEncryption does not name a hash, so the hash of the digest algorithm
+    is used (RFC 3370 section 3.2). Every other signature algorithm names a hash, which must be the
+    hash of the digest algorithm.
     """
     digest = signer.digest_algorithm
     name = DIGESTS.get(digest.oid)
     if name is None or digest.parameters not in (NULL, None):
         return f"digest algorithm {digest.oid}"
     if not signer.digest_listed:
-        return f"digest algorithm {digest.oid}, which digestAlgorithms does not have"
+        return f"digest algorithm {digest.oid}, which is not listed in digestAlgorithms"
     algorithm = signer.signature_algorithm
     if algorithm.oid == oids.RSA_ENCRYPTION:
         if algorithm.parameters not in (NULL, None):
@@ -265,7 +285,12 @@ _WITH_RSA = {name: AlgorithmIdentifier(oid, NULL, b"") for oid, name in signatur
 
 
 def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
-    """Raise an error unless the signer's algorithms are known, match one another, and are strong enough.
+    """Raise an error unless the digest and signature algorithms of the signer are known, use the
+    same hash, and are strong enough.
+
+    Args:
+        signer: the SignerInfo.
+        accept_weak: if True, weak algorithms are accepted (test suites only).
 
     Raises:
         VerificationError: ``signature-algorithm``.
@@ -277,13 +302,15 @@ def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
 
 
 def check_signature(signer: SignerInfo, content_type: str, content: bytes, certificate: Certificate) -> None:
-    """Raise an error unless the signer signed this content with the key of this certificate (RFC 5652 sections 5.4 to 5.6).
+    """Raise an error unless the signer signed this content with the key of this certificate (RFC
+    5652 sections 5.4 to 5.6).
 
-    If there are signed attributes, content-type and message-digest must each occur exactly once and have one correct value. The signature
-    must then be over the DER of the SET of attributes. If there are no signed attributes, the signature must be over the content, whose
-    type must be id-data (section 5.3).
+    If there are signed attributes, the attributes content-type and message-digest must each occur
+    exactly once, and their only values must be the type and the digest of the content. The
+    signature must be over the DER of the SET of attributes. If there are no signed attributes, the
+    signature must be over the content, and the type of the content must be id-data (section 5.3).
 
-    Weak algorithms are verified like all others. :func:`check_algorithms` refuses them.
+    This function accepts weak algorithms. :func:`check_algorithms` refuses them.
 
     Raises:
         VerificationError: the stage of its reason is ``signature``.
@@ -298,7 +325,9 @@ def check_signature(signer: SignerInfo, content_type: str, content: bytes, certi
         _check_attributes(signer.signed_attributes, content_type, digest_of(hash_name, content))
         message = signer.signed_attributes.der
     elif content_type != oids.DATA:
-        raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=f"{location}.signedAttrs", detail=f"absent, over {content_type}")
+        raise VerificationError(
+            Reason.SIGNED_ATTRIBUTES, location=f"{location}.signedAttrs", detail=f"absent, although the content has the type {content_type}"
+        )
     fault = signatures.fault(algorithm, certificate.public_key, message, signer.signature)
     if fault is not None:
         reason, member = _REASONS[fault]
@@ -322,13 +351,16 @@ def _check_attributes(attributes: Attributes, content_type: str, digest: bytes) 
     except DerError as error:
         raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=location, detail=f"{error.field}: {error.message}") from None
     if kind != content_type:
-        raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=location, detail=f"content-type {kind} over {content_type}")
+        raise VerificationError(
+            Reason.SIGNED_ATTRIBUTES, location=location, detail=f"content-type is {kind}, but the content has the type {content_type}"
+        )
     if not compare_digest(claimed, digest):
         raise VerificationError(Reason.DIGEST_MISMATCH, location=location)
 
 
 def _only(attributes: Attributes, oid: str, name: str) -> Reader:
-    """Return a reader over the value of an attribute that must occur exactly once and have one value (RFC 5652 sections 11.1 to 11.3)."""
+    """Return a reader over the value of the attribute ``oid``. Raise DerError unless the attribute
+    occurs exactly once and has exactly one value (RFC 5652 sections 11.1 to 11.3)."""
     found = attributes.values(oid)
     if len(found) != 1 or len(found[0]) != 1:
         raise DerError("The attribute must occur exactly once, with one value.", 0, name)

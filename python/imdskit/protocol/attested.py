@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from imdskit import versions
 from imdskit.protocol.instance_shape import Object
@@ -20,7 +21,7 @@ LIFETIME = 6 * 60 * 60
 NONCE_CHARACTERS = 32
 """Maximum length of a nonce. It is unknown how the real service responds to a longer nonce. The emulator refuses it."""
 
-_NONCE = re.compile(r"[A-Za-z0-9._~-]{1,32}", re.ASCII)
+_NONCE = re.compile(rf"[A-Za-z0-9._~-]{{1,{NONCE_CHARACTERS}}}", re.ASCII)
 
 
 def valid_nonce(nonce: str) -> bool:
@@ -59,17 +60,12 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
         "timeStamp.createdOn": timestamp(created_on),
         "timeStamp.expiresOn": timestamp(created_on + LIFETIME),
     }
-    members: dict[str, str | dict[str, str]] = {}
+    members: dict[str, Any] = {}
     for path, since in versions.ATTESTED.items():
-        if since > version:
-            continue
-        value = made.get(path, facts.get(path, ""))
-        name, _, inner = path.partition(".")
-        group = members.setdefault(name, {}) if inner else None
-        if isinstance(group, dict):
-            group[inner] = value
-        else:
-            members[name] = value
+        if since <= version:
+            group, _, name = path.rpartition(".")
+            owner = members.setdefault(group, {}) if group else members
+            owner[name] = made.get(path, facts.get(path, ""))
     return compact(members)
 
 

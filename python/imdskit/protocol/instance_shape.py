@@ -59,14 +59,14 @@ def _subtree(paths: list[tuple[list[str], str]], kind: Literal["object", "array"
 
 INSTANCE = tree({**versions.INSTANCE, **versions.OPTIONAL, **versions.NEWER})
 
-_NAMES = {name.lower(): name for path in (*versions.INSTANCE, *versions.NEWER) for name in path.replace("[]", "").split(".")} | {
-    "extended": "extended"
-}
-_PREVIEW_NAMES = {
-    name.lower(): name for path in (*versions.PREVIEW_COMPUTE, *versions.PREVIEW_NETWORK) for name in path.replace("[]", "").split(".")
-}
-_EXTENDED_NAMES = {name.lower(): name for path in versions.EXTENDED for name in path.split(".")}
 
+def _spellings(*paths: str) -> dict[str, str]:
+    """Return a mapping from each name in the paths, in lower case, to the name."""
+    return {name.lower(): name for path in paths for name in path.replace("[]", "").split(".")}
+
+
+_NAMES = _spellings(*versions.INSTANCE, *versions.NEWER, *versions.EXTENDED)
+_PREVIEW_NAMES = _spellings(*versions.PREVIEW_COMPUTE, *versions.PREVIEW_NETWORK)
 
 _HIDDEN = {"extended", "dnsservers"}
 """Members that are known although the table does not contain them. ``extended`` is added only if the request has ``extended=true``, and only the
@@ -81,7 +81,7 @@ def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None 
         version: api-version of the request.
         more: mapping from a further key in lower case to the key in the document.
     """
-    names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES, **_EXTENDED_NAMES}
+    names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES}
     return tuple(names.get(step.lower(), step) for step in path)
 
 

@@ -91,13 +91,22 @@ def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
 
 _D, _O, _I = Evidence
 
+
+def _identity(name: str, status: int, description: str, evidence: Evidence, source: str, error: str = "invalid_request") -> ErrorResponse:
+    return ErrorResponse(name, status, identity_error(error, description), evidence, source)
+
+
+def _xml(code: str, message: str) -> bytes:
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        '<Error xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">\n'
+        f"    <Code>{code}</Code>\n    <Message>{message}</Message>\n    <Details></Details>\n</Error>"
+    ).encode()
+
+
 BAD_REQUEST = ErrorResponse("bad-request", 400, spaced("Bad request"), _O, "RedHatInsights/insights-core#3251")
 NO_METADATA_HEADER = ErrorResponse(
-    "no-metadata-header",
-    400,
-    spaced("Bad request: . Required metadata header not specified"),
-    _O,
-    "recordings of 2018, 2022 and 2025",
+    "no-metadata-header", 400, spaced("Bad request: . Required metadata header not specified"), _O, "recordings of 2018, 2022 and 2025"
 )
 BAD_VERSION = ErrorResponse(
     "bad-version",
@@ -117,47 +126,30 @@ BAD_VERSION_2021 = ErrorResponse(
 )
 FORBIDDEN = ErrorResponse("forbidden", 403, b'{"error":"Forbidden"}', _D, "interface description")
 NOT_FOUND = ErrorResponse("not-found", 404, spaced("Not found"), _O, "MicrosoftDocs/azure-docs#15282")
-NOT_ALLOWED = ErrorResponse("not-allowed", 405, spaced("Not allowed"), _D, "interface description; blanks and Allow inferred")
-GONE = ErrorResponse("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation has the status; no body was ever shown")
+NOT_ALLOWED = ErrorResponse(
+    "not-allowed", 405, spaced("Not allowed"), _D, "interface description; the blanks and the header Allow are inferred"
+)
+GONE = ErrorResponse("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation for the status; no source shows the body")
 TOO_MANY = ErrorResponse("too-many-requests", 429, b'{"error":"Too many requests"}', _D, "interface description")
 TOO_MANY_TEXT = ErrorResponse("too-many-requests-text", 429, b"Too many requests", _O, "SUSE-Enceladus/cloud-netconfig", TEXT)
 SERVER_ERROR = ErrorResponse("server-error", 500, b'{"error":"Server error"}', _D, "interface description")
 UNAVAILABLE = ErrorResponse("service-unavailable", 503, b'{"error":"Service unavailable"}', _D, "interface description")
 
-IDENTITY_NO_METADATA_HEADER = ErrorResponse(
-    "identity-no-metadata-header",
-    400,
-    identity_error("invalid_request", "Required metadata header not specified"),
-    _O,
-    "Azure/azure-sdk-for-js#11369: 88 bytes",
+IDENTITY_NO_METADATA_HEADER = _identity(
+    "identity-no-metadata-header", 400, "Required metadata header not specified", _O, "Azure/azure-sdk-for-js#11369: 88 bytes"
 )
-IDENTITY_NO_RESOURCE = ErrorResponse(
-    "identity-no-resource",
-    400,
-    identity_error("invalid_request", "Required query variable 'resource' is missing"),
-    _O,
-    "Azure/aad-pod-identity#450",
+IDENTITY_NO_RESOURCE = _identity(
+    "identity-no-resource", 400, "Required query variable 'resource' is missing", _O, "Azure/aad-pod-identity#450"
 )
-IDENTITY_NOT_ASSIGNED = ErrorResponse(
-    "identity-not-assigned",
-    400,
-    identity_error("invalid_request", "Identity not found"),
-    _O,
-    "recordings of 2022 and 2023: 68 bytes",
-)
-IDENTITY_AMBIGUOUS = ErrorResponse(
+IDENTITY_NOT_ASSIGNED = _identity("identity-not-assigned", 400, "Identity not found", _O, "recordings of 2022 and 2023: 68 bytes")
+IDENTITY_AMBIGUOUS = _identity(
     "identity-ambiguous",
     400,
-    identity_error(
-        "invalid_request",
-        "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
-    ),
+    "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
     _O,
     "logs of AKS nodes",
 )
-IDENTITY_BAD_REQUEST = ErrorResponse(
-    "identity-bad-request", 400, identity_error("invalid_request", "Bad request"), _D, "example in the interface description"
-)
+IDENTITY_BAD_REQUEST = _identity("identity-bad-request", 400, "Bad request", _D, "example in the interface description")
 IDENTITY_UNKNOWN_RESOURCE = ErrorResponse(
     "identity-unknown-resource",
     400,
@@ -166,52 +158,40 @@ IDENTITY_UNKNOWN_RESOURCE = ErrorResponse(
     b"tenant. You might have sent your authentication request to the wrong tenant.\\r\\nTrace ID: ...\\r\\nCorrelation ID: ...\\r\\n"
     b'Timestamp: ...","error_codes":[500011],"timestamp":"...","trace_id":"...","correlation_id":"...","error_uri":"..."}',
     _O,
-    "recordings of 2022 and 2023; the members after the description, and the line ends within it, only in the former",
+    "recordings of 2022 and 2023; only that of 2022 has the line ends in the description and the members after it",
 )
 IDENTITY_NOT_FOUND = ErrorResponse("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
-IDENTITY_NOT_ALLOWED = ErrorResponse(
-    "identity-not-allowed",
-    405,
-    identity_error("method_not_allowed", "Not allowed"),
-    _D,
-    "interface description; Allow inferred",
+IDENTITY_NOT_ALLOWED = _identity(
+    "identity-not-allowed", 405, "Not allowed", _D, "interface description; Allow inferred", "method_not_allowed"
 )
-IDENTITY_TOO_MANY = ErrorResponse(
-    "identity-too-many-requests",
-    429,
-    identity_error("invalid_request", "Temporarily throttled, too many requests"),
-    _O,
-    "Azure/azure-sdk-for-net#39574: 90 bytes",
+IDENTITY_TOO_MANY = _identity(
+    "identity-too-many-requests", 429, "Temporarily throttled, too many requests", _O, "Azure/azure-sdk-for-net#39574: 90 bytes"
 )
-IDENTITY_FORBIDDEN = ErrorResponse(
-    "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _I, "interface description for `error`; the rest inferred"
+IDENTITY_FORBIDDEN = _identity(
+    "identity-forbidden", 403, "Forbidden", _I, "interface description for `error`; the rest inferred", "forbidden"
 )
 IDENTITY_GONE = ErrorResponse(
     "identity-gone",
     410,
-    b'<?xml version="1.0" encoding="utf-8"?>\n'
-    b'<Error xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">\n'
-    b"    <Code>ResourceNotAvailable</Code>\n"
-    b"    <Message>The resource requested is no longer available. Please refresh your cache.</Message>\n"
-    b"    <Details></Details>\n"
-    b"</Error>",
+    _xml("ResourceNotAvailable", "The resource requested is no longer available. Please refresh your cache."),
     _O,
-    "Azure/azure-storage-azcopy#2486; media type and Server inferred from other XML of the host",
+    "Azure/azure-storage-azcopy#2486; the media type and the header Server are inferred from other XML responses of the host",
     XML,
     HOST_SERVER,
 )
-IDENTITY_SERVER_ERROR = ErrorResponse(
-    "identity-server-error", 500, identity_error("server_error", "Server error"), _D, "example in the interface description"
-)
-IDENTITY_UNAVAILABLE = ErrorResponse(
+IDENTITY_SERVER_ERROR = _identity("identity-server-error", 500, "Server error", _D, "example in the interface description", "server_error")
+IDENTITY_UNAVAILABLE = _identity(
     "identity-service-unavailable",
     503,
-    identity_error("service_unavailable", "Service unavailable"),
+    "Service unavailable",
     _I,
     "interface description for `error`; the rest inferred",
+    "service_unavailable",
 )
 
-EVENTS_NOT_FOUND = ErrorResponse("events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10; its blanks are not known")
+EVENTS_NOT_FOUND = ErrorResponse(
+    "events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10, which does not show the blanks"
+)
 
 NO_LOAD_BALANCER = ErrorResponse(
     "no-load-balancer",
@@ -219,9 +199,6 @@ NO_LOAD_BALANCER = ErrorResponse(
     spaced("No load balancer metadata is found. Please check if your VM is using any non-basic SKU load balancer and retry later."),
     _O,
     "recordings of 2021 and 2023",
-)
-LOAD_BALANCER_TOO_MANY = ErrorResponse(
-    "loadbalancer-too-many-requests", 429, spaced("Too many requests"), _D, "load balancer documentation"
 )
 LOAD_BALANCER_NOT_FOUND = ErrorResponse(
     "loadbalancer-not-found", 404, spaced('API is not found: Path = "...", Method = "..."'), _D, "load balancer documentation"
@@ -231,7 +208,10 @@ LOAD_BALANCER_NOT_ALLOWED = ErrorResponse(
     405,
     spaced('Http method is not allowed: Path = "...", Method = "..."'),
     _D,
-    "load balancer documentation; Allow inferred",
+    "load balancer documentation; the header Allow is inferred",
+)
+LOAD_BALANCER_TOO_MANY = ErrorResponse(
+    "loadbalancer-too-many-requests", 429, spaced("Too many requests"), _D, "load balancer documentation"
 )
 LOAD_BALANCER_UNAVAILABLE = ErrorResponse(
     "loadbalancer-unavailable", 503, spaced("Internal service unavailable. Please retry later"), _D, "load balancer documentation"
@@ -240,14 +220,9 @@ LOAD_BALANCER_UNAVAILABLE = ErrorResponse(
 HOST_BAD_REQUEST = ErrorResponse(
     "host-bad-request",
     400,
-    b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\n'
-    b'<Error xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">\n'
-    b"    <Code>MissingOrIncorrectVersionHeader</Code>\n"
-    b"    <Message>The versioning header is not specified or was specified incorrectly.</Message>\n"
-    b"    <Details></Details>\n"
-    b"</Error>\n",
+    b"\xef\xbb\xbf%b\n" % _xml("MissingOrIncorrectVersionHeader", "The versioning header is not specified or was specified incorrectly."),
     _I,
-    "status, headers and length of 323 bytes recorded in 2025; the text was never seen",
+    "status, headers and length of 323 bytes were recorded in 2025; no source shows the text",
     XML,
     HOST_SERVER,
 )
@@ -288,7 +263,7 @@ OUTSIDE = ErrorResponse(
     .replace("\n", "\r\n")
     .encode(),
     _O,
-    "DataDog/datadog-agent#2861, signalfx/signalfx-agent#1625: the error page of the host's web server",
+    "error page of the host's web server in DataDog/datadog-agent#2861 and signalfx/signalfx-agent#1625",
     HTML,
     HOST_SERVER,
 )
@@ -297,7 +272,7 @@ HOST_ERROR = ErrorResponse(
     500,
     b"Internal Server Error",
     _I,
-    "status and headers while the service restarts: AzureAD/microsoft-authentication-library-for-dotnet; the text was never seen",
+    "AzureAD/microsoft-authentication-library-for-dotnet for status and headers while the service restarts; no source shows the text",
     TEXT,
     HOST_SERVER,
 )
@@ -306,47 +281,11 @@ WRONG_HOST = ErrorResponse(
     421,
     b'{"error":"The emulator does not answer to this Host. Give the name with --allow-host."}',
     _I,
-    "the emulator's own (RFC 9110 section 15.5.20); the real service knows nothing like it",
+    "added by the emulator (RFC 9110 section 15.5.20); IMDS does not check the Host",
 )
 
-ERROR_RESPONSES: tuple[ErrorResponse, ...] = (
-    BAD_REQUEST,
-    NO_METADATA_HEADER,
-    BAD_VERSION,
-    BAD_VERSION_2021,
-    FORBIDDEN,
-    NOT_FOUND,
-    NOT_ALLOWED,
-    GONE,
-    TOO_MANY,
-    TOO_MANY_TEXT,
-    SERVER_ERROR,
-    UNAVAILABLE,
-    IDENTITY_NO_METADATA_HEADER,
-    IDENTITY_NO_RESOURCE,
-    IDENTITY_NOT_ASSIGNED,
-    IDENTITY_AMBIGUOUS,
-    IDENTITY_BAD_REQUEST,
-    IDENTITY_UNKNOWN_RESOURCE,
-    IDENTITY_NOT_FOUND,
-    IDENTITY_NOT_ALLOWED,
-    IDENTITY_TOO_MANY,
-    IDENTITY_FORBIDDEN,
-    IDENTITY_GONE,
-    IDENTITY_SERVER_ERROR,
-    IDENTITY_UNAVAILABLE,
-    EVENTS_NOT_FOUND,
-    NO_LOAD_BALANCER,
-    LOAD_BALANCER_NOT_FOUND,
-    LOAD_BALANCER_NOT_ALLOWED,
-    LOAD_BALANCER_TOO_MANY,
-    LOAD_BALANCER_UNAVAILABLE,
-    HOST_BAD_REQUEST,
-    OUTSIDE,
-    HOST_ERROR,
-    WRONG_HOST,
-)
-"""All error responses of this module. If a body contains ``...``, one of the functions below replaces these dots before the response is sent."""
+ERROR_RESPONSES: tuple[ErrorResponse, ...] = tuple(value for value in list(globals().values()) if isinstance(value, ErrorResponse))
+"""All error responses above, in this order. If a body contains ``...``, one of the functions below replaces these dots before the response is sent."""
 
 
 def bad_version(enabled: Sequence[str], error: ErrorResponse = BAD_VERSION) -> ErrorResponse:

@@ -1,7 +1,7 @@
 """Decide whether an attested document was signed by Azure, for whom, and when.
 
-The names in ``__all__`` are public, and so are the modules that ``docs/api.md`` lists. All other modules are internal. The checks
-themselves are in :mod:`imdskit.backends`.
+The names in ``__all__`` and the modules that ``docs/api.md`` lists are public. All other modules
+are internal. :mod:`imdskit.backends` implements the checks.
 """
 
 from imdskit.backends.contract import Claims, Limits

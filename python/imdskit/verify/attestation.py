@@ -14,10 +14,11 @@ from imdskit.verify import signed_content
 class Attestation:
     """Result of a successful verification: who signed the document, for which machine, and when.
 
-    Attestations are immutable. They compare equal if all their attributes are equal, and they can be pickled.
+    Attestations are immutable and can be pickled. Two attestations are equal if all their
+    attributes are equal.
 
-    The backend converts the claims and the certificates only when an attribute is read, so a caller that only needs the verdict saves the
-    time.
+    The backend converts the claims and the certificates to Python objects only when their
+    attributes are read. This saves time for a caller that needs only the verdict.
     """
 
     __slots__ = ("_at", "_backend", "_cloud", "_relaxed", "_signed")
@@ -66,30 +67,33 @@ class Attestation:
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """The checks that the policy left out or weakened, in words; see :attr:`imdskit.verify.Policy.relaxed`."""
+        """Descriptions of the checks that the policy left out or weakened; see
+        :attr:`imdskit.verify.Policy.relaxed`."""
         return self._relaxed
 
     @property
     def replay_key(self) -> bytes:
         """The SHA-256 of the signed content, as a key for a store of used documents.
 
-        It is the same for every encoding of the same document. The bytes of the message itself are not suitable as a key, because anybody
-        can change its base64, its certificates and its unsigned parts without invalidating the signature.
+        The key is the same for every encoding of the same document. A digest of the whole message
+        would not be suitable, because anybody can change the base64, the certificates and the
+        unsigned parts of a message without invalidating its signature.
         """
         return sha256(self.content).digest()
 
     def members(self) -> dict[str, object]:
         """Return the members of the signed JSON object, including unknown ones.
 
-        A number that Python's ``int`` or ``float`` would change, such as ``1e999``, is a :class:`imdskit.verify.signed_content.Number`,
-        which is a str with the text of the number.
+        If Python's ``int`` or ``float`` would change a number, such as ``1e999``, its value is a
+        :class:`imdskit.verify.signed_content.Number`. This is a str with the text of the number.
         """
         members = signed_content.loads(self.content)
         assert isinstance(members, dict)  # the check of the claims refuses anything else
         return members
 
     def to_json(self) -> dict[str, object]:
-        """Return all attributes as JSON values that ``json.dumps`` accepts (RFC 8259). Certificates are represented by their SHA-256."""
+        """Return all attributes as a dict that ``json.dumps`` accepts. It contains the SHA-256 of
+        each certificate instead of the certificate."""
         return {**self._verdict(), "claims": self.members()}
 
     def json_text(self) -> str:

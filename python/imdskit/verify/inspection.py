@@ -1,6 +1,8 @@
-"""Human-readable inspection of a document: content, signature, certificates, chain, and the outcome of every check.
+"""Description of a document for human readers: content, signature, certificates, chain, and the
+outcome of every check.
 
-This module only displays. The verdict on the document comes from the report of the verifier, which is part of the result.
+This module makes no decision. The verdict on the document comes from the report of the verifier,
+which is part of the description.
 """
 
 from __future__ import annotations
@@ -30,14 +32,17 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
     """Return a description of a document, as JSON values.
 
     Args:
-        verifier: the verifier with the trust, the policy and the clock to use.
-        document: the service's JSON, bare base64, or DER. Any other bytes are allowed, too; the report then explains the refusal.
+        verifier: verifier that judges the document. Its trust and its clock are used as well.
+        document: the service's JSON, bare base64, or DER. If the bytes are something else, the
+            report says so.
         nonce: the nonce that the document must contain; None for any.
 
     Returns:
-        A dict. ``report`` is the result of :meth:`imdskit.verify.report.Report.to_json`. ``content`` and ``signature`` are None if the
-        message cannot be read. ``certificates`` lists the certificates in the message. ``chain`` is the path from the signer to the anchor,
-        even if the signature is bad, or None if there is no path.
+        A dict with five members. ``report`` is the result of
+        :meth:`imdskit.verify.report.Report.to_json`. ``content`` and ``signature`` are None if the
+        message cannot be read. ``certificates`` lists the certificates in the message. ``chain``
+        lists the certificates from the signer to the anchor, or is None if there is no path. There
+        can be a chain even if the signature of the document is invalid.
     """
     report = verifier.explain(document, nonce=nonce)
     shown: dict[str, Any] = {"report": report.to_json(), "content": None, "signature": None, "certificates": [], "chain": None}
@@ -67,7 +72,8 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
 
 
 def _content(content: bytes, brackets: int) -> dict[str, Any]:
-    """Return the signed bytes as text, and as JSON if they are an object. The check of the claims is stricter than this function."""
+    """Return the signed bytes as text, and also as JSON if they are a JSON object. This function is
+    less strict than the verifier's parser of the claims."""
     text = content.decode("utf-8", "replace")
     members = None
     if text.count("{") + text.count("[") <= brackets:
@@ -82,8 +88,8 @@ def _content(content: bytes, brackets: int) -> dict[str, Any]:
 
 
 def _has_path(report: Report) -> bool:
-    """Return True if the check of the chain found a path, even a revoked one. If it found none, a second search would not find one
-    either."""
+    """Return True if the check of the chain found a path, even if a certificate on it is revoked.
+    Otherwise, another search for a path would be useless."""
     errors = [outcome.error for outcome in report if outcome.check == "chain" and outcome.error is not None]
     return all(error.reason in (Reason.REVOKED, Reason.REVOCATION_UNKNOWN) for error in errors)
 

@@ -1,4 +1,5 @@
-"""Cache of fetched intermediates in a directory. The next process can use them without fetching them again."""
+"""Cache of fetched intermediates in a directory. Later processes can use these certificates without
+fetching them again."""
 
 from __future__ import annotations
 
@@ -16,22 +17,25 @@ from imdskit.pki.x509 import parser
 from imdskit.verify.log_entries import one_line
 
 MAX_BYTES = 16 * 1024
+"""Maximum size of a certificate in bytes."""
 _NAME = re.compile(r"([0-9a-f]{64})\.der", re.ASCII)
 _log = logging.getLogger("imdskit.verify.intermediate_cache")
 
 
 class IntermediateCache:
-    """Directory of intermediates. Each file contains one certificate as DER, and its name is the SHA-256 of the content.
+    """Directory of intermediates. Each file contains one certificate as DER. The name of the file
+    consists of the SHA-256 of its content and ``.der``.
 
-    **The certificates are not trusted.** A user with write access to the directory can add certificates, but only a path to a trust anchor
-    makes a document acceptable.
+    **The certificates are not trusted.** A user with write access to the directory can add
+    certificates. Nevertheless, a document is accepted only if a path leads to a trust anchor.
 
-    The cache does not raise an error if the directory or a file cannot be used. It logs the problem to
-    ``imdskit.verify.intermediate_cache`` and ignores the file or the directory.
+    If the directory or a file cannot be used, the cache does not raise an error. It logs the
+    problem to ``imdskit.verify.intermediate_cache``, and ignores the directory or the file.
 
     Args:
         directory: path of the directory. It is created when the first certificate is stored.
-        capacity: the largest number of files that are read or written, 1 to 100,000. Azure has about forty intermediates.
+        capacity: maximum number of certificates in the directory, 1 to 100,000. Azure has about
+            forty intermediates.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
@@ -44,7 +48,8 @@ class IntermediateCache:
     def load(self) -> tuple[bytes, ...]:
         """Return all certificates in the directory as DER, in the order of the file names.
 
-        A file is ignored if its content does not match its name or is not a certificate. To use the certificates without a fetcher, write
+        A file is ignored if its content does not match its name, or is not a certificate. A
+        verifier without a fetcher can use the certificates as well:
         ``Trust.bundled().with_intermediates(*cache.load())``.
         """
         found = []
@@ -100,12 +105,13 @@ class IntermediateCache:
 
 
 def _content(path: Path) -> bytes:
-    """Return the content of a regular file, up to MAX_BYTES. Symbolic links and pipes raise OSError."""
+    """Return the first :data:`MAX_BYTES` bytes of a regular file. Raise OSError for anything else,
+    such as a symbolic link or a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("it is not a regular file")
-        return file.read(MAX_BYTES)  # if the file is longer, its digest will not match its name
+        return file.read(MAX_BYTES)  # if the file is longer, the digest of these bytes does not match its name
 
 
 __all__ = ["IntermediateCache"]

@@ -1,4 +1,5 @@
-"""Interface of a source of missing issuer certificates, and a function that returns the certificate whose issuer may be missing."""
+"""Interface of a source of missing issuer certificates, and a function that finds the certificate
+of a document's signer."""
 
 from __future__ import annotations
 
@@ -8,19 +9,21 @@ from typing import Protocol
 from imdskit.backends import envelope
 from imdskit.backends.contract import Limits
 from imdskit.errors import DerError, VerificationError
-from imdskit.pki import cms
 
 
 class IssuerSource(Protocol):
-    """Source of issuer certificates, such as :class:`imdskit.verify.aia.AiaFetcher`. A verifier has none by default."""
+    """Source of issuer certificates, such as :class:`imdskit.verify.aia.AiaFetcher`. By default, a
+    verifier has no source."""
 
     def known(self) -> tuple[bytes, ...]:
         """Return the certificates that are available without a fetch, as DER. A verifier calls this method once, when it is created."""
 
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
-        """Return the certificates above ``certificate`` as DER, the direct issuer first. The result is empty if none was found.
+        """Return the DER of the certificates above ``certificate``, the direct issuer first. The
+        result is empty if no issuer was found.
 
-        The certificates are not trusted. The method must not raise an exception.
+        The verifier does not trust these certificates, and only uses them to build a path. The
+        method must not raise an exception.
 
         Args:
             certificate: the certificate whose issuer is unknown, as DER.
@@ -32,7 +35,13 @@ class IssuerSource(Protocol):
 
 
 def signer_of(document: bytes, limits: Limits) -> bytes | None:
-    """Return the certificate of the document's signer as DER, or None. It is never None if the signature of the document is good."""
+    """Return the certificate of the document's signer as DER, or None.
+
+    The result is None if the document cannot be parsed or does not contain the certificate. It is never None for a document with a valid
+    signature.
+    """
+    from imdskit.pki import cms  # a verifier that fetches nothing need not import the parser: it takes 20 ms
+
     try:
         message = cms.parse(envelope.decode(document, limits))
         certificate = cms.find_certificate(message.signers[0], message.certificates) if message.signers else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 LONGEST = 300
+"""Maximum number of characters of a text before its characters are escaped."""
 
 
 def one_line(text: object) -> str:
-    """Return ``str(text)`` as at most :data:`LONGEST` printable characters on one line.
+    """Return ``str(text)`` on one line of printable characters. The text is truncated to
+    :data:`LONGEST` characters before the escaping.
 
-    Addresses, file names and error messages may contain text from an attacker. Control characters (CR, LF, ESC and the C1 set), line and
-    paragraph separators, bidirectional controls and surrogates are escaped. After that, the text can neither forge a log entry nor control
-    the terminal that displays the log.
+    URLs, file names and error messages may contain text from an attacker. The function escapes
+    control characters (such as CR, LF and ESC), line and paragraph separators, bidirectional
+    controls and surrogates. Therefore the text can neither forge a log entry nor control the
+    terminal that displays the log.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)[:LONGEST])

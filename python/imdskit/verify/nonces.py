@@ -1,17 +1,26 @@
-"""Nonces, which prove that an attested document is fresh and was made for one service.
+"""Nonces, which prove that an attested document is fresh and was created for one particular
+service.
 
-The service sends a nonce to a machine, and the machine's attested document must contain this nonce.
+In this module, "service" means the service that wants to identify a machine. It sends a nonce to
+the machine. The machine requests an attested document with this nonce from the metadata service,
+and sends the document to the service. The service then checks that the document contains the nonce.
 
-This module issues nonces and checks them. To accept each nonce only once, use a store (:mod:`imdskit.verify.stores`).
+This module issues nonces and checks them. To accept each nonce only once, use a store
+(:mod:`imdskit.verify.stores`).
 
-**Form of a nonce**: 20 bytes in lower-case base32 (RFC 4648 section 6), without padding. The text has 32 characters from ``a`` to ``z`` and
-``2`` to ``7``.
+**Form of a nonce.** A nonce consists of 20 bytes in lower-case base32 (RFC 4648 section 6), without
+padding. The text has 32 characters from ``a`` to ``z`` and ``2`` to ``7``. The reasons for this
+form are:
 
-- The API description of the service permits this form in every version since 2018-10-01 ("up to 32 random alphanumeric characters").
-- kops (hexadecimal), Teleport and SPIRE (base64url) send nonces of the same length to the real service.
-- Other documentation mentions a "10-digit string". Its 33 bits are too few for a bound nonce (see :class:`NonceIssuer`), and no
-  implementation is known that accepts only digits.
-- The form uses only one letter case, because software between service and machine may not preserve the case of letters.
+- The API description of the metadata service permits it in every version since 2018-10-01 ("up to
+  32 random alphanumeric characters").
+- Three other programs send nonces of the same length to the metadata service: kops (in
+  hexadecimal), Teleport and SPIRE (both in base64url).
+- Other documentation of the metadata service mentions a "10-digit string". Ten digits have only 33
+  bits, which is not enough for a bound nonce (see :class:`NonceIssuer`). No metadata service is
+  known that accepts only digits.
+- It uses only one letter case, because software between the service and the machine may not
+  preserve letter case.
 """
 
 from __future__ import annotations
@@ -31,44 +40,57 @@ CHARACTERS = 32
 """Length of every nonce in characters. The metadata service does not accept a longer nonce."""
 
 KEY_BYTES = 32
-"""Minimum length of a key in bytes: the output length of HMAC-SHA256 (RFC 2104 section 3)."""
+"""Minimum length of a key in bytes. It is the output length of HMAC-SHA256, as RFC 2104 section 3
+recommends."""
 
 MAX_LIFETIME = 6 * 3600
-"""Maximum lifetime of a bound nonce in seconds. A genuine document has the same lifetime."""
+"""Maximum lifetime of a bound nonce in seconds. It is equal to the lifetime of a genuine
+document."""
 
 _FORM = re.compile(r"[a-z2-7]{32}", re.ASCII)
 _NONCE_BYTES = 20
 _TIME, _SALT, _TAG = 4, 5, 11
 _LABEL = b"imdskit nonce 1\x00"
-"""Prefix of the HMAC input, so that other uses of the same key cannot produce a valid tag.
+"""Prefix of the input of the HMAC. Because of the prefix, a tag that was computed with the same key
+for another purpose is not valid for a nonce.
 
-Label, time and salt have fixed lengths, so the request that follows them needs no length field.
+Label, time and salt have fixed lengths. Therefore the request, which follows them in the input,
+needs no length field.
 """
 
 
 class NonceIssuer:
     """Issuer of nonces. It can be shared between threads.
 
-    Without a key, a nonce consists of 160 random bits. The service must store it until the document arrives.
+    Without a key, a nonce consists of 160 random bits. The service must store the nonce until the
+    document arrives.
 
-    With a key, a nonce is *bound*, and the service need not store it. It consists of the time of issue (32 bits), a random salt (40 bits),
-    and a tag (88 bits of HMAC-SHA256 over label, time, salt and request). An attacker guesses a bound nonce with a probability of 2**-88
-    per trial, or 2**-87 while two keys are accepted.
+    With a key, a nonce is *bound*: it shows by itself when it was issued and for which request, so
+    the service need not store it. A bound nonce consists of the time of issue (32 bits), a random
+    salt (40 bits), and a tag (the first 88 bits of HMAC-SHA256 over label, time, salt and request).
+    An attacker guesses a valid tag with a probability of 2**-88 per attempt, or 2**-87 while two
+    keys are accepted.
 
-    **Until a bound nonce expires, a document with this nonce can be presented any number of times**, by anybody who has a copy. Only a
-    store makes it valid for a single use; see :meth:`imdskit.verify.Verifier.verify_once`.
+    **Until a bound nonce expires, anybody who has a copy of a document with this nonce can present
+    it any number of times.** To accept the document only once, use a store; see
+    :meth:`imdskit.verify.Verifier.verify_once`.
 
     Args:
-        keys: no key, one key of at least 32 bytes, or two keys during a key rotation. Nonces are issued with the first key and accepted
-            with either. Share the keys between the processes of one service, and keep them secret.
-        lifetime: time in seconds for which a bound nonce is accepted, inclusive; at most :data:`MAX_LIFETIME`.
-        skew: time in seconds by which the clock of another process of the same service may be ahead of this process's clock; at most
+        keys: no key, one key of at least 32 bytes, or two keys during a key rotation. Nonces are
+            issued with the first key. Nonces that were issued with either key are accepted. All
+            processes of one service must have the same keys. Keep them secret.
+        lifetime: number of seconds after the issue of a bound nonce in which it is accepted,
+            inclusive; at most :data:`MAX_LIFETIME`.
+        skew: number of seconds by which the clock of a machine that issues nonces may be ahead of
+            the clock of the machine that checks them; at most
             :data:`imdskit.backends.contract.MAX_SKEW`.
         clock: the source of the current time; the system clock by default.
-        random: function that returns a given number of random bytes; for tests.
+        random: function that returns as many random bytes as its argument says. It can be replaced
+            in tests.
 
     Raises:
-        UsageError: a key is too short, there are more than two keys, or another argument is of the wrong type or out of range.
+        UsageError: a key is too short, there are more than two keys, or another argument is of the
+            wrong type or out of range.
     """
 
     def __init__(
@@ -82,7 +104,7 @@ class NonceIssuer:
     ) -> None:
         # bytes and str are sequences as well, but their items (int and str) are not keys.
         if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
-            hint = "Make one with secrets.token_bytes(32) and keep it."
+            hint = "Create a key once with secrets.token_bytes(32), and keep it."
             raise UsageError("bad-argument", "`keys` must be one or two keys of at least 32 bytes each.", location="keys", hint=hint)
         self._keys = tuple(keys)
         self._lifetime = arguments.whole(lifetime, "lifetime", 0, MAX_LIFETIME)
@@ -94,27 +116,29 @@ class NonceIssuer:
 
     @property
     def bound(self) -> bool:
-        """True if the issuer has a key, so that nonces can be checked without being stored."""
+        """True if the issuer has a key, which means that it issues bound nonces."""
         return bool(self._keys)
 
     def issue(self, request: bytes = b"") -> str:
         """Return a new nonce.
 
         Args:
-            request: data to which a bound nonce is tied, such as the name of the customer or a digest of the order. :meth:`check` must be
-                called with the same bytes.
+            request: data for which a bound nonce is valid, such as the name of a customer or the
+                digest of an order. Pass the same bytes to :meth:`check`. Without a key, it must be
+                empty.
 
         Raises:
-            UsageError: ``request`` is not bytes, or it is not empty although there is no key.
+            UsageError: ``request`` is not bytes, ``request`` is not empty although there is no key,
+                or the clock is before 1970 or after 2106.
         """
         arguments.instance(request, "request", bytes)
         if not self._keys:
             if request:
                 raise UsageError(
                     "bad-argument",
-                    "`request` needs a key, because only a nonce with a key can be bound to it.",
+                    "`request` needs a key, because a nonce without a key cannot be bound to a request.",
                     location="request",
-                    hint="Give a key.",
+                    hint="Pass a key to NonceIssuer, or leave out `request`.",
                 )
             return _text(self._random(_NONCE_BYTES))
         now = self._clock.now()
@@ -124,9 +148,11 @@ class NonceIssuer:
         return _text(head + _tag(self._keys[0], head, request))
 
     def check(self, nonce: str, request: bytes = b"") -> int:
-        """Check that a bound nonce was issued by this service, for this request, and has not expired.
+        """Check that this service issued a bound nonce for this request, and that the nonce has not
+        expired.
 
-        This method does not check a document. Pass the same nonce to ``verify`` or ``verify_once`` as well.
+        This method does not look at a document. To check that a document contains the nonce, pass
+        the nonce to ``verify`` or ``verify_once`` as well.
 
         Args:
             nonce: the nonce that the machine returned.
@@ -136,12 +162,13 @@ class NonceIssuer:
             The time of issue in Unix seconds.
 
         Raises:
-            FreshnessError: ``nonce-unknown`` if the nonce has another form, or was issued with another key or for another request;
-                ``nonce-expired`` if its lifetime is over; ``nonce-not-yet`` if the time of issue is in the future.
+            FreshnessError: ``nonce-unknown``: the text is not a bound nonce, or it was issued with
+                another key or for another request; ``nonce-expired``: its lifetime is over;
+                ``nonce-not-yet``: its time of issue is more than ``skew`` seconds in the future.
             UsageError: there is no key, or an argument is of the wrong type.
         """
         if not self._keys:
-            hint = "Give a key, or compare the nonce with the one that you have stored."
+            hint = "Pass a key to NonceIssuer, or compare the nonce with the one that you have stored."
             raise UsageError(
                 "bad-argument", "`check` needs a key, because a random nonce does not show who issued it.", location="keys", hint=hint
             )
@@ -149,10 +176,13 @@ class NonceIssuer:
         arguments.instance(request, "request", bytes)
         decoded = base64.b32decode(nonce.upper()) if _FORM.fullmatch(nonce) else bytes(_NONCE_BYTES)
         head, tag = decoded[: _TIME + _SALT], decoded[_TIME + _SALT :]
-        # Try every key, so that the duration does not reveal which key matched.
+        # Every key is tried, so that the duration does not reveal which key matched.
         if not sum(hmac.compare_digest(tag, _tag(key, head, request)) for key in self._keys):
             raise FreshnessError(
-                "nonce-unknown", "The nonce was not issued here for this request.", location="nonce", hint="Issue a new one."
+                "nonce-unknown",
+                "This service did not issue the nonce, or issued it for another request.",
+                location="nonce",
+                hint="Issue a new one.",
             )
         issued_at = int.from_bytes(head[:_TIME], "big")
         age = self._clock.now() - issued_at
@@ -165,7 +195,8 @@ class NonceIssuer:
 
 
 def _tag(key: bytes, head: bytes, request: bytes) -> bytes:
-    """Return the truncated HMAC. RFC 2104 section 5 permits truncation to 80 bits or more."""
+    """Return the tag, which is the truncated HMAC. RFC 2104 section 5 permits a truncation to 80
+    bits or more."""
     return hmac.digest(key, _LABEL + head + request, "sha256")[:_TAG]
 
 

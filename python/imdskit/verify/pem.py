@@ -1,4 +1,5 @@
-"""Parser of PEM files with certificates or revocation lists. It ignores comments, keys and other text between them (RFC 7468 section 5)."""
+"""Parser of PEM files with certificates or revocation lists. It ignores everything else in the
+file, such as comments and keys (RFC 7468 section 5)."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ from imdskit.errors import TrustError
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_CRL_BYTES = 16 * 1024 * 1024
+"""Maximum sizes in bytes of a file with certificates and of a file with revocation lists."""
 
 
 def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
-    """Return the DER of every certificate in ``data``, which is PEM with at least one certificate, or the DER of one certificate.
+    """Return the DER of every certificate in a file. The file is PEM with at least one certificate,
+    or the DER of one certificate.
 
     Args:
-        data: content of a file.
+        data: content of the file.
         origin: name of the file in error messages.
 
     Raises:
@@ -26,7 +29,8 @@ def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
 
 
 def crls(data: bytes, origin: str) -> tuple[bytes, ...]:
-    """Return the DER of every certificate revocation list in ``data``; see :func:`certificates`."""
+    """Return the DER of every certificate revocation list in a file. Arguments and errors are those
+    of :func:`certificates`."""
     if len(data) > MAX_CRL_BYTES:
         raise TrustError("bad-trust", "The file is too large for a revocation list.", location=origin)
     return _blocks(data, "X509 CRL", "revocation list", origin)

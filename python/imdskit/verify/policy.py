@@ -1,4 +1,5 @@
-"""The policy of a verifier: requirements on a document in addition to its signature, and explicit relaxations of the checks."""
+"""Policy of a verifier. A policy has requirements on a document that go beyond a valid signature.
+It can also relax checks, which the caller must request explicitly."""
 
 from __future__ import annotations
 
@@ -16,24 +17,32 @@ from imdskit.verify.trust import Trust
 class Policy(Settings):
     """Requirements on a document.
 
-    Start with :meth:`online`, the policy of a service that issues a nonce for each document. The defaults of the class are those of
-    :meth:`offline_audit`. They accept a document of any Azure cloud during its lifetime of six hours, with or without a nonce. A nonce that
-    the caller passes to the verifier is always compared.
+    Start with :meth:`online`, which is the policy for a service that issues a nonce for each
+    document. The default values of the attributes are those of :meth:`offline_audit`. They accept a
+    document of any Azure cloud during its lifetime of six hours, with or without a nonce. If the
+    caller passes a nonce to the verifier, the document must always contain this nonce.
 
     Attributes:
         clouds: clouds whose metadata service may have signed the document.
-        max_age: maximum age of the document in seconds, counted from ``createdOn``, up to one year; None means that only the document's
-            ``expiresOn`` limits its age.
-        skew: maximum difference between two clocks in seconds, 0 to 3600.
-        require_nonce: if True, a document is refused if the caller passes no nonce for it to the verifier.
-        check_chain: if True, a path must lead from the signer to a trust anchor. If False, anybody may have signed the document.
-        check_times: if True, the document must be valid at the time of the check.
+        max_age: maximum number of seconds since ``createdOn``, up to one year. None means that only
+            ``expiresOn`` limits the age of the document.
+        skew: number of seconds by which the clocks of signer and verifier may differ, 0 to 3600.
+        require_nonce: if True, a document is refused unless the caller passes a nonce for it to the
+            verifier.
+        check_chain: if True, a path must lead from the signer to a trust anchor. If False, anybody
+            may have signed the document.
+        check_times: if True, the time of the check must be between ``createdOn`` and ``expiresOn``,
+            with a tolerance of ``skew``. If False, ``max_age`` has no effect either.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the common name of the signer is used as a DNS name if the certificate has no subject alternative name.
-        min_rsa_bits: minimum size of every RSA key involved, 512 to 8192 bits.
-        require_crl: matters only if ``Trust.crls`` contains revocation lists. If True, every certificate below the anchor needs a usable
-            list. If False, an unusable list, such as an outdated or forged one, is ignored.
-        limits: limits against hostile input.
+        allow_common_name: if True, the common name in the signer's certificate counts as a DNS name
+            if the certificate has no subject alternative name.
+        min_rsa_bits: minimum size of the RSA keys of the signer and of the authorities, 512 to 8192
+            bits.
+        require_crl: has an effect only if ``Trust.crls`` contains revocation lists. If True, a
+            document is refused unless a usable list covers each certificate below the anchor. If
+            False, a certificate without such a list is accepted. In this case, outdated and forged
+            lists have no effect.
+        limits: limits on input that may come from an attacker.
 
     Raises:
         UsageError: a setting is of the wrong type or out of range.
@@ -53,18 +62,29 @@ class Policy(Settings):
 
     @classmethod
     def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
-        """Return the recommended policy, for a service that has just requested this document with a nonce of its own.
+        """Return the recommended policy. It is for a service that has issued a nonce and receives a
+        document with this nonce shortly afterwards.
 
-        The nonce is required, and the document must be at most ``max_age`` seconds old. A recorded document is refused.
+        The nonce is required, and the document must be at most ``max_age`` seconds old. Therefore a
+        recorded document is refused.
+
+        Args:
+            max_age: maximum age of a document in seconds.
+            accept: clouds whose metadata service may have signed the document.
         """
         return cls(clouds=accept, max_age=max_age, require_nonce=True)
 
     @classmethod
     def offline_audit(cls, *, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
-        """Return the policy for audits of stored documents. Pass the time of receipt of each document as ``at``.
+        """Return the policy for audits of stored documents. Pass the time at which each document
+        was received to the verifier, as ``at``.
 
-        This policy does not ensure freshness. It requires no nonce and accepts a document for its whole lifetime of six hours. Anybody who
-        has obtained a copy of a genuine document can present it during that time, so do not admit machines with this policy.
+        Do not admit machines with this policy, because it does not ensure that a document is fresh.
+        It requires no nonce, and accepts a document during its whole lifetime of six hours. Anybody
+        who has obtained a copy of a genuine document can present it during this time.
+
+        Args:
+            accept: clouds whose metadata service may have signed the documents.
         """
         return cls(clouds=accept)
 
@@ -72,8 +92,10 @@ class Policy(Settings):
     def legacy_sample(cls) -> Policy:
         """Return the policy for the sample document in Microsoft's documentation of 2018 to 2021.
 
-        The sample is self-signed with an RSA key of 1024 bits. It expired within seconds and belongs to no machine. The policy checks only
-        its signature. **An accepted document proves nothing**, because anybody can create one.
+        The certificate of the sample is self-signed, and its RSA key has 1024 bits. The sample was
+        valid for a few seconds only, and it does not belong to a machine. For these reasons, the
+        policy checks neither the chain nor the times nor the machine. **An accepted document proves
+        nothing**, because anybody can create such a document.
         """
         return cls(check_chain=False, check_times=False, require_vm_id=False, allow_common_name=True, min_rsa_bits=1024)
 
@@ -91,7 +113,8 @@ class Policy(Settings):
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """The checks that this policy leaves out or weakens, in words; empty if there are none."""
+        """Descriptions of the checks that this policy leaves out or weakens. Empty if there are
+        none."""
         default = Policy()
         words = {
             "the chain to a trust anchor": not self.check_chain,

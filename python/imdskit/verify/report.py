@@ -1,4 +1,5 @@
-"""Human-readable report on a verification: each check with its outcome, its evidence and the source of its rule."""
+"""Report on a verification for human readers. It lists each check with its outcome, its evidence
+and the source of its rule."""
 
 from __future__ import annotations
 
@@ -13,12 +14,13 @@ _MARK = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Outcomes of all checks, in order. If possible, the checks after a failed one are made as well.
+    """Outcomes of all checks of one document. The checks after a failed one are made as well, as
+    far as possible.
 
     Attributes:
-        outcomes: one outcome for each check.
-        at: time for which validity was judged, in Unix seconds.
-        relaxed: checks that the policy left out or weakened, in words.
+        outcomes: one outcome for each check, in the order of the checks.
+        at: time as of which the document was judged, in Unix seconds.
+        relaxed: descriptions of the checks that the policy left out or weakened.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -35,11 +37,12 @@ class Report:
 
     @property
     def error(self) -> VerificationError | None:
-        """The first failure, which :meth:`Verifier.verify` would raise; None if the document is accepted."""
+        """Error of the first failed check, which :meth:`Verifier.verify` would raise. None if the
+        document is accepted."""
         return next((outcome.error for outcome in self.outcomes if outcome.error is not None), None)
 
     def to_json(self) -> dict[str, object]:
-        """Return the report as JSON values."""
+        """Return the report as a dict that ``json.dumps`` accepts."""
         return {
             "ok": self.ok,
             "at": self.at,

@@ -1,8 +1,9 @@
 """Lossless conversion of the signed JSON content (decision 0023).
 
-The content of an accepted document is strict JSON (RFC 8259), but its numbers may have any size, and Python's ``int`` and ``float`` do not
-preserve all of them. JSON text is therefore built from the original tokens. Converted values keep the text of every number that Python
-would change.
+The content of an accepted document is strict JSON (RFC 8259), but its numbers may have any size and
+form. Python's ``int`` and ``float`` do not preserve all of them. For this reason, the functions
+that return JSON text keep the original tokens, and :func:`loads` returns a :class:`Number` for
+every number that Python would change.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import re
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^"\[\]{},:\s]+')
 _NOT_ASCII = re.compile(r"[^ -~]")
 _MOST_DIGITS = 640
-"""Number of digits of an ``int`` that Python always converts from and to text (``sys.int_info.str_digits_check_threshold``)."""
+"""Maximum number of digits of an ``int`` that Python converts from and to text in every
+configuration (``sys.int_info.str_digits_check_threshold``)."""
 
 
 class Number(str):
@@ -23,18 +25,20 @@ class Number(str):
 
 
 def loads(text: str | bytes) -> object:
-    """Return the value of a JSON text. A number that ``int`` or ``float`` would change is a :class:`Number`.
+    """Parse a JSON text, and return its value. A number that ``int`` or ``float`` would change is
+    returned as a :class:`Number`.
 
     Raises:
-        ValueError: the text is not JSON, contains a member twice, or contains ``NaN`` or ``Infinity``.
+        ValueError: the text is not JSON, contains a member twice, or contains ``NaN`` or
+            ``Infinity``.
         RecursionError: the text is nested too deeply.
     """
     return _DECODER.decode(text.decode("utf-8") if isinstance(text, bytes) else text)
 
 
 def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the members of an object. Raise ValueError if a member name occurs twice, because JSON parsers differ in which of the values
-    they use."""
+    """Return the members of a JSON object as a dict. Raise ValueError if a name occurs twice,
+    because JSON parsers disagree on which of the two values counts."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a member occurs twice")
@@ -72,7 +76,8 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def _integer(text: str) -> int | Number:
-    # A program can limit the number of digits of an int that it converts to text, so a longer number stays text.
+    # Python limits the number of digits that int() and str() convert. A program can change this
+    # limit, but not below _MOST_DIGITS.
     return int(text) if len(text) <= _MOST_DIGITS and text != "-0" else Number(text)
 
 

@@ -1,4 +1,5 @@
-"""The trust of a verifier: trust anchors, intermediates that help to build a path to them, and revocation lists."""
+"""Trust of a verifier, which consists of trust anchors, intermediates that help to build a path to
+them, and revocation lists."""
 
 from __future__ import annotations
 
@@ -22,19 +23,24 @@ Contents: TypeAlias = bytes | str | Iterable[bytes | str]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Trust anchors and intermediates as DER. A trust is immutable. The certificates are checked when a verifier is created.
+    """Trust anchors, intermediates and revocation lists. A trust is immutable. Its certificates and
+    lists are parsed when a verifier is created.
 
     Attributes:
-        anchors: certificates whose name and key are trusted (RFC 5280 section 6.1.1 (d)). There must be at least one.
-        intermediates: certificates that may be part of a path between a signer and an anchor. They are not trusted.
+        anchors: DER of the certificates whose name and key are trusted (RFC 5280 section 6.1.1
+            (d)). There must be at least one.
+        intermediates: DER of certificates that may be part of a path from a signer to an anchor.
+            They are not trusted.
         origin: description of the source of the certificates, for reports.
-        crls: certificate revocation lists as DER. imdskit never fetches them. If there are none, revocation is not checked. If there are
-            any, every certificate below the anchor needs a current list that covers it, unless ``Policy.require_crl`` is False.
-        date: date of the bundle, ``YYYY-MM-DD``; ``""`` if the certificates do not come from a bundle.
-        signing: authorities that, according to the bundle, are known to sign attested documents. Only ``imdskit.verify.bundles.doctor``
-            uses them.
-        audit: SHA-256, in hexadecimal, of certificates that the bundle keeps only for audits of old documents. Only
-            ``imdskit.verify.bundles.doctor`` uses them.
+        crls: certificate revocation lists as DER. imdskit never fetches lists. If there are none,
+            revocation is not checked. Otherwise, each certificate below the anchor needs a current
+            list that covers it, unless ``Policy.require_crl`` is False.
+        date: date of the bundle, ``YYYY-MM-DD``; ``""`` if the certificates do not come from a
+            bundle.
+        signing: authorities that are known to issue certificates for signers of attested documents,
+            according to the bundle. Only ``imdskit doctor`` and ``imdskit trust`` use them.
+        audit: SHA-256, in hexadecimal, of certificates that the bundle keeps only for audits of old
+            documents. Only ``imdskit doctor`` and ``imdskit trust`` use them.
 
     Raises:
         UsageError: an attribute is of the wrong type.
@@ -60,15 +66,19 @@ class Trust:
     @staticmethod
     @cache
     def bundled() -> Trust:
-        """Return the roots and known intermediates of the four Azure clouds. ``roots/README.md`` lists the source of each."""
+        """Return the trust that is part of the package: the roots and the known intermediates of
+        the four Azure clouds. ``roots/README.md`` lists the source of each certificate."""
         return _of_bundle(_bundles().read_bundled(), "bundled with imdskit")
 
     @staticmethod
     def from_bundle(path: str | os.PathLike[str]) -> Trust:
-        """Return a trust with the bundle in a folder, instead of the one in the package. ``docs/trust.md`` describes the format.
+        """Return a trust with the certificates of the trust bundle in a folder. ``docs/trust.md``
+        describes the format of a bundle.
 
-        imdskit verifies that the bundle is complete and intact. It cannot verify who created it. If ``path`` is a symbolic link, it is
-        followed once, so that all files come from the same folder even if ``imdskit trust update`` swaps the link meanwhile.
+        imdskit verifies that the bundle is complete and intact. It cannot verify who created the
+        bundle. If ``path`` is a symbolic link, the link is followed only once. Therefore all files
+        come from the same folder, even if ``imdskit trust update`` replaces the link at the same
+        time.
 
         Raises:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
@@ -111,7 +121,7 @@ class Trust:
 
 
 def _bundles() -> ModuleType:
-    from imdskit.verify.bundles import bundle  # late, because it takes 18 ms, and only callers with a bundle need it
+    from imdskit.verify.bundles import bundle  # a late import, because it takes 18 ms, and only callers with a bundle need it
 
     return bundle
 

@@ -1,4 +1,5 @@
-"""The verifier: it decides whether Azure signed an attested document, and returns for which machine and when."""
+"""Verifier of attested documents. It decides whether Azure signed a document, and returns for which
+machine and when."""
 
 from __future__ import annotations
 
@@ -18,7 +19,6 @@ from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.fork import ForkAware
 from imdskit.reasons import Reason
-from imdskit.verify import wrong_forms
 from imdskit.verify.attestation import Attestation
 from imdskit.verify.issuers import IssuerSource, signer_of
 from imdskit.verify.nonces import MAX_LIFETIME
@@ -28,16 +28,19 @@ from imdskit.verify.stores.store import NonceStore
 from imdskit.verify.trust import Trust
 
 MARGIN = 600
-"""Additional time in seconds for which a used document stays in the store.
+"""Additional time in seconds for which the record of a used document stays in the store.
 
-The time starts when no policy can accept the document any longer. It covers differences between the clocks of several verifiers.
+It starts at the time after which no policy accepts the document. It is needed because verifiers
+that share a store may have different clocks.
 """
 
 NONCE_SECONDS = 2 * MAX_LIFETIME
-"""Minimum time in seconds for which a used nonce stays in the store, before skew and margin are added.
+"""Minimum time in seconds for which the record of a used nonce stays in the store. Skew and margin
+are added to it.
 
-A bound nonce is valid for at most half of this time. The other half covers a verifier whose clock is ahead. If its clock is ahead by more
-than the lifetime of a document, the verifier refuses every document anyway.
+This is twice the maximum lifetime of a bound nonce, which is six hours. The first half covers the
+time in which the nonce is valid. The second half is for a verifier whose clock is ahead. Its clock
+can be ahead by at most six hours, because otherwise the verifier refuses every document as expired.
 """
 
 MAX_LEARNED = 64
@@ -45,35 +48,45 @@ MAX_LEARNED = 64
 
 
 class _Configured(NamedTuple):
-    """Configuration and the checker that was created from it. The verifier always replaces both together, in one assignment."""
+    """Configuration, and the checker that was created from it. The verifier replaces both in a
+    single assignment, so that threads always see a matching pair."""
 
     setup: Setup
     checker: Checker
 
 
 LAST_SECOND = 253_402_300_799
-"""Last second of the year 9999 as Unix time. Certificates cannot contain a later time."""
+"""Last second of the year 9999, in Unix seconds. Certificates cannot contain a later time."""
 
 
 class Verifier(ForkAware):
     """Verifier of attested documents with one trust and one policy.
 
-    Create a verifier once and keep it, because it caches signers. It can be shared between threads.
+    A verifier caches signers, so create it once and keep it. It can be shared between threads.
 
     Args:
-        trust: anchors and intermediates. By default, the bundled certificates of the four Azure clouds are used.
-        policy: requirements on a document. There is no default, because only the caller knows whether a nonce was issued. Start with
-            ``Policy.online()``.
-        backend: the implementation of the checks, or its name: ``auto``, ``python`` or ``rust``. The default is the fastest one that is
-            available. All backends give the same results.
+        trust: anchors and intermediates. By default, the bundled certificates of the four Azure
+            clouds are used.
+        policy: requirements on a document. There is no default, because only the caller knows
+            whether it has issued a nonce. Start with ``Policy.online()``.
+        backend: implementation of the checks, or its name: ``auto``, ``python`` or ``rust``. The
+            default is the fastest implementation that is available. All of them give the same
+            results.
         clock: the source of the current time; the system clock by default.
-        aia: source of unknown issuers, such as :class:`imdskit.verify.aia.AiaFetcher`. Without it, which is the default, the verifier never
-            uses the network.
+        aia: source of the certificates of unknown issuers, such as
+            :class:`imdskit.verify.aia.AiaFetcher`. By default, there is no source, and the verifier
+            never uses the network.
+
+    Attributes:
+        trust: trust anchors, intermediates and revocation lists of this verifier.
+        policy: policy of this verifier.
+        backend: implementation of the checks that this verifier uses.
 
     Raises:
-        TrustError: a certificate in ``trust`` cannot be used.
+        TrustError: a certificate or revocation list in ``trust`` cannot be parsed.
         BackendError: the requested backend is not available.
-        UsageError: there is no policy, there is no backend of that name, or an argument is of the wrong type.
+        UsageError: no policy was given, no backend has the given name, or an argument is of the
+            wrong type.
     """
 
     @overload
@@ -133,15 +146,18 @@ class Verifier(ForkAware):
 
         Args:
             document: the service's JSON, bare base64, or DER.
-            at: time for which validity is judged, as Unix seconds or an aware datetime; now by default.
-            nonce: the nonce that the document must contain; None if it may contain any.
+            at: time as of which the document is judged: Unix seconds, or a datetime with a time
+                zone. By default, this is the current time.
+            nonce: nonce that the document must contain. None accepts any nonce, unless the policy
+                requires one.
 
         Returns:
-            The verified statements about the machine, and who signed them.
+            The result, with the verified claims about the machine and the identity of the signer.
 
         Raises:
-            VerificationError: the document is refused; ``reason`` and ``stage`` say why. If imdskit recognizes the data as another form of
-                a document, such as PEM or UTF-16, ``hint`` names the form and says what to do.
+            VerificationError: the document is refused. The attributes ``reason`` and ``stage`` of
+                the error say why. If imdskit recognizes that the data has a wrong form, such as PEM
+                or UTF-16, ``hint`` names this form and says what to do.
             UsageError: an argument is of the wrong type or out of range.
         """
         second, data, nonce = self._second(at), _document_bytes(document), _text(nonce)
@@ -150,29 +166,35 @@ class Verifier(ForkAware):
         except VerificationError as refusal:
             verdict = self._check_with_fetched(data, second, nonce, refusal)
         if isinstance(verdict, VerificationError):
-            raise wrong_forms.named(data, verdict)
+            raise _with_hint(data, verdict)
         return self._attestation(verdict, second)
 
     def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
-        """Verify one document now, and mark it as used. Among all calls that share a store, only the first one accepts the document.
+        """Verify one document as of the current time, and mark it as used. Of all calls with the
+        same document and the same store, only the first one accepts it.
 
-        The method marks the signed content as used, so the same content in another encoding is refused as well. If a nonce is given, the
-        nonce is marked as used as well, so that a second document with the same nonce is refused. A document is marked only after it has
-        passed all other checks. A document that was refused for another reason can therefore still be used later.
+        The method marks the signed content as used, so the same content in another encoding is
+        refused later. If a nonce is given, the method also marks the nonce as used, so another
+        document with this nonce is refused later. It marks them only after the document has passed
+        all other checks. A document that was refused can therefore still be accepted later.
 
         Args:
             document: the service's JSON, bare base64, or DER.
-            nonce: the nonce that the document must contain; None if only the document itself is marked as used.
+            nonce: nonce that the document must contain. With None, the nonce in the document is
+                neither checked nor marked as used.
             store: store of used documents and nonces.
 
         Returns:
             The same as :meth:`verify`.
 
         Raises:
-            VerificationError: the document is refused. The reason is ``replayed`` if the document or its nonce was used before.
-            StoreError: the store cannot determine whether the document was used. Do not admit the machine; request a new document.
-            UsageError: an argument is of the wrong type, or the policy does not check times. Without times, a store could never remove a
-                key.
+            VerificationError: the document is refused. The reason is ``replayed`` if the document
+                or its nonce was used before.
+            StoreError: the store cannot determine whether the document was used before. In this
+                case, do not admit the machine, and request a new document.
+            UsageError: an argument is of the wrong type, or the policy does not check times. If
+                times are not checked, documents never expire, so a store could never remove a
+                record.
         """
         arguments.methods(store, "store", "consume")
         if not self.policy.check_times:
@@ -182,7 +204,8 @@ class Verifier(ForkAware):
                 location="policy.check_times",
             )
         attestation = self.verify(document, nonce=nonce)
-        # Verifiers with other policies may share the store, so the time of expiry must not depend on this policy.
+        # Verifiers with other policies may share the store, so the time for which a record is kept
+        # must not depend on this policy.
         document_ends = attestation.claims.expires_on
         used = [("content", attestation.replay_key, document_ends)]
         if nonce is not None:
@@ -201,18 +224,23 @@ class Verifier(ForkAware):
         nonces: Sequence[str | None] | None = None,
         threads: int | None = None,
     ) -> Iterator[Attestation | VerificationError]:
-        """Verify many documents, in order. Yield an attestation for each accepted document, and the VerificationError for each refused one.
+        """Verify many documents. For each document, in order, yield an attestation if it is
+        accepted, or the VerificationError if it is refused.
 
         Args:
-            documents: documents as for :meth:`verify`. All are kept in memory, so pass very many in batches of some thousands.
-            at: time for which validity is judged, as for :meth:`verify`: one time for all documents, or a sequence with one for each.
-            nonces: a sequence with one item for each document. The item is the nonce that the document must contain, or None if it may
-                contain any nonce. Pass None instead of a sequence if no nonces are to be checked.
-            threads: maximum number of threads, 1 to 1024; None for one per processor. The Python backend always uses one.
+            documents: documents as for :meth:`verify`. All of them are kept in memory during the
+                call, so split very many documents into batches of some thousands.
+            at: time as of which the documents are judged, as for :meth:`verify`: one time for all
+                documents, or a sequence with one for each.
+            nonces: sequence with one item for each document, as the argument ``nonce`` of
+                :meth:`verify`. None instead of a sequence means None for each document.
+            threads: maximum number of threads, at least 1. None means one per processor. At most
+                1024 threads are used. The Python backend always uses one.
 
         Raises:
-            UsageError: an argument is of the wrong type or out of range, or the number of times or nonces differs from the number of
-                documents. The call itself raises this error, before it yields the first result.
+            UsageError: an argument is of the wrong type or out of range, or the number of times or
+                nonces differs from the number of documents. The error is raised when the method is
+                called, not when the first result is requested.
         """
         if isinstance(documents, str | bytes | bytearray | memoryview) or not isinstance(documents, Iterable):
             raise arguments.mistake("documents", "an iterable of documents", documents)
@@ -233,30 +261,33 @@ class Verifier(ForkAware):
         for document, second, nonce, first in zip(documents, seconds, repeat(None) if nonces is None else nonces, found, strict=False):
             verdict: Signed | VerificationError = first
             if nonce is not None and (not isinstance(first, VerificationError) or first.reason is Reason.NONCE_REQUIRED):
-                # The check of the nonce is the last one, so this document has passed all others.
+                # The nonce is checked last, so this document has passed all other checks.
                 try:
                     verdict = self._configured.checker.check(document, second, nonce)
                 except VerificationError as refusal:
                     verdict = refusal
             if isinstance(verdict, VerificationError):
                 verdict = self._check_with_fetched(document, second, nonce, verdict)
-            yield wrong_forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
+            yield _with_hint(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
     def verify_columns(
         self, documents: Sequence[bytes] | PackedDocuments, at: int | Sequence[int], *, threads: int | None = None
     ) -> Columns:
-        """Verify many documents without creating an object for each result. The method does not fetch unknown issuers.
+        """Verify many documents, and return the results as columns instead of one object per
+        document. The method does not fetch unknown issuers, and it does not compare nonces. If the
+        policy requires nonces, it refuses every document.
 
         Args:
-            documents: documents in the forms that :meth:`verify` accepts. They are passed as a sequence of bytes, or together in one
-                buffer, which saves one object per document.
-            at: time for which validity is judged, in Unix seconds: one time for all documents, or a sequence with one for each.
+            documents: documents in the forms that :meth:`verify` accepts, as a sequence of bytes or
+                together in one buffer. With a buffer, no Python object per document is needed.
+            at: time as of which the documents are judged, in Unix seconds: one time for all
+                documents, or a sequence with one for each.
             threads: see :meth:`verify_many`.
 
         Raises:
-            UsageError: an argument is of the wrong type, a time is out of range, or the number of times differs from the number of
-                documents.
-            OverflowError: the texts of one claim exceed 2 GiB in total.
+            UsageError: an argument is of the wrong type, a time is out of range, or the number of
+                times differs from the number of documents.
+            OverflowError: the texts of one column have 2 GiB or more in total.
         """
         if isinstance(documents, PackedDocuments):
             times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)
@@ -268,7 +299,11 @@ class Verifier(ForkAware):
         return self._configured.checker.check_many(data, seconds, arguments.threads(threads)).columns()
 
     def explain(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Report:
-        """Return a report with the outcome of every check. It always uses the Python backend, which is the specification (decision 0004).
+        """Return a report with the outcome of every check. The arguments are those of
+        :meth:`verify`.
+
+        The method always uses the Python backend, because the Python backend is the specification
+        (decision 0004).
 
         Raises:
             UsageError: see :meth:`verify`.
@@ -282,19 +317,20 @@ class Verifier(ForkAware):
         wider = self._with_fetched(data, known.error) if known.error is not None else None
         found = known if wider is None else report(wider.setup)
         if found.error is not None:
-            wrong_forms.named(data, found.error)
+            _with_hint(data, found.error)
         return found
 
     def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:
-        """Check a refused document again if its issuer was unknown and can be fetched. Otherwise, return ``refusal``."""
+        """Check a refused document again, if it was refused because of an unknown issuer and the
+        issuer can be fetched. Otherwise, return ``refusal``."""
         wider = self._with_fetched(document, refusal)
         if wider is None:
             return refusal
         try:
             signed = wider.checker.check(document, at, nonce)
         except VerificationError as second:
-            # The issuer is still unknown. Return the first error, because the second one would tell the sender of the document how far the
-            # search came. Only the log shows this.
+            # An issuer is still unknown. The first error is returned, because the second one would
+            # tell the sender of the document which issuers could be fetched.
             return refusal if second.reason is Reason.UNKNOWN_ISSUER else second
         assert self._aia is not None
         found = tuple(der for der in signed.chain[1:-1] if der not in self.trust.intermediates)
@@ -303,9 +339,12 @@ class Verifier(ForkAware):
         return signed
 
     def _with_fetched(self, document: bytes, refusal: VerificationError) -> _Configured | None:
-        """Return a configuration with the fetched issuers of a refused document, or None if there are none.
+        """Return a configuration that also contains the fetched issuers of a refused document, or
+        None if no issuer was fetched.
 
-        The signature is checked before the chain, so a document whose issuer is unknown always has a good signature.
+        Issuers are fetched only for documents with a valid signature. This needs no check here: the
+        signature is checked before the chain, so a document that is refused because of an unknown
+        issuer has a valid signature.
         """
         if self._aia is None or refusal.reason is not Reason.UNKNOWN_ISSUER:
             return None
@@ -316,7 +355,8 @@ class Verifier(ForkAware):
     def _with(self, certificates: Sequence[bytes]) -> _Configured:
         """Return a configuration with additional intermediates.
 
-        Return the current configuration if another thread has already added the intermediates, or if the backend cannot parse them.
+        The result is the current configuration if it already contains all of them, or if the
+        backend cannot parse one of them.
         """
         known = self._configured
         new = tuple(der for der in certificates if der not in known.setup.intermediates)
@@ -329,7 +369,8 @@ class Verifier(ForkAware):
             return known
 
     def _learn(self, certificates: Sequence[bytes]) -> None:
-        """Keep intermediates of an accepted path in memory, so that the next document needs no fetch."""
+        """Keep fetched intermediates of an accepted path in memory, so that later documents need no
+        fetch. Keep at most :data:`MAX_LEARNED`."""
         with self._lock:
             room = MAX_LEARNED + len(self.trust.intermediates) - len(self._configured.setup.intermediates)
             self._configured = self._with(certificates[: max(room, 0)])
@@ -370,11 +411,18 @@ def _backend(given: object) -> Backend:
 
 def _document_bytes(document: object, name: str = "document") -> bytes:
     if isinstance(document, str):
-        # A lone surrogate cannot be encoded. It becomes "?", which is neither base64 nor JSON, so the document is refused with a reason.
+        # UTF-8 cannot encode a lone surrogate. It is replaced by "?", so that the document is
+        # refused with a reason instead of a UnicodeEncodeError.
         return document.encode("utf-8", "replace")
     if isinstance(document, _BYTES_LIKE):
         return bytes(document)
     raise arguments.mistake(name, "bytes or str", document)
+
+
+def _with_hint(document: bytes, refusal: VerificationError) -> VerificationError:
+    from imdskit.verify import wrong_forms  # only refusals need its patterns, whose compilation takes 4 ms
+
+    return wrong_forms.named(document, refusal)
 
 
 def _text(nonce: object, name: str = "nonce") -> str | None:

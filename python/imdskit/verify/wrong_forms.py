@@ -1,9 +1,13 @@
-"""Detection of common wrong forms of a document, such as PEM, UTF-16, or an HTTP response with its header.
+"""Detection of common wrong forms of a document, such as PEM, UTF-16, or an HTTP response with its
+header.
 
-A verifier accepts only three forms (decision 0022). After it has refused a document, this module examines the bytes, recognizes other
-forms, and tells the user what to do. It affects only the hint of the refusal, never its reason or location.
+A verifier accepts only three forms: the service's JSON, bare base64, and DER (decision 0022). If it
+refuses a document, this module examines the bytes. If it recognizes a wrong form, it sets the hint
+of the error to a text that names the form and says what to do. It never changes the reason or the
+location of the error.
 
-Documents may come from an attacker, so every function takes time linear in the size of the document.
+Documents may come from an attacker, so no function takes more than linear time in the size of the
+document.
 """
 
 from __future__ import annotations
@@ -17,9 +21,11 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Reason, Stage
 
 HEAD = 64 * 1024
-"""Number of bytes that are examined if a document is larger than ``Limits.document_bytes``."""
+"""Number of bytes at the start of a document that are examined if it is larger than
+``Limits.document_bytes``."""
 MAX_BRACKETS = 256
-"""Maximum number of opening brackets. JSON with more of them is not parsed here."""
+"""Maximum number of opening braces and brackets. This module does not parse JSON with more of
+them."""
 
 
 class Form(NamedTuple):
@@ -58,7 +64,13 @@ _OBJECTS = (
     ("access_token", Form("a token of a managed identity, not an attested document", _BODY)),
     ("compute", Form("the instance document, not an attested document", _BODY)),
     ("network", Form("the instance document, not an attested document", _BODY)),
-    ("error", Form("an error of the service, not an attested document", "Request it again; the member `error` says what was wrong.")),
+    (
+        "error",
+        Form(
+            "an error of the service, not an attested document",
+            "The member `error` says what was wrong with the request. Correct it, and request the document again.",
+        ),
+    ),
     ("DocumentIncarnation", Form("the list of scheduled events, not an attested document", _BODY)),
     ("loadbalancer", Form("load balancer metadata, not an attested document", _BODY)),
     ("apiVersions", Form("the list of api-versions, not an attested document", _BODY)),
@@ -82,13 +94,15 @@ _UNQUOTED = re.compile(r"\{[ \t\r\n]*[A-Za-z]+[ \t\r\n]*[:=]")
 _ENTITY = re.compile(r"&(?:quot|amp|#[0-9]{1,4}|#x[0-9A-Fa-f]{1,4});")
 _HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f: \t\r\n]+")
 _TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e\x91\x92\x93\x94"
-# Adjacent parts of these patterns share no character, so a failing match takes linear time.
+# Adjacent parts of these two patterns have no common character, so that a match that fails takes
+# only linear time.
 _ALPHABET = re.compile(r"[A-Za-z0-9+/ \t\r\n]*=*")
 _URL_ALPHABET = re.compile(r"[A-Za-z0-9_\- \t\r\n]*=*")
 
 
 def named(document: bytes, refusal: VerificationError) -> VerificationError:
-    """Return ``refusal``. If the document has a known wrong form, set its ``hint`` to the name of the form and the remedy."""
+    """Return ``refusal``. If the document has a known wrong form, set the ``hint`` of the error to
+    the name of the form and the remedy."""
     if refusal.stage is Stage.ENVELOPE or refusal.reason in (Reason.BAD_DER, Reason.BAD_CMS):
         form = of(document) if refusal.reason is not Reason.TOO_LARGE else _outside(document[:HEAD])
         if form is not None:
@@ -97,7 +111,7 @@ def named(document: bytes, refusal: VerificationError) -> VerificationError:
 
 
 def of(document: bytes) -> Form | None:
-    """Return the form of a refused document, or None if it is not a known one."""
+    """Return the form of a refused document, or None if no known form matches."""
     form = _outside(document)
     if form is not None:
         return form
@@ -115,7 +129,8 @@ def of(document: bytes) -> Form | None:
 
 
 def _outside(document: bytes) -> Form | None:
-    """Return the form if it can be recognized by its first bytes, or by a word that no document contains. Otherwise return None."""
+    """Return the form if the first bytes show it, or if the document contains a text that no valid
+    document contains. Otherwise, return None."""
     for magic, form in _MAGIC:
         if document.startswith(magic):
             return form
@@ -129,11 +144,12 @@ def _outside(document: bytes) -> Form | None:
     if pem is not None:
         return _pem(pem[1])
     if _HTTP.match(text) or _HEADER.match(text):
-        return Form("an HTTP response with its head", "Save the body alone: `curl` without `-i`, `-v` or `--include`.")
+        return Form("an HTTP response with its header", "Save the body alone: `curl` without `-i`, `-v` or `--include`.")
     start = text[:16].lower()
     if start.startswith(("<!doctype html", "<html")):
         return Form(
-            "an HTML page", "A proxy or a portal responded instead of the service. Request it without a proxy: `curl --noproxy '*'`."
+            "an HTML page",
+            "A proxy or a portal responded instead of the service. Request the document without a proxy: `curl --noproxy '*'`.",
         )
     if start.startswith("<"):
         return Form("XML or HTML, not JSON", _BODY)
@@ -158,7 +174,8 @@ def _pem(label: str) -> Form:
 
 
 def _quoted(text: str) -> Form | None:
-    """Return the form of a text that is neither a JSON object nor plain base64, or None."""
+    """Return the form of a text that is neither a JSON object nor plain base64. Return None if it
+    is not a known form."""
     if text[:1] == "[":
         return Form(
             "a JSON array, not an object", "Give one element of it. To verify many documents, write one per line and use `--batch`."
@@ -173,7 +190,8 @@ def _quoted(text: str) -> Form | None:
         return Form("text in typographic quotes", "Use plain quotes, or none around base64.")
     if _LISTING.search(text) or _TABLE.search(text):
         return Form(
-            "a listing of members, as PowerShell's Format-List or YAML", "Write JSON: `$document | ConvertTo-Json`, or the signature alone."
+            "a listing of members, such as the output of PowerShell's Format-List, or YAML",
+            "Write JSON: `$document | ConvertTo-Json`, or the signature alone.",
         )
     if _PERCENT.search(text):
         return _percent_encoded()
@@ -188,9 +206,9 @@ def _json(text: str) -> Form | None:
     if any(quote in text for quote in _TYPOGRAPHIC):
         return Form("JSON with typographic quotes", 'Use the plain quote, U+0022 (").')
     if text.startswith("{'"):
-        return Form("an object in single quotes, as Python's repr, not JSON", "Write it with `json.dumps`.")
+        return Form("Python's repr of a dict, with single quotes, not JSON", "Write it with `json.dumps`.")
     if text.startswith(('{\\"', "{\\n")):
-        return Form("JSON whose quotes are escaped once more", "Decode the string once: `jq -r .`.")
+        return Form("JSON whose quotes are escaped (encoded twice)", "Decode the string once: `jq -r .`.")
     if _ENTITY.search(text):
         return Form("JSON with HTML entities, such as &quot;", "Decode the entities, or take the body from the service again.")
     if _UNQUOTED.match(text):
@@ -198,7 +216,8 @@ def _json(text: str) -> Form | None:
     if text.count("{") + text.count("[") > MAX_BRACKETS:
         return None
     try:
-        # Keep numbers as text: their values do not matter here, and int() refuses numbers with thousands of digits.
+        # Numbers stay text, because their values do not matter here, and int() refuses numbers with
+        # thousands of digits.
         members = json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         if not text.endswith("}"):
@@ -228,7 +247,8 @@ def _json(text: str) -> Form | None:
 
 
 def _base64(text: str) -> Form | None:
-    """Return the form of a text that should be the base64 of a message, or None."""
+    """Return the form of a text that should be the base64 of a message. Return None if it is not a
+    known wrong form."""
     text = text.strip(" \t\r\n")
     if not text.isascii():
         first = next(character for character in text if not character.isascii())
@@ -242,7 +262,7 @@ def _base64(text: str) -> Form | None:
     if text.startswith("eyJ") and text.count(".") == 2:
         return Form("a JSON Web Token, not an attested document", _BODY)
     if "=3D" in text or "=\n" in text.rstrip("\n") or "=\r\n" in text.rstrip("\r\n"):
-        return Form("base64 in quoted-printable, as in mail", "Decode the quoted-printable first.")
+        return Form("base64 in the quoted-printable encoding of e-mail", "Decode the quoted-printable first.")
     if _HEX.fullmatch(text) and len(text) > 16:
         return _hex(text)
     if ("-" in text or "_" in text) and _URL_ALPHABET.fullmatch(text):
@@ -260,13 +280,14 @@ def _hex(text: str) -> Form | None:
 
 
 def _blanks(text: str) -> Form | None:
-    """Return the form of base64 in which spaces replaced plus signs, or None. With the plus signs, it must be exactly one message."""
+    """Return the form of base64 in which blanks have replaced the plus signs. Return None unless
+    the text is the base64 of exactly one message after the plus signs are put back."""
     line = text.translate({13: None, 10: None})
     if " " in line:
         der = _decoded(line.replace(" ", "+"))
         if der is not None and _declared(der) == len(der):
             remedy = "Encode `+` as `%2B` where the document is sent as a form or in a URL; decode it once only."
-            return Form("base64 whose plus signs became blanks, as by URL decoding", remedy)
+            return Form("base64 whose plus signs were replaced by blanks, as URL decoding does", remedy)
     return None
 
 
@@ -288,12 +309,13 @@ def _standard(text: str) -> Form | None:
             return Form(name, remedy)
     form = _der(der)
     if form is None and len(digits) % 4 and len(bare) != len(digits) + -len(digits) % 4:
-        return Form("base64 without its padding, or with too much", "Write as many `=` at the end as make the length a multiple of four.")
+        return Form("base64 without its padding, or with too much", "Add or remove `=` at the end, until the length is a multiple of four.")
     return form
 
 
 def _der(der: bytes) -> Form | None:
-    """Return the form of bytes that should be the DER of a message, or None."""
+    """Return the form of bytes that should be the DER of a message. Return None if they are not a
+    known wrong form."""
     declared = _declared(der)
     if declared is None:
         cut = der[:1] == b"0" and 1 < len(der) < 6 and der[1] > 0x80
@@ -312,8 +334,8 @@ def _der(der: bytes) -> Form | None:
 
 
 def _declared(der: bytes) -> int | None:
-    """Return the size of the SEQUENCE at the start of ``der``, header included, according to its length field. Return None if there is no
-    SEQUENCE."""
+    """Return the total size in bytes of the SEQUENCE at the start of ``der``, as its length field
+    declares it. Return None if ``der`` does not start with a SEQUENCE."""
     if len(der) < 2 or der[0] != 0x30:
         return None
     if der[1] < 0x80:

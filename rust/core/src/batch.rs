@@ -26,8 +26,9 @@ impl<'a> From<&'a Times> for At<'a> {
     }
 }
 
-/// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a [`Signed`]
-/// without verifying its signature a second time. Only a batch can do this. `D` must return the same bytes on every call of `as_ref`.
+/// Documents and their verdicts. Neither can be replaced after verification. [`Batch::get`] can therefore turn an accepted document into a
+/// [`Signed`] without verifying its signature a second time. Only a batch can do this, because only it keeps the verified bytes. The
+/// method `as_ref` of `D` must return the same bytes on every call.
 ///
 /// ```compile_fail,E0624
 /// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {
@@ -58,7 +59,7 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
         }
     }
 
-    /// Returns the checker that verified the documents. In a child process, returns a new one with the same setup.
+    /// Returns the checker that verified the documents. In the child of a fork, returns a new checker with the same setup.
     #[must_use]
     pub fn checker(&self) -> Arc<Checker> {
         self.checker.get()

@@ -28,7 +28,7 @@ impl Bucket {
     /// Creates a full bucket that gains `rate` tokens every `per_ns` nanoseconds and holds at most `burst` tokens.
     ///
     /// # Errors
-    /// Returns an error if an argument is below 1, or if `burst * per_ns` is 2^63 or more.
+    /// Returns an error if an argument is below 1, or if `rate` or `burst * per_ns` is 2^63 or more.
     pub fn new(rate: u64, per_ns: u64, burst: u64) -> Result<Self, BadArgument> {
         let capacity = burst
             .checked_mul(per_ns)
@@ -51,7 +51,7 @@ impl Bucket {
     /// Takes one token at the time `now_ns`, in nanoseconds. The caller may choose any clock. Returns 0 if a token was available. Otherwise takes
     /// nothing and returns the number of nanoseconds until the next token.
     pub fn take(&self, now_ns: i64) -> u64 {
-        // Each assignment leaves the two numbers valid, so a panic in another thread cannot have left the state half written.
+        // The state is valid after each single assignment, so a panic in another thread cannot have left it invalid.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.last {
             None => state.last = Some(now_ns),

@@ -1,9 +1,9 @@
 //! The cache that a checker keeps between documents: signers with their certification paths, and message templates. Reading the cache never waits for a lock.
 //!
-//! A message template is an accepted message with which the checker compares later messages. The parser never looks inside the OCTET STRINGs that hold the content
-//! and the signature, so a message that equals a template everywhere else parses identically. The checker does not have to decode the equal parts from base64
-//! either: strict base64 has one encoding of each byte string, so equal text means equal bytes. Decisions 0014 and 0046 explain how much work this saves and how the
-//! size of the cache is limited.
+//! A message template is an accepted message with which the checker compares later messages. The parser never looks inside the OCTET STRINGs that hold the
+//! content and the signature, so a message that equals a template everywhere else parses identically. The checker does not have to decode the equal parts from
+//! base64 either: strict base64 has one encoding of each byte string, so equal text means equal bytes. Pages 0014 and 0046 of `docs/decisions` explain how much
+//! work this saves and how the size of the cache is limited.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -28,16 +28,16 @@ pub(crate) const MAX_TEMPLATE_BYTES_PER_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
 /// about twelve different sizes.
 const MAX_SIGNATURE_SIZES: usize = 16;
 
-/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number of the signer's certificate, even if
-/// long RSASSA-PSS parameters follow it.
+/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number of the signer's
+/// certificate, even if long RSASSA-PSS parameters stand between it and the signature.
 const SAMPLE: usize = 128;
 
 /// A certification path, from the signer to the anchor.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
-/// The time of a check, as two values that decide whether a path is valid: the number of the interval in which the time lies, and whether the signer
-/// is valid then. The starts and ends of all configured validity periods divide time into these intervals. Within an interval, no configured certificate or list
-/// becomes valid or expires.
+/// The time of a check, reduced to what decides whether a path is valid. The starts and ends of all configured validity periods divide time into intervals.
+/// Within an interval, no configured certificate or list becomes valid or expires. The first value is the number of the interval. The second value says whether
+/// the signer is valid at that time.
 pub(crate) type Moment = (usize, bool);
 
 /// A signer and the results of earlier checks of its certificate.
@@ -49,7 +49,7 @@ pub(crate) struct Signer {
     pub(crate) identity: OnceLock<Result<Identity, Refusal>>,
 }
 
-/// An accepted name of a signer: the index of the entry of `Setup::names` that it matches, and the DNS name.
+/// A name of a signer that the checker accepts: the index of the matching entry of `Setup::names`, and the DNS name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     pub(crate) label: usize,
@@ -101,7 +101,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Creates a template. `content` comes before `signature`, as in every message (RFC 5652 section 5.1).
+    /// Creates a template. `content` must come before `signature`, as in every message (RFC 5652 section 5.1).
     pub(crate) fn new(
         message: &[u8],
         content: &Range<usize>,
@@ -165,7 +165,7 @@ fn groups(range: &Range<usize>) -> Range<usize> {
     range.start / 3..range.end.div_ceil(3)
 }
 
-/// The content and the signature of a message, with a few bytes around each of them.
+/// The decoded content and signature of a message. Whole base64 groups are decoded, so up to two other bytes stand before and after each.
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) bytes: Vec<u8>,
@@ -223,7 +223,7 @@ impl Default for Cache {
     }
 }
 
-/// Returns the key of a signer: the last bytes of its certificate. A certificate ends with a signature, so these bytes are as good as a hash.
+/// Returns the key of a signer: the last bytes of its certificate. A certificate ends with a signature, so these bytes can serve as a hash.
 fn key_of_signer(der: &[u8]) -> Option<u64> {
     der.last_chunk().map(|tail| u64::from_le_bytes(*tail))
 }
@@ -262,7 +262,7 @@ impl Cache {
     /// Adds a template unless the cache has an equal one. The caller must pass accepted messages only.
     pub(crate) fn add_template(&self, template: Template) {
         let size = template.signature.len();
-        // Two threads may add the same size twice, which only costs a lookup.
+        // Two threads may each add the same size. The duplicate only costs one lookup per message.
         let known = self.signature_sizes().any(|other| other == size)
             || self
                 .signature_sizes
@@ -276,7 +276,7 @@ impl Cache {
         }
     }
 
-    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must have contained no other certificate.
+    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must contain only the signer's certificate.
     pub(crate) fn add_path(&self, signer: &Arc<Signer>, moment: Moment, chain: &Chain) {
         let Some(key) = key_of_signer(&signer.certificate.der) else {
             return;
@@ -297,12 +297,12 @@ const SHARDS: usize = 16;
 
 type Shard<V> = ArcSwap<Vec<(u64, Arc<V>)>>;
 
-/// A hash table of bounded size, split into shards. A writer replaces one whole shard. So readers never wait, and a write copies only one shard.
+/// A hash table of bounded size, split into shards. A writer copies one shard, changes the copy, and replaces the shard. Readers therefore never wait.
 #[derive(Debug)]
 struct Table<V> {
     shards: [Shard<V>; SHARDS],
     capacity: usize,
-    /// Maximum total size of the entries of one owner, so that no owner can evict all entries of the others.
+    /// Maximum total size of the entries of one owner (a signer), so that no owner can evict all entries of the others.
     share: usize,
     /// The entries in the order in which they were added. The lock of this queue serializes all writes.
     queue: Mutex<Queue<V>>,
@@ -342,7 +342,7 @@ impl<V> Table<V> {
         &self.shards[(key >> 32) as usize % SHARDS]
     }
 
-    /// Calls `pick` with the values that have this key and returns its first result.
+    /// Calls `pick` with each value that has this key, and returns the first result that is not `None`.
     fn find<R>(&self, key: u64, mut pick: impl FnMut(&Arc<V>) -> Option<R>) -> Option<R> {
         let shard = self.shard(key).load();
         shard.iter().filter(|(other, _)| *other == key).find_map(|(_, value)| pick(value))

@@ -3,7 +3,7 @@
 //! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the processor supports it.
 
 // Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at once:
-// `Checker::open` makes the checks before the signature, `Opened::check_signature` verifies it, and `Checker::conclude` makes the checks after it.
+// `Checker::open` makes the checks that come first, `Opened::check_signature` verifies the signature, and `Checker::conclude` makes the later checks.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -48,16 +48,16 @@ pub struct Checker {
     anchors: Pool,
     intermediates: Pool,
     lists: Option<Lists>,
-    /// The Unix seconds at which the validity of some certificate or list starts or ends, in ascending order.
+    /// The Unix seconds at which the validity of a configured certificate or list starts or ends, in ascending order.
     boundaries: Vec<i64>,
     signature_cache: SignatureCache,
     cache: Cache,
 }
 
-/// A document that has passed all checks before the signature.
+/// A document that has passed all checks that precede the verification of its signature.
 #[derive(Debug)]
 pub(crate) struct Opened<'d> {
-    /// The whole message, or only the parts that contain its content and its signature.
+    /// The whole message, or only the parts with its content and its signature if a template fits the message.
     bytes: Cow<'d, [u8]>,
     content: Range<usize>,
     signature: Range<usize>,
@@ -65,13 +65,13 @@ pub(crate) struct Opened<'d> {
     attributes: Option<Vec<u8>>,
     scheme: Option<Scheme>,
     signer: Arc<Signer>,
-    /// Certificates of the message, if it contains any besides the signer's.
+    /// Certificates of the message. `None` if it contains only the signer's certificate.
     certificates: Option<Vec<Arc<Certificate>>>,
     /// Whether the message was decoded with a template.
     from_template: bool,
 }
 
-/// The text of a claim: a range of the content, or the unescaped text if the content has escapes.
+/// The text of a claim: a range of the content, or the unescaped text if the JSON string contains escapes.
 #[derive(Clone, Debug)]
 enum Text {
     Range(Range<usize>),
@@ -195,7 +195,7 @@ impl Checker {
         })
     }
 
-    /// Makes all checks before the signature: envelope, structure, algorithms and signed attributes.
+    /// Makes all checks that precede the verification of the signature: envelope, structure, algorithms and signed attributes.
     pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
         let der = match envelope::open(document, &self.setup.limits)? {
             Payload::Der(der) => Cow::Borrowed(der),
@@ -266,7 +266,7 @@ impl Checker {
         Ok(content)
     }
 
-    /// Makes all checks after the signature: chain, identity and claims.
+    /// Makes all checks that follow the verification of the signature: chain, identity and claims.
     #[allow(clippy::type_complexity)] // both callers destructure it
     pub(crate) fn conclude<'o>(
         &self,
@@ -297,7 +297,7 @@ impl Checker {
         Ok((chain, identity, claims))
     }
 
-    /// Returns the path of a signer, from the cache if possible. For a path that is not from the cache, also returns the moment for which the caller may cache it.
+    /// Returns the path of a signer, from the cache if possible. If the path is new and may be cached, also returns the moment for which it is valid.
     ///
     /// The path depends on which certificates and lists are available, and on which of them are valid at `at`. Their validity changes only when a validity period
     /// starts or ends, so the key of the cache is the signer and the moment of `at`. Only valid paths are cached, and only for messages that contain no certificate
@@ -350,7 +350,7 @@ impl Checker {
         Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
     }
 
-    /// Parses a certificate of a message. If the certificate is that of a cached signer, does not parse it again and stores the signer in `cached`.
+    /// Parses a certificate of a message. If it belongs to a cached signer, returns the certificate from the cache and stores the signer in `cached`.
     fn read_certificate(
         &self,
         der: &[u8],
@@ -407,7 +407,7 @@ impl<'d> Opened<'d> {
 }
 
 impl Opened<'_> {
-    /// Verifies many signatures. The AVX-512 kernels verify up to eight of those that they support at a time. The others are verified one by one.
+    /// Verifies many signatures. The AVX-512 kernels verify up to eight signatures at a time. Signatures that they do not support are verified one by one.
     pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
         let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
         let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];
@@ -453,7 +453,7 @@ fn structure_refusal(error: DerError) -> Refusal {
     Refusal::new(reason, error.location(), error.message)
 }
 
-/// Returns the offset of a part in the slice that it borrows from.
+/// Returns the offset of `part` in `whole`, the slice from which it borrows.
 fn offset_of(part: &[u8], whole: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
@@ -483,8 +483,8 @@ fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
     crls.iter().enumerate().map(parse).collect()
 }
 
-/// Returns the Unix seconds at which the validity of some certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their boundary is one second
-/// later.
+/// Returns the Unix seconds at which the validity of a certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their boundary is one
+/// second later.
 fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls: &[CertificateList]) -> Vec<i64> {
     let mut ends: Vec<i64> = certificates
         .flat_map(|certificate| [certificate.not_before, certificate.not_after + 1])

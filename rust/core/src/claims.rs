@@ -11,8 +11,8 @@ use crate::contract::Setup;
 use crate::reasons::{Reason, Refusal};
 use crate::strict_json::{self, View};
 
-/// The claims of a document, with texts of type `T`. A member is `None` if the document does not contain it; the api-version decides which members a
-/// document contains. Times are Unix seconds.
+/// The claims of a document, with texts of type `T`. A member is `None` if the document does not contain it. The api-version of the
+/// request decides which members a document contains. Times are Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims<T> {
@@ -93,8 +93,8 @@ pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'
     Ok(claims)
 }
 
-/// Checks that `at` lies between `createdOn` and `expiresOn`, give or take `Setup::skew`. Also checks that the document is not older than
-/// `Setup::max_age`.
+/// Checks that `at` lies between `createdOn` and `expiresOn`, with a tolerance of `Setup::skew`. Also checks that the document is not
+/// older than `Setup::max_age`.
 pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup) -> Result<(), Refusal> {
     let (created, expires) = (claims.created_on, claims.expires_on);
     if at < created.saturating_sub(setup.skew) {
@@ -115,7 +115,8 @@ pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup)
     Ok(())
 }
 
-/// Checks that the nonce is the one that the caller expects. The comparison covers the whole nonce and takes constant time.
+/// Checks that the nonce is the one that the caller expects. The time of the comparison does not depend on where two nonces of equal
+/// length differ.
 pub(crate) fn check_nonce(claims: &Claims<Cow<'_, str>>, nonce: Option<&[u8]>, setup: &Setup) -> Result<(), Refusal> {
     match nonce {
         None if setup.require_nonce => Err(Refusal::new(Reason::NonceRequired, "nonce", "")),

@@ -49,7 +49,7 @@ pub struct Columns {
     pub rows: usize,
     /// A bit for each row that says whether the document was accepted.
     pub accepted: Vec<u8>,
-    /// The index of the reason among all reasons, as one byte per row. It is 0 for accepted documents.
+    /// The index of the reason in `Reason::ALL`, as one byte per row. It is 0 for accepted documents.
     pub reason: Vec<u8>,
     /// The index in `signers`, as a 32-bit integer per row. It is 0 for refused documents.
     pub signer: Vec<u8>,
@@ -68,7 +68,7 @@ pub struct Columns {
 pub struct TooLong;
 
 impl Columns {
-    /// Returns the columns of all verdicts. `checker` must have made the verdicts. The rows have the order of `batches`.
+    /// Returns the columns of all verdicts, in the order of `batches`. `checker` must be the checker that made the verdicts.
     ///
     /// # Errors
     /// Returns an error if the texts of one column add up to 2 GiB or more.

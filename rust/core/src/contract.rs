@@ -16,7 +16,8 @@ pub struct Limits {
     pub json_brackets: usize,
     /// Maximum number of certificates on one path, including signer and anchor. The default is 8.
     pub path_certificates: usize,
-    /// Budget of the search for a path. One unit is one RSA-2048 verification; verifications with other keys cost more. The default is 3000.
+    /// Budget of the search for a path. One unit is the cost of one RSA-2048 verification. Verifications with larger RSA keys or with
+    /// ECDSA keys cost more. The default is 3000.
     pub work: i64,
 }
 
@@ -51,8 +52,8 @@ pub struct Setup {
     pub anchors: Vec<Vec<u8>>,
     /// Certificates in DER that may help to build a path. They are not trusted.
     pub intermediates: Vec<Vec<u8>>,
-    /// Accepted signers as (label, domain). The signer's certificate must contain the domain or a name below the domain. The verdict contains the
-    /// label.
+    /// Pairs of a label and a domain. The checker accepts a signer whose certificate contains one of the domains or a name below it. The
+    /// verdict contains the label of the matching pair.
     pub names: Vec<(String, String)>,
     /// Limits on hostile input.
     pub limits: Limits,
@@ -62,7 +63,7 @@ pub struct Setup {
     pub max_age: Option<i64>,
     /// Whether to refuse every document for which the caller gives no nonce.
     pub require_nonce: bool,
-    /// Whether to build and validate a certification path. Without it the signer is **not** authenticated.
+    /// Whether to build and validate a certification path. If this is `false`, the checker does **not** authenticate the signer.
     pub check_chain: bool,
     /// Whether to check `createdOn`, `expiresOn` and `max_age`.
     pub check_times: bool,

@@ -155,7 +155,7 @@ fn child<'d, 'n>(view: View<'d, 'n>, name: &str) -> Option<View<'d, 'n>> {
     view.elements().nth(plain.then(|| name.parse().ok())??)
 }
 
-/// Lists the children, one on each line. Containers end with a slash.
+/// Lists the names of the children, one on each line. A slash follows the name of a container.
 fn listing(view: View<'_, '_>) -> String {
     let names = view.members().map(|(name, value)| (name.string().unwrap_or_default(), value));
     let indexes = view

@@ -27,8 +27,8 @@ pub(crate) enum Payload<'d> {
     },
 }
 
-/// Returns the message inside `document`. DER begins with the byte 0x30, which is also the character `0`. The base64 of a message never begins with
-/// that character, and the second byte of a DER message is never a base64 character.
+/// Returns the message inside `document`. The DER of a message begins with the byte 0x30, which is also the character `0`. Its second byte
+/// is never a base64 character, so this byte distinguishes DER from text.
 pub(crate) fn open<'d>(document: &'d [u8], limits: &Limits) -> Result<Payload<'d>, Refusal> {
     if document.len() > limits.document_bytes {
         let detail = format!("{} bytes, at most {} are read", document.len(), limits.document_bytes);

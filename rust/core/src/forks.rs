@@ -1,8 +1,9 @@
 //! A checker that survives `fork()`.
 //!
-//! `fork()` copies only the calling thread. At that moment, another thread may hold a mutex of the checker's cache or may be initialising a `OnceLock`. In
-//! the child, nobody would ever release it. A child therefore never touches the cache of its parent's checker: [`ForkAware`] builds a new checker from the
-//! same setup. A child is recognized by a count of the forks and not by its process id, because the system reuses process ids.
+//! `fork()` copies only the calling thread. At that moment, another thread may hold a mutex of the checker's cache or may be initialising
+//! a `OnceLock`. That thread does not exist in the child, so the child could wait forever. A child therefore never touches the cache of
+//! its parent's checker: [`ForkAware`] builds a new checker from the same setup. The module recognizes a child by a count of forks. A
+//! process id would not be enough, because the system reuses process ids.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

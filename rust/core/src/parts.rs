@@ -1,7 +1,7 @@
-//! Single steps of the verification, for comparison with test vectors for signatures, certificates, messages and paths.
+//! Single steps of the verification, for test suites with vectors for signatures, certificates, messages and paths.
 //!
-//! They are not a way to verify documents: each step leaves out checks that the [checker](crate::checker) makes. The module is not covered by
-//! semantic versioning.
+//! Do not verify documents with these functions: each of them leaves out checks that the [checker](crate::checker) makes. Semantic
+//! versioning does not cover this module.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -151,8 +151,9 @@ fn read(der: &[u8], offset: usize, field: der::Field) -> der::Result<Arc<Certifi
     parse_certificate(der, offset, field).map(Arc::new)
 }
 
-/// Verifies the signatures of all signers of a message. Weak digests and keys are accepted. `content` is the content of a detached signature. `extra`
-/// contains certificates in addition to those in the message. With `only_extra`, the certificates in the message are ignored.
+/// Verifies the signatures of all signers of a message. Weak digests and keys are accepted. `content` is the signed content if the message
+/// does not contain it. `extra` contains certificates in addition to those in the message. With `only_extra`, the certificates in the
+/// message are ignored.
 ///
 /// # Errors
 /// Returns an error if a signature is invalid or an argument is malformed.
@@ -271,7 +272,7 @@ fn oid_contents(dotted: &str) -> Vec<u8> {
     bytes
 }
 
-/// Builds and validates a path. Malformed certificates and lists are ignored, except for the leaf.
+/// Builds and validates a path. Malformed lists are ignored. Malformed certificates are ignored too, except for the leaf.
 ///
 /// # Errors
 /// Returns an error if the leaf is malformed or there is no valid path.

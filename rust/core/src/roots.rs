@@ -1,7 +1,8 @@
 //! The certificates of Azure's authorities, and the domains of the four Azure clouds.
 //!
-//! The anchors are trusted. The intermediates are not trusted, but they are needed to build a path, because documents contain none. The bundle is as
-//! old as this version of the crate. Azure's authorities change, so update the crate or pass your own certificates in [`Setup`].
+//! The anchors are trusted. The intermediates are not trusted, but they are needed to build a path, because documents contain none.
+//! Azure's authorities change, but the certificates in a version of the crate do not. Update the crate, or pass your own certificates in
+//! [`Setup`].
 
 use crate::contract::Setup;
 

@@ -1,5 +1,5 @@
-//! Certificates for tests, as parsed values. They are valid except for the member that a test changes. Their signatures are invalid; a test that
-//! needs valid ones adds them to a [`crate::pki::path::signature_cache::SignatureCache`].
+//! Parsed certificates for tests. All their members are valid until a test changes one. Their signatures are invalid. A test that needs
+//! valid signatures adds verdicts to a [`crate::pki::path::signature_cache::SignatureCache`].
 
 #![allow(clippy::unnecessary_wraps)] // members of a certificate are optional
 

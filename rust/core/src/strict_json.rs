@@ -30,7 +30,7 @@ pub(crate) enum Node {
 }
 
 /// Maximum nesting depth, independent of the limit on brackets, so that a generous limit on brackets cannot overflow the stack.
-// The same as `contract.MAX_JSON_BRACKETS` in Python, so that no valid setting allows more.
+// Equal to `contract.MAX_JSON_BRACKETS` in Python, the greatest limit on brackets that a caller can set. Texts within it are never nested deeper.
 pub(crate) const MAX_DEPTH: usize = 256;
 
 /// Typical number of bytes per node in documents of the service.
@@ -147,7 +147,7 @@ impl<'d, 'n> View<'d, 'n> {
     }
 }
 
-/// Returns the value of a string that the scanner has accepted.
+/// Decodes the escapes of a string that the scanner has accepted.
 pub(crate) fn unescaped(raw: &str) -> String {
     let mut whole = String::with_capacity(raw.len());
     let mut at = 0;
@@ -211,7 +211,7 @@ const FEW: usize = 8;
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. Only the lowest mark is exact.
+/// Sets the top bit of each byte of `word` that ends a run of plain characters: a quotation mark, backslash or control character. Only the lowest is reliable.
 const fn stops(word: u64) -> u64 {
     // The XOR exchanges the quotation mark (0x22) and the blank (0x20). Then only quotation marks and control characters are below 0x21.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);

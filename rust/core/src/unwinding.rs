@@ -9,8 +9,8 @@ pub struct Panicked;
 /// Runs `work` and catches a panic.
 ///
 /// # Errors
-/// Returns an error if `work` panicked. Values that it shares with other threads are still sound: another thread can take a lock whose holder
-/// panicked, and caches are replaced as a whole.
+/// Returns an error if `work` panicked. The values that `work` shares with other threads stay valid: another thread can take a lock whose
+/// holder panicked, and caches are replaced as a whole.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
 }

@@ -1,8 +1,9 @@
 //! Verification of many documents on several threads. The verdicts are stored in columns and converted to values only on access.
 //!
-//! Documents are verified in pieces of at most 128 documents. The checker opens all documents of a piece, then verifies their signatures side by
-//! side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this document
-//! completely before it opens the next one. The document then becomes a template for those after it. A bad document does not slow down the others.
+//! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
+//! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this
+//! document completely before it decodes the next one. The document then becomes a template for those after it. A bad document does not
+//! slow down the verification of the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -52,7 +53,7 @@ impl From<i64> for At<'_> {
     }
 }
 
-/// The verdicts on a list of documents, in its order.
+/// The verdicts on a list of documents, in the order of the documents.
 #[derive(Debug)]
 pub struct Verdicts {
     pieces: Vec<Piece>,
@@ -169,8 +170,8 @@ impl Verdicts {
 }
 
 impl Checker {
-    /// Verifies many documents. No document can change the verdict on another one. If the system cannot start all `threads`, the threads that exist
-    /// do all the work. The calling thread is one of them.
+    /// Verifies many documents. No document can change the verdict on another one. The calling thread is one of the `threads`. If the
+    /// system cannot start all the others, the threads that exist do all the work.
     ///
     /// # Panics
     /// Panics if `at` is [`At::Each`] and does not have exactly one time for each document.
@@ -234,8 +235,9 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // Keys of the templates that documents with a valid signature were expected to create. A document that is refused after the signature
-        // check creates none. The next document with the same key would probably not either, so it need not be verified alone.
+        // Keys of the documents that were verified alone and have a valid signature. Such a document becomes a template if it also passes
+        // the remaining checks. If it does not, the next document with the same key will probably not pass them either, so it need not be
+        // verified alone.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {
@@ -262,7 +264,7 @@ impl Checker {
         piece
     }
 
-    /// Makes all checks after the signature.
+    /// Makes all checks that follow the verification of the signature.
     fn finish(&self, piece: &mut Piece, opened: &Opened<'_>, signature: Result<(), Refusal>, at: i64) -> Row {
         let verdict = signature.and_then(|()| {
             let (chain, identity, claims) = self.conclude(opened, at, None)?;

@@ -1,4 +1,4 @@
-//! Tests of the genuine documents in the shared data: the checker accepts them with the bundled roots, and so does the example program.
+//! Tests with the genuine documents in the shared data. The checker and the example program accept them with the bundled roots.
 
 #![allow(clippy::unwrap_used)]
 
@@ -54,7 +54,7 @@ fn accepts_every_genuine_document_an_hour_after_its_creation() {
     }
 }
 
-/// The test relies on Cargo building the examples before the tests, in a folder next to that of the tests.
+/// Cargo builds the examples before the tests, in a folder next to that of the tests. This test relies on both facts.
 #[test]
 fn example_accepts_a_genuine_document_and_refuses_it_later() {
     let Some(shared) = support::shared() else {

@@ -55,8 +55,8 @@ fn verdict_text(checker: &Checker, document: &[u8], at: i64) -> String {
     }
 }
 
-/// All threads start at the same time with an empty cache, so that they add the same paths and signatures concurrently. Each thread verifies at
-/// several times, before and after the ends of validity periods.
+/// All threads start at the same time with an empty cache, so that they add the same paths and signatures concurrently. Each thread
+/// verifies each document as of several times, before and after the ends of validity periods.
 #[test]
 fn verdicts_do_not_depend_on_other_threads() {
     let (setup, now, documents) = vectors();
@@ -155,7 +155,7 @@ fn bucket_gives_out_exactly_the_tokens_that_it_gained() {
             scope.spawn(|| {
                 start.wait();
                 for _ in 0..CALLS {
-                    let now = clock.fetch_add(100, Ordering::Relaxed); // enough tokens for three of ten calls
+                    let now = clock.fetch_add(100, Ordering::Relaxed); // in 100 ns, the bucket gains 0.3 tokens
                     if bucket.take(now) == 0 {
                         taken.fetch_add(1, Ordering::Relaxed);
                     }

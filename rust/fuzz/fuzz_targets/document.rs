@@ -1,4 +1,5 @@
-//! Compares our JSON index with serde_json. Both must accept the same documents, and every node must have the same value.
+//! Compares the JSON index of `imdskit-core` with serde_json. Both must accept the same documents, and every node must have the same
+//! value.
 
 #![no_main]
 

@@ -77,7 +77,7 @@ mod side_by_side {
         }
     }
 
-    /// The operands of one run of the kernel. The moduli are kept between runs, because most batches have few keys.
+    /// The operands of one run of the kernel. The moduli stay in their lanes between runs, because most batches have few keys.
     struct Lanes<'a, const NB: usize> {
         of: [Option<&'a Modulus<NB>>; LANES],
         modulus: WideModulus<NB>,

@@ -32,7 +32,7 @@ pub enum KeyError {
     Unavailable,
     /// The modulus does not have exactly 2048, 3072 or 4096 bits, or it has leading zero bytes.
     Length,
-    /// The modulus is even, which no RSA modulus is.
+    /// The modulus is even, but every RSA modulus is odd.
     Even,
 }
 
@@ -83,8 +83,8 @@ impl Key {
     /// Computes `RSAVP1` (RFC 8017 section 5.2.2): `signature`^65537 modulo the modulus. The result is as long as the modulus, including leading
     /// zeros.
     ///
-    /// Returns `None` if the signature does not have the length of the modulus or is not less than the modulus. The caller checks the block, so this
-    /// method also works for RSASSA-PSS.
+    /// Returns `None` if the signature does not have the length of the modulus or is not less than the modulus. This method does not check
+    /// the resulting block. For RSASSA-PSS, the caller checks it.
     #[must_use]
     pub fn public_operation(&self, signature: &[u8]) -> Option<Vec<u8>> {
         fn power<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8]) -> Vec<u8> {

@@ -84,7 +84,8 @@ impl Columns {
     pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; 2 * MAX_BLOCKS]);
 }
 
-/// Returns one bit for each lane, which says whether the signature produces its encoded block. [`Comparison`] explains the method, and calls `low` L.
+/// Returns one bit for each lane, which says whether the signature produces its encoded block. [`Comparison`] explains the method. `low`
+/// is L there.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(s: &Wide<NB>, low: &Wide<LOW_BLOCKS>, modulus: &WideModulus<NB>, columns: &mut Columns) -> u8 {
     let mut power = s.clone();
@@ -122,7 +123,7 @@ pub(crate) fn multiply_and_compare<const NB: usize>(
     reduce(a, modulus, columns);
 }
 
-/// Returns which numbers are multiples of *n*. The numbers must be less than 3*n*.
+/// Returns one bit for each lane, which says whether the number is a multiple of *n*. The numbers must be less than 3*n*.
 #[target_feature(enable = "avx512f")]
 fn multiples<const NB: usize>(a: &Wide<NB>, n: &Wide<NB>) -> u8 {
     let mut differences = [zero(); 3];
@@ -261,8 +262,9 @@ fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, col
     }
     let (m, _) = carry(sums, zero());
     sweep(&m, &modulus.n.0, columns);
-    // The remaining block of R is now a multiple of B. Its two uppermost columns determine the multiple: the columns below them and the lower bits of
-    // the seventh amount to less than two units of the eighth, which is exactly what this sum lacks to a multiple of 2^52.
+    // The columns of the last block now add up to a multiple of B. Only the carry out of this block is needed. Its two uppermost columns
+    // determine the carry, as the README proves: the eighth column plus the upper bits of the seventh is a multiple of 2^52 or one less.
+    // After one is added, a shift gives the carry.
     let most = _mm512_srli_epi64::<LIMB_SHIFT>(load(&columns[0][BLOCK - 2].0));
     let most = _mm512_add_epi64(most, _mm512_set1_epi64(1));
     let most = _mm512_add_epi64(most, load(&columns[0][BLOCK - 1].0));

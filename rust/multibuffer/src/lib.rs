@@ -1,7 +1,7 @@
 //! RSA signature verification with AVX-512 IFMA: one signature at a time, or eight side by side.
 //!
-//! The crate computes *s*^65537 modulo *n* for moduli of 2048, 3072 and 4096 bits, on processors for which [`available`] returns true. For every
-//! other key or processor [`Key::new`] returns an error, and the caller uses another library. The crate has no dependencies.
+//! The crate computes *s*^65537 modulo *n* for moduli of 2048, 3072 and 4096 bits, on processors for which [`available`] returns true. For
+//! every other key or processor, [`Key::new`] returns an error, and the caller must use another library. The crate has no dependencies.
 //!
 //! Signatures, public keys and messages are public, so no function runs in constant time. Never use this crate for a private key.
 //!

@@ -17,10 +17,10 @@ pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Number of blocks of the largest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
-/// Number of blocks in the part of an encoded block that may differ from the padding of [`Comparison`]. The 104 bytes have room for the `DigestInfo`
-/// of every hash.
+/// Number of blocks of limbs for the lowest bytes of an encoded message, which differ from the padding (L in [`Comparison`]). These blocks have 104
+/// bytes, which are enough for the `DigestInfo` of every hash.
 pub(crate) const LOW_BLOCKS: usize = 2;
-/// Length of that part in bytes.
+/// Number of bytes in these blocks.
 const LOW_BYTES: usize = LOW_BLOCKS * BLOCK_BITS / 8;
 
 /// Maximum number of bits of one shift in `shift_modulo`, so that the quotient fits in a limb.
@@ -243,8 +243,8 @@ pub(crate) struct Modulus<const NB: usize> {
     pub(crate) across: AcrossModulus<NB>,
 }
 
-/// The constants for comparing *s*^65537 with an encoded block before the last multiplication is reduced. With them, *s* never has to be multiplied
-/// by R².
+/// The constants for comparing *s*^65537 with an encoded block before the last multiplication is reduced. With these constants, *s* never has to be
+/// multiplied by R².
 ///
 /// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs. Then *s*
 /// *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature produces the block.
@@ -268,7 +268,7 @@ pub(crate) struct AcrossComparison<const NB: usize> {
 }
 
 impl<const NB: usize> Comparison<NB> {
-    /// Computes the constants. `multiply` is the almost-Montgomery multiplication of the model or of a kernel.
+    /// Computes the constants. `multiply` is the Montgomery multiplication of the model or of a kernel. Its results are less than 3*n*.
     fn new(modulus: &Modulus<NB>, multiply: impl Fn(&Number<NB>, &Number<NB>) -> Number<NB>) -> Self {
         let mut factor = Number::ZERO;
         factor.limbs_mut()[0] = 1;
@@ -306,7 +306,7 @@ static ONES: [u8; MAX_BLOCKS * BLOCK_BITS / 8] = [0xFF; MAX_BLOCKS * BLOCK_BITS 
 pub(crate) fn low_part(block: &[u8]) -> Option<Number<LOW_BLOCKS>> {
     let (padding, low) = block.split_at_checked(block.len().checked_sub(LOW_BYTES)?)?;
     match padding {
-        // A comparison of the whole padding takes only a few vectors.
+        // This comparison of the whole padding takes only a few vector instructions.
         [0, 1, ones @ ..] if *ones == ONES[..ones.len()] => {
             let mut difference = [0; LOW_BYTES];
             for (to, octet) in difference.iter_mut().zip(low) {
@@ -328,7 +328,7 @@ pub(crate) struct AcrossModulus<const NB: usize> {
 
 impl<const NB: usize> Modulus<NB> {
     /// Prepares a modulus. `octets` is *n*, which must be odd and have its uppermost bit set. `square` squares a number the given number of times
-    /// with the almost-Montgomery multiplication of the model or of a kernel. It must not use R², which is not computed yet.
+    /// with the Montgomery multiplication of the model or of a kernel. It must not use R², which is not computed yet.
     pub(crate) fn new(octets: &[u8], square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Self {
         let n = Number::from_be(octets);
         let by_lane = Fold::new(&n, NB);
@@ -370,9 +370,9 @@ impl<const NB: usize> Modulus<NB> {
         self.used.set(()).is_err()
     }
 
-    /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then into R 2^d, the
-    /// Montgomery form of 2^d. Squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. More squarings need fewer
-    /// shifts; three squarings are fastest, or nearly so, for every length.
+    /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then into R 2^d,
+    /// the Montgomery form of 2^d. Three squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. With more
+    /// squarings, fewer shifts are needed. Three squarings are fastest, or nearly so, for every length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;

@@ -1,7 +1,7 @@
 //! The kernel for one number. The eight lanes contain eight parts of it, so limb j of the number is in vector j modulo `NB`.
 //!
-//! The product of limbs i and j belongs to column i + j. In this layout, i + j only decides which vector the product is added to. The lane plays no
-//! role in that. Nothing moves between lanes until `NB` limbs are processed.
+//! One limb i of the lowest part is multiplied by vector j, which contains one limb of each of the eight parts. Each product stays in its
+//! lane and is added to vector i + j of the sums. Nothing moves between lanes until `NB` limbs are processed.
 
 use core::arch::x86_64::{
     _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,
@@ -64,7 +64,8 @@ pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> N
     power
 }
 
-/// Returns whether a signature produces its encoded block; see [`Comparison`], where `low` is called L. The comparison must belong to the modulus.
+/// Returns whether a signature produces its encoded block. [`Comparison`] explains the method. `low` is L there. The comparison must
+/// belong to the modulus.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(
     s: &Number<NB>,
@@ -116,7 +117,7 @@ macro_rules! product {
         carry::<NB>(&mut low);
         let m = times_q::<NB>(&low, &$modulus.by_lane.q);
         add_product!($sums, |i| m[i], &$modulus.across.n);
-        // As in `lanes::reduce`, the contribution of the lower columns makes the last one a multiple of 2^52.
+        // As in `lanes::reduce`, this sum is a multiple of 2^52 or one less before one is added.
         let columns = lowest::<NB>(&$sums);
         let carried = (columns[NB - 1] + (columns[NB - 2] >> LIMB_BITS) + 1) >> LIMB_BITS;
         shift::<NB>(&mut $sums, carried);
@@ -195,7 +196,7 @@ fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     let mut m = [0; MAX_BLOCKS];
     let mut carried = 0;
     for_each!(t, {
-        // The sum of ten products of 104 bits, and their carries.
+        // The sum has at most ten products of 104 bits and a carry, so it fits in 128 bits.
         for_each!(i, {
             if i <= t {
                 carried += u128::from(limbs[i]) * u128::from(q[t - i]);

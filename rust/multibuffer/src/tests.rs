@@ -76,8 +76,8 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     }
 }
 
-/// Returns an L for [`crate::limbs::Comparison`] with up to 13 limbs in a block of PKCS #1. In every fourth L, all these limbs have their maximum
-/// value.
+/// Returns a number L for [`crate::limbs::Comparison`], which consists of the first of the given limbs. In some cases, all its limbs have
+/// the maximum value instead.
 fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
     let mut low = Number::ZERO;
     let all = limbs[2] % 4 == 3;

@@ -11,8 +11,7 @@ mod support;
 
 const SIZES: [usize; 3] = [2048, 3072, 4096];
 
-/// Returns odd moduli with exactly this many bits. Some have only limbs of all ones, some have limbs of all zeros between the ends, and others are
-/// similar.
+/// Returns odd moduli with exactly this many bits. In most of their limbs, all bits are equal.
 fn moduli(bits: usize) -> Vec<BigUint> {
     let one = BigUint::from(1_u8);
     let top = &one << (bits - 1);
@@ -42,8 +41,8 @@ fn power(s: &BigUint, n: &BigUint) -> BigUint {
     s.modpow(&BigUint::from(65537_u32), n)
 }
 
-/// Returns signatures, and for each of them whether it is in range. They are the edges of the range, numbers with limbs of all ones, and roots of
-/// simple blocks.
+/// Returns signatures, and for each of them whether it is in range. The signatures are the edges of the range, its middle, and numbers at
+/// the borders of limbs and of blocks of limbs.
 fn signatures(n: &BigUint) -> Vec<(BigUint, bool)> {
     let one = BigUint::from(1_u8);
     let bits = usize::try_from(n.bits()).expect("small");
@@ -112,8 +111,8 @@ fn verifies_signatures_at_the_edges_of_the_range() {
     }
 }
 
-/// The largest prime of each length. Modulo a prime, Fermat's theorem gives a root of every number, so the test can compute a signature for any
-/// block.
+/// For each length in bits, the difference between 2^bits and the largest prime below. By Fermat's little theorem, every number has a
+/// computable root modulo a prime, so the test can compute a signature for any block.
 const PRIMES: [(usize, u32); 3] = [(2048, 1_942_289), (3072, 1_103_717), (4096, 2_549)];
 
 /// Tests blocks with the padding of PKCS #1 whose lowest bytes have extreme values, and blocks that differ slightly from them.

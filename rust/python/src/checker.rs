@@ -126,7 +126,8 @@ impl From<TimesArgument> for Times {
     }
 }
 
-/// Returns the bytes of a nonce. A lone surrogate is encoded as bytes that are not valid UTF-8, so a nonce with one equals no nonce in a document.
+/// Returns the bytes of a nonce. A lone surrogate is encoded as bytes that are not valid UTF-8. A nonce that contains one therefore never
+/// equals the nonce of a document.
 fn nonce_bytes(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     match nonce.to_str() {
         Ok(text) => Ok(text.as_bytes().to_vec()),

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::errors::error;
 
-/// Joins a path to the location of an error.
+/// Joins the names of a path with slashes, for the location of an error.
 fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
     intern!(path.py(), "/").call_method1(intern!(path.py(), "join"), (path,))
 }
@@ -17,7 +17,7 @@ fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Document {
     nodes: document::Document,
-    /// The cache of rendered nodes by path. Each node has only one path, so there are never more entries than nodes.
+    /// Cache of the nodes that were rendered as JSON, by path. Each node has only one path, so there are never more entries than nodes.
     json: Py<PyDict>,
     text: Py<PyDict>,
 }
@@ -79,7 +79,7 @@ impl Document {
                     }
                 }
             })?;
-        // An instance of a subclass of `str` may claim to be equal to another text, so it must not be used as a key.
+        // An instance of a subclass of `str` may claim to be equal to another text, so such a path is not cached.
         if keys.iter().all(|key| key.is_exact_instance_of::<PyString>()) {
             found.set_item(path, &rendered)?;
         }

@@ -26,7 +26,7 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
 
 /// Creates the `BackendError` for a panic, which is a fault of the extension.
 pub(crate) fn failed(py: Python<'_>, _: Panicked) -> PyErr {
-    let message = "The Rust extension failed unexpectedly. Nothing was decided.";
+    let message = "The Rust extension failed unexpectedly, so there is no result.";
     error(py, "BackendError", "backend-panic", message, None)
 }
 

@@ -11,7 +11,8 @@ mod setup;
 
 use pyo3::prelude::*;
 
-// Everything that threads share is frozen, atomic, or has its own lock, so no thread needs the interpreter's lock (decision 0066).
+// Everything that threads share is frozen, atomic, or has its own lock, so no thread needs the interpreter's lock (`docs/decisions`, page
+// 0066).
 #[pymodule(gil_used = false)]
 #[pyo3(name = "_native")]
 mod native {

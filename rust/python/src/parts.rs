@@ -85,7 +85,7 @@ fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
     }
 }
 
-/// The inputs of a path search in addition to those of RFC 5280. In Python it is a mapping.
+/// The inputs of a path search in addition to those of an `Inputs`. The caller passes them as a mapping.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct Rules<'py> {

@@ -3,7 +3,7 @@
 use imdskit_core::contract::{Limits, Setup};
 use pyo3::prelude::*;
 
-/// Reads the members by name. An object that is not a `Setup` lacks one of them.
+/// Reads the members by name. Returns an error if the object lacks one of them.
 pub(crate) fn read(setup: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let limits = setup.getattr("limits")?;
     let certificates = |name: &str| -> PyResult<Vec<Vec<u8>>> {

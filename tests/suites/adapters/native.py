@@ -32,7 +32,7 @@ def sig_verify(case: Case, suite: Suite) -> Verdict:
         good = parts.verify(case["alg"], hash_name(case["hash"]), suite.blob(case["spki"]), message, signature, mask)
     except DerError as error:
         return Verdict(False, str(error))
-    return ACCEPT if good else Verdict(False, "the signature does not fit")
+    return ACCEPT if good else Verdict(False, "the signature does not match")
 
 
 def x509_sig(case: Case, suite: Suite) -> Verdict:

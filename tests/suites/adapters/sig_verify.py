@@ -31,7 +31,7 @@ def judge(case: Case, suite: Suite) -> Verdict:
         good = isinstance(key, RsaPublicKey) and rsa.verify_pss(key, used, mask, case["salt_len"], message, signature)
     else:
         raise ValueError(f"an unknown algorithm: {case['alg']}")
-    return ACCEPT if good else Verdict(False, "the signature does not fit")
+    return ACCEPT if good else Verdict(False, "the signature does not match")
 
 
 def hash_name(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """Case of the vectors.
+    """One case of the vectors.
 
     If ``reason`` is None, any reason of ``stage`` is correct, because different parsers may correctly find different faults.
     """
@@ -25,7 +25,7 @@ class Case:
     see: str | None = None
 
 
-def accept(id: str, comment: str, document: bytes, **more: object) -> Case:  # the vectors' own word
+def accept(id: str, comment: str, document: bytes, **more: object) -> Case:  # the name of the member in the vectors
     return Case(id, comment, document, "accept", **more)  # type: ignore[arg-type]
 
 

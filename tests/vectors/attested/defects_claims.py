@@ -1,4 +1,4 @@
-"""Cases of the signed content. The signature is good in all of them, but the signed content is unusual, or its times are."""
+"""Cases for the signed content. All signatures are valid, but the content or the time of the check is unusual."""
 
 from __future__ import annotations
 
@@ -30,31 +30,33 @@ def cases() -> Iterator[Case]:
 def _shapes() -> Iterator[Case]:
     whole = m.CONTENT
     old = m.content(licenseType=None, sku=None)
-    yield accept("claims/2019-04-30", "the members of 2019-04-30", _signed(old))
-    yield accept("claims/2018-10-01", "the members of 2018-10-01", _signed(m.content(licenseType=None, sku=None, subscriptionId=None)))
-    yield accept("claims/later", "members of a later version", _signed(whole[:-1] + b',"zone":{"a":[1,2]}}'))
-    yield accept("claims/spaced", "white space", _signed(json.dumps(m.claims(), indent=2).encode()))
-    yield accept("claims/plan", "a marketplace plan", _signed(m.content(plan={"name": "n", "product": "p", "publisher": "q"})))
+    yield accept("claims/2019-04-30", "the members of api-version 2019-04-30", _signed(old))
+    yield accept(
+        "claims/2018-10-01", "the members of api-version 2018-10-01", _signed(m.content(licenseType=None, sku=None, subscriptionId=None))
+    )
+    yield accept("claims/later", "an unknown member, as later api-versions may add", _signed(whole[:-1] + b',"zone":{"a":[1,2]}}'))
+    yield accept("claims/spaced", "content with white space", _signed(json.dumps(m.claims(), indent=2).encode()))
+    yield accept("claims/plan", "the plan of a Marketplace image", _signed(m.content(plan={"name": "n", "product": "p", "publisher": "q"})))
     for name, comment, content in (
-        ("empty", "nothing", b""),
-        ("text", "no JSON", b"hello"),
-        ("cut", "the brace is missing", whole[:-1]),
-        ("array", "an array", b"[" + whole + b"]"),
-        ("string", "a string", json.dumps(whole.decode()).encode()),
-        ("null", "null", b"null"),
-        ("number", "a number", b"1"),
+        ("empty", "empty content", b""),
+        ("text", "text that is not JSON", b"hello"),
+        ("cut", "the closing brace is missing", whole[:-1]),
+        ("array", "an array that contains the object", b"[" + whole + b"]"),
+        ("string", "a JSON string that contains the object", json.dumps(whole.decode()).encode()),
+        ("null", "null instead of an object", b"null"),
+        ("number", "a number instead of an object", b"1"),
         ("two", "two objects", whole + whole),
-        ("tail", "a zero octet behind", whole + b"\0"),
-        ("byte-order-mark", "a byte order mark", b"\xef\xbb\xbf" + whole),
-        ("utf-16", "UTF-16", whole.decode().encode("utf-16")),
-        ("not-utf-8", "not UTF-8", whole.replace(b"22_04", b"22\xff04")),
+        ("tail", "a zero byte after the object", whole + b"\0"),
+        ("byte-order-mark", "a byte order mark before the object", b"\xef\xbb\xbf" + whole),
+        ("utf-16", "content in UTF-16", whole.decode().encode("utf-16")),
+        ("not-utf-8", "a byte that is not UTF-8", whole.replace(b"22_04", b"22\xff04")),
         ("duplicate-vm-id", "vmId twice", whole[:-1] + b',"vmId":"00000000-0000-4000-8000-00000000ffff"}'),
         ("duplicate-nonce", "nonce twice", b'{"nonce":"1",' + whole[1:]),
         ("duplicate-time", "createdOn twice", whole.replace(b'"expiresOn"', b'"createdOn":"11/23/26 00:00:00 -0000","expiresOn"')),
-        ("duplicate-escaped", "vmId twice, once escaped", whole[:-1] + b',"vm\\u0049d":"x"}'),
-        ("deep", "a hundred arrays deep", whole[:-1] + b',"x":' + b"[" * 100 + b"]" * 100 + b"}"),
-        ("nan", "NaN", whole[:-1] + b',"x":NaN}'),
-        ("lone-surrogate", "half of a surrogate pair", whole[:-1] + b',"x":"\\ud83d"}'),
+        ("duplicate-escaped", "vmId twice, once with an escape in the name", whole[:-1] + b',"vm\\u0049d":"x"}'),
+        ("deep", "arrays that are nested 100 deep", whole[:-1] + b',"x":' + b"[" * 100 + b"]" * 100 + b"}"),
+        ("nan", "NaN, which is not JSON", whole[:-1] + b',"x":NaN}'),
+        ("lone-surrogate", "an escaped lone surrogate", whole[:-1] + b',"x":"\\ud83d"}'),
     ):
         yield reject(f"claims/{name}", comment, _signed(content), "bad-claims")
 
@@ -65,7 +67,7 @@ def _members() -> Iterator[Case]:
     yield reject("claims/empty-vmId", "an empty vmId", _signed(m.content(vmId="")), "missing-claim")
     yield reject(
         "claims/timestamp",
-        "timestamp with a small s, as the documentation's table has it",
+        "the member timestamp instead of timeStamp, as in a table of the IMDS documentation",
         _signed(m.CONTENT.replace(b"timeStamp", b"timestamp")),
         "missing-claim",
     )
@@ -105,10 +107,10 @@ def _clock() -> Iterator[Case]:
     created, expires = m.CREATED, m.CREATED + 6 * HOUR
     good = m.signed_data()
     for name, at in (("at-creation", created), ("at-expiry", expires), ("skew-before", created - 120), ("skew-after", expires + 120)):
-        yield accept(f"times/{name}", "within the document's life, the skew of 120 s included", good, at=at)
-    yield reject("times/too-early", "one second before the skew", good, "document-not-yet-valid", at=created - 121)
-    yield reject("times/too-late", "one second after the skew", good, "document-expired", at=expires + 121)
-    yield reject("times/a-day-late", "a day after", good, "document-expired", at=created + pki.DAY)
+        yield accept(f"times/{name}", "within the validity of the document, with a tolerance of 120 s", good, at=at)
+    yield reject("times/too-early", "121 s before createdOn, with a tolerance of 120 s", good, "document-not-yet-valid", at=created - 121)
+    yield reject("times/too-late", "121 s after expiresOn, with a tolerance of 120 s", good, "document-expired", at=expires + 121)
+    yield reject("times/a-day-late", "a day after createdOn", good, "document-expired", at=created + pki.DAY)
     right = (m.stamp(created), m.stamp(expires))
     yield reject("times/reversed", "createdOn after expiresOn", _times(right[1], right[0]), "bad-time")
     yield accept("times/no-life", "createdOn equals expiresOn", _times(right[0], right[0]), at=created)
@@ -137,14 +139,19 @@ def _clock() -> Iterator[Case]:
         ("full-width-digits", "\uff11\uff11/23/26 00:00:00 -0000"),
         ("epoch", "1795000000"),
     ):
-        yield reject(f"times/created-{name}", "createdOn is not written as the service writes it", _times(stamp, right[1]), "bad-time")
+        yield reject(
+            f"times/created-{name}",
+            "createdOn does not have the service's format, or is not a valid time",
+            _times(stamp, right[1]),
+            "bad-time",
+        )
     yield reject("times/expires-iso", "expiresOn in ISO 8601", _times(right[0], "2026-11-23T00:00:00Z"), "bad-time")
-    yield accept("times/long-life", "a life of more than six hours", _times(right[0], "12/31/99 23:59:59 -0000"))
+    yield accept("times/long-life", "a validity of more than six hours", _times(right[0], "12/31/99 23:59:59 -0000"))
 
 
 def _nonces() -> Iterator[Case]:
     good = m.signed_data()
-    yield accept("nonce/equal", "the nonce that was asked for", good, nonce="4071882193")
+    yield accept("nonce/equal", "the expected nonce", good, nonce="4071882193")
     for name, nonce in (
         ("other", "4071882194"),
         ("prefix", "407188219"),
@@ -157,16 +164,16 @@ def _nonces() -> Iterator[Case]:
     ):
         yield reject(
             f"nonce/{name}",
-            "not the nonce that was asked for",
+            "the document has another nonce than the expected one",
             good,
             "nonce-mismatch",
             nonce=nonce,
-            see="microsoft/azureimds: search in raw bytes",
+            see="microsoft/azureimds, which searches for the nonce in the raw bytes",
         )
     late = m.signed_data(signed=m.content(nonce="20261119-121500"))
     yield reject(
         "nonce/default",
-        "the service's default nonce where one was asked for",
+        "the service's default nonce, although the client requested another one",
         late,
         "nonce-mismatch",
         nonce="4071882193",

@@ -1,4 +1,4 @@
-"""Cases of the signer's name: names that only look like the metadata service."""
+"""Cases for the signer's name. Most names only resemble those of the metadata service."""
 
 from __future__ import annotations
 
@@ -76,32 +76,43 @@ def cases() -> Iterator[Case]:
         "",
     ):
         shown = name.replace("\0", "%00").replace("\n", "%0A").replace(" ", "%20") or "(empty)"
-        yield reject(f"name/{shown}", "not a name of the service", _named(name), None, see="kops: exact or '.suffix'")
+        yield reject(
+            f"name/{shown}",
+            "not a name of the service",
+            _named(name),
+            None,
+            see="kops, which accepts the exact name or a name that ends with '.' and the name",
+        )
     right = der.ascii_octets("metadata.azure.com")
     for name, comment, document, reason in (
-        ("san-other-only", "the common name is right, the alternative name is not", _named("evil.example"), "wrong-name"),
+        ("san-other-only", "the common name is right, but the subject alternative name is not", _named("evil.example"), "wrong-name"),
         (
             "cn-only",
-            "a common name and no alternative names",
+            "a common name, but no subject alternative name",
             _document(extensions=pki.leaf_extensions(subject_alternative_names=None)),
             "no-name",
         ),
-        ("san-uri", "the name in a URI", _general(der.implicit(6, b"http://metadata.azure.com/")), "no-name"),
-        ("san-mail", "the name in a mail address", _general(der.implicit(1, b"imds@metadata.azure.com")), "no-name"),
-        ("san-ip", "the service's address", _general(der.implicit(7, bytes((169, 254, 169, 254)))), "no-name"),
-        ("san-directory", "the name in a directory name", _general(der.explicit(4, pki.name("metadata.azure.com"))), "no-name"),
+        ("san-uri", "the name only as the host of a URI", _general(der.implicit(6, b"http://metadata.azure.com/")), "no-name"),
+        ("san-mail", "the name only in a mail address", _general(der.implicit(1, b"imds@metadata.azure.com")), "no-name"),
+        ("san-ip", "the IP address of the service", _general(der.implicit(7, bytes((169, 254, 169, 254)))), "no-name"),
+        ("san-directory", "the name only in a directory name", _general(der.explicit(4, pki.name("metadata.azure.com"))), "no-name"),
         (
             "san-other-name",
-            "the name in an otherName",
+            "the name only in an otherName",
             _general(der.explicit(0, der.oid("1.2.3.4"), der.explicit(0, der.utf8_string("metadata.azure.com")))),
             "no-name",
         ),
     ):
         yield reject(f"name/{name}", comment, document, reason)
-    yield reject("name/san-empty", "no alternative name in the extension", _general(), None)
-    yield reject("name/san-latin", "a name beyond ASCII", _general(der.implicit(2, b"metad\xe1ta.azure.com")), None)
-    yield reject("name/san-homograph", "a Cyrillic letter in UTF-8", _general(der.implicit(2, "metad\u0430ta.azure.com".encode())), None)
-    yield accept("name/second", "the right name stands second", _general(der.implicit(2, b"evil.example"), der.implicit(2, right)))
+    yield reject("name/san-empty", "a subject alternative name extension without names", _general(), None)
+    yield reject("name/san-latin", "a DNS name with a letter in ISO 8859-1", _general(der.implicit(2, b"metad\xe1ta.azure.com")), None)
+    yield reject(
+        "name/san-homograph",
+        "a DNS name with a Cyrillic letter in UTF-8",
+        _general(der.implicit(2, "metad\u0430ta.azure.com".encode())),
+        None,
+    )
+    yield accept("name/second", "the right name after another name", _general(der.implicit(2, b"evil.example"), der.implicit(2, right)))
     evil = pki.certificate(
         subject=pki.name("evil.example"),
         own=pki.key("other"),
@@ -113,7 +124,7 @@ def cases() -> Iterator[Case]:
         document = m.signed_data(certificates=bag, signers=[info])
         yield reject(
             f"name/{name}",
-            "signed by another certificate than the one that bears the name",
+            "one certificate has the right name, but the key of another one signed the message",
             document,
             "wrong-name",
             see="spiffe/spire#6998",

@@ -18,7 +18,7 @@ ONLY_USER, ONLY_CA, SOME_REASONS, INDIRECT, ONLY_ATTRIBUTE = 1, 2, 3, 4, 5
 
 
 def entry(serial: int, reason: int | None = KEY_COMPROMISE, *extensions: bytes) -> bytes:
-    """Return the entry of a revoked certificate. If the reason is None, it has no extension for it."""
+    """Return the entry of a revoked certificate. If the reason is None, the entry has no reasonCode extension."""
     if reason is not None:
         extensions = (x509.extension(REASON, der.element(0x0A, bytes((reason,)))), *extensions)
     return der.sequence(der.integer(serial), der.time(pki.AT - pki.DAY), der.sequence(*extensions) if extensions else b"")
@@ -71,7 +71,7 @@ def cases() -> Iterator[Case]:
 
 
 def _with(*crls: bytes) -> dict[str, object]:
-    """Return the lists of a case, and that of the root, which every case needs."""
+    """Return the lists of a case together with the root's list, which every case needs."""
     return {"crls": (of_root(), *crls)}
 
 
@@ -88,22 +88,28 @@ def _revoked() -> Iterator[Case]:
     yield reject("revocation/signer", "the signer is revoked", document, "revoked", **_with(revocation_list(entry(SIGNER))))
     yield reject(
         "revocation/signer-no-reason",
-        "the signer is revoked, and no reason given",
+        "the signer is revoked without a reason code",
         document,
         "revoked",
         **_with(revocation_list(entry(SIGNER, None))),
     )
-    yield reject("revocation/signer-held", "the signer is on hold", document, "revoked", **_with(revocation_list(entry(SIGNER, HOLD))))
+    yield reject(
+        "revocation/signer-held",
+        "the signer is on hold (certificateHold)",
+        document,
+        "revoked",
+        **_with(revocation_list(entry(SIGNER, HOLD))),
+    )
     yield reject(
         "revocation/authority",
-        "the authority is revoked by the root",
+        "the root has revoked the authority",
         document,
         "revoked",
         crls=(of_root(entry(SIGNER)), revocation_list()),
     )
     yield accept(
         "revocation/serial-of-another-issuer",
-        "the root has revoked a certificate with the signer's serial number, which is another one",
+        "the root has revoked one of its certificates, which has the same serial number as the signer's",
         document,
         crls=(of_root(entry(SIGNER)), revocation_list()),
         intermediates=(pki.issuing(serial=der.integer(OTHER)),),
@@ -111,13 +117,13 @@ def _revoked() -> Iterator[Case]:
 
 
 def _contradictions() -> Iterator[Case]:
-    """Yield cases with two lists of one issuer. The newer one counts. If they are equally new, the one that revokes counts."""
+    """Yield cases with two lists of one issuer. The newer one counts. If they are equally new, a revocation in either counts."""
     document = m.signed_data()
     clean, revoking = revocation_list(), revocation_list(entry(SIGNER))
     for name, lists in (("clean-first", (clean, revoking)), ("revoking-first", (revoking, clean))):
         yield reject(
             f"revocation/equally-new-{name}",
-            "two lists of one number and time, one revokes the signer",
+            "two lists with the same number and time, one of which revokes the signer",
             document,
             "revoked",
             **_with(*lists),
@@ -125,13 +131,13 @@ def _contradictions() -> Iterator[Case]:
     older = {"this_update": pki.AT - 2 * pki.DAY, "number": 6}
     yield accept(
         "revocation/older-revokes",
-        "an older list revokes the signer, the newest does not",
+        "an older list revokes the signer, but the newest does not",
         document,
         **_with(revocation_list(entry(SIGNER), **older), clean),
     )
     yield reject(
         "revocation/newer-revokes",
-        "the newest list revokes the signer, an older one does not",
+        "the newest list revokes the signer, but an older one does not",
         document,
         "revoked",
         **_with(revocation_list(**older), revoking),
@@ -139,7 +145,7 @@ def _contradictions() -> Iterator[Case]:
     forged = revocation_list(entry(SIGNER), forged=True)
     yield accept(
         "revocation/equally-new-forged",
-        "of two lists of one number and time the one that revokes is forged",
+        "two lists with the same number and time; the one that revokes the signer is forged",
         document,
         **_with(clean, forged),
     )
@@ -155,30 +161,35 @@ def _time_and_signature() -> Iterator[Case]:
         "revocation-unknown",
         crls=(revocation_list(),),
     )
-    yield _unknown("expired", "the list should have been replaced a second ago", revocation_list(next_update=at - 1))
+    yield _unknown("expired", "the list's nextUpdate is one second before the check", revocation_list(next_update=at - 1))
     yield accept(
-        "revocation/last-second", "the list should be replaced this very second", m.signed_data(), **_with(revocation_list(next_update=at))
+        "revocation/last-second",
+        "the list's nextUpdate is the second of the check",
+        m.signed_data(),
+        **_with(revocation_list(next_update=at)),
     )
-    yield _unknown("early", "the list is issued in the next second", revocation_list(this_update=at + 1))
-    yield _unknown("no-next-update", "the list does not say how long it is good", revocation_list(next_update=None), see="RFC 5280 5.1.2.5")
-    yield _unknown("no-number", "the list has no number", revocation_list(number=None), see="RFC 5280 5.2.3")
+    yield _unknown("early", "the list's thisUpdate is one second after the check", revocation_list(this_update=at + 1))
+    yield _unknown("no-next-update", "the list has no nextUpdate", revocation_list(next_update=None), see="RFC 5280 5.1.2.5")
+    yield _unknown("no-number", "the list has no CRL number", revocation_list(number=None), see="RFC 5280 5.2.3")
     yield reject(
         "revocation/newest-counts",
-        "an older list, current too, does not have the signer yet",
+        "the newest list revokes the signer, but an older list that is also current does not",
         m.signed_data(),
         "revoked",
         **_with(revocation_list(number=6, this_update=at - 2 * day), revocation_list(entry(SIGNER))),
     )
-    yield _unknown("forged", "the signature of the list is over another one", revocation_list(forged=True))
+    yield _unknown("forged", "the list's signature is over other data", revocation_list(forged=True))
     yield _unknown(
-        "signed-by-signer", "the list bears the authority's name, but the signer of the document signed it", revocation_list(signer="leaf")
+        "signed-by-signer",
+        "the list has the authority's name, but was signed with the key of the document's signer",
+        revocation_list(signer="leaf"),
     )
     yield _unknown("sha1", "the list is signed with SHA-1", revocation_list(algorithm=pki.SHA1_RSA))
     own, issuer = pki.key("issuing"), pki.key("root")
     usage = x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_CERT_SIGN)
     yield reject(
         "revocation/no-crl-sign",
-        "the authority may sign certificates, but not lists",
+        "the authority's key usage has keyCertSign but not cRLSign",
         m.signed_data(),
         "revocation-unknown",
         intermediates=(pki.issuing(extensions=pki.ca_extensions(own, issuer, path_length=0, key_usage=usage)),),
@@ -190,34 +201,36 @@ def _time_and_signature() -> Iterator[Case]:
 def _scope() -> Iterator[Case]:
     yield accept(
         "revocation/only-user",
-        "the list is for end entities only",
+        "the list covers end-entity certificates only",
         m.signed_data(),
         **_with(revocation_list(extensions=[scope(ONLY_USER)])),
     )
-    yield _unknown("only-ca", "the list is for authorities only", revocation_list(extensions=[scope(ONLY_CA)]))
-    yield _unknown("only-attribute", "the list is for attribute certificates only", revocation_list(extensions=[scope(ONLY_ATTRIBUTE)]))
+    yield _unknown("only-ca", "the list covers CA certificates only", revocation_list(extensions=[scope(ONLY_CA)]))
+    yield _unknown("only-attribute", "the list covers attribute certificates only", revocation_list(extensions=[scope(ONLY_ATTRIBUTE)]))
     yield _unknown(
         "some-reasons",
-        "the list tells of keys that were compromised, and of nothing else",
+        "the list covers only the reason keyCompromise",
         revocation_list(extensions=[scope(reasons=b"\x06\x40")]),
     )
     point = der.explicit(0, der.explicit(0, der.implicit(6, b"http://vectors.invalid/other.crl")))
     yield _unknown(
         "other-point",
-        "the list is that of a distribution point that the signer does not name",
+        "the list belongs to a distribution point that the signer's certificate does not contain",
         revocation_list(extensions=[scope(name=point)]),
     )
-    yield _unknown("other-issuer", "the authority signed a list in another name", revocation_list(issuer=pki.name("Another CA")))
+    yield _unknown(
+        "other-issuer", "the authority's key signed a list with another issuer name", revocation_list(issuer=pki.name("Another CA"))
+    )
     issuer_of_entry = x509.extension(ISSUER, der.sequence(der.explicit(4, pki.ROOT)), critical=True)
     yield accept(
         "revocation/indirect-other",
-        "an indirect list has the signer's serial number, under another issuer",
+        "an indirect list contains the signer's serial number, but for another issuer",
         m.signed_data(),
         **_with(revocation_list(entry(SIGNER, KEY_COMPROMISE, issuer_of_entry), extensions=[scope(INDIRECT)])),
     )
     yield reject(
         "revocation/indirect-own",
-        "an indirect list has the signer's serial number, with no other issuer said",
+        "an indirect list contains the signer's serial number and no other issuer",
         m.signed_data(),
         "revoked",
         **_with(revocation_list(entry(SIGNER), extensions=[scope(INDIRECT)])),
@@ -227,25 +240,25 @@ def _scope() -> Iterator[Case]:
 def _extensions() -> Iterator[Case]:
     strange = x509.extension("1.3.6.1.4.1.99999.1", der.null(), critical=True)
     yield _unknown(
-        "unknown-critical", "the list has a critical extension that nobody knows", revocation_list(extensions=[strange]), see="PKITS 4.4.9"
+        "unknown-critical", "the list has an unknown critical extension", revocation_list(extensions=[strange]), see="PKITS 4.4.9"
     )
     yield _unknown(
         "unknown-critical-entry",
-        "an entry of the list has a critical extension that nobody knows",
+        "an entry of the list has an unknown critical extension",
         revocation_list(entry(OTHER, KEY_COMPROMISE, strange)),
         see="PKITS 4.4.8",
     )
     plain = x509.extension("1.3.6.1.4.1.99999.1", der.null())
     yield accept(
         "revocation/unknown-extension",
-        "the list and an entry have extensions that nobody knows, and nobody has to",
+        "the list and an entry have unknown extensions that are not critical",
         m.signed_data(),
         **_with(revocation_list(entry(OTHER, KEY_COMPROMISE, plain), extensions=[plain])),
     )
 
 
 def _changes() -> Iterator[Case]:
-    """Yield cases with delta lists, which continue list 7."""
+    """Yield cases with delta lists. Unless a case says otherwise, they update the list with number 7."""
 
     def delta(*revoked: bytes, base: int = 7, number: int = 9, age: int = 3600, **changes: object) -> bytes:
         indicator = x509.extension(DELTA, der.integer(base), critical=True)
@@ -255,40 +268,40 @@ def _changes() -> Iterator[Case]:
     document = m.signed_data()
     yield accept(
         "revocation/delta-newest",
-        "an older list of changes adds the signer, the newest does not, and it tells all changes since the list",
+        "an older delta list adds the signer, but the newest, which contains all changes, does not",
         document,
         **_with(revocation_list(), delta(entry(SIGNER), number=8, age=7200), delta()),
     )
     yield reject(
         "revocation/delta-revokes",
-        "a list of changes adds the signer",
+        "a delta list adds the signer",
         document,
         "revoked",
         **_with(revocation_list(), delta(entry(SIGNER))),
     )
     yield accept(
         "revocation/delta-removes",
-        "the signer was on hold, and a list of changes takes it off",
+        "the signer was on hold, and a delta list removes it",
         document,
         **_with(held, delta(entry(SIGNER, REMOVED))),
     )
     yield reject(
         "revocation/delta-of-later",
-        "the list of changes continues a later list",
+        "a delta list removes the signer, but it updates a later list",
         document,
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), base=8)),
     )
     yield reject(
         "revocation/delta-expired",
-        "the list of changes is out of date",
+        "a delta list removes the signer, but it has expired",
         document,
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), next_update=pki.AT - 1)),
     )
     yield reject(
         "revocation/delta-forged",
-        "the signature of the list of changes is over another one",
+        "a delta list removes the signer, but its signature is over other data",
         document,
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), forged=True)),
@@ -297,9 +310,9 @@ def _changes() -> Iterator[Case]:
     for name, deltas in (("adds-first", (adds, removes)), ("removes-first", (removes, adds))):
         yield reject(
             f"revocation/equally-new-deltas-{name}",
-            "two lists of changes of one number and time: one adds the signer",
+            "two delta lists with the same number and time, one of which adds the signer",
             document,
             "revoked",
             **_with(held, *deltas),
         )
-    yield _unknown("delta-alone", "there are changes, but no list that they continue", delta())
+    yield _unknown("delta-alone", "there is a delta list, but not the list that it updates", delta())

@@ -1,4 +1,4 @@
-"""Cases of the signature: forged paddings, wrong numbers, confused algorithms, unbound attributes, weak keys."""
+"""Cases for the signature: forged padding, wrong numbers, inconsistent algorithms, wrong signed attributes, weak keys."""
 
 from __future__ import annotations
 
@@ -51,14 +51,17 @@ def _tampered() -> Iterator[Case]:
     other = m.content(vmId="00000000-0000-4000-8000-00000000ffff")
     yield reject(
         "signature/content-exchanged",
-        "another machine's content under this signature",
+        "the content of another machine with this signature",
         m.signed_data(econtent=der.explicit(0, der.octet_string(other))),
         "bad-signature",
     )
     empty = m.signed_data(econtent=der.explicit(0, der.octet_string(b"")))
-    yield reject("signature/content-emptied", "the content is taken out", empty, "bad-signature")
+    yield reject("signature/content-emptied", "the content was replaced with an empty string", empty, "bad-signature")
     yield reject(
-        "signature/other-key", "signed with another key than the certificate's", m.signed_data(key=pki.key("foreign")), "bad-signature"
+        "signature/other-key",
+        "signed with a key that does not belong to the certificate",
+        m.signed_data(key=pki.key("foreign")),
+        "bad-signature",
     )
     yield reject(
         "signature/signed-hash",
@@ -85,18 +88,18 @@ def _paddings() -> Iterator[Case]:
     yield _block("type-2", "block type 2", b"\x00\x02" + right[2:])
     yield _block("type-0", "block type 0", pki.padded(info, 256, head=b"\x00\x00", fill=b"\x00"))
     yield _block("first-octet", "the first octet is not zero", b"\x01\x01" + right[2:])
-    yield _block("fill", "one octet of the filling is not FF", right[:100] + b"\xfe" + right[101:], lenient)
-    yield _block("fill-zeros", "the filling is zeros", pki.padded(info, 256, fill=b"\x00"))
+    yield _block("fill", "one octet of the padding is not FF", right[:100] + b"\xfe" + right[101:], lenient)
+    yield _block("fill-zeros", "the padding consists of zeros", pki.padded(info, 256, fill=b"\x00"))
     yield _block(
         "short-fill",
-        "eight octets of filling, the rest behind the digest",
+        "eight octets of padding, and the remaining octets after the digest",
         b"\x00\x01" + b"\xff" * 8 + b"\x00" + info + b"\x00" * (256 - 11 - len(info)),
         "CVE-2006-4339",
     )
-    yield _block("no-fill", "no filling at all", b"\x00\x01\x00" + info + b"\x00" * (253 - len(info)), "CVE-2006-4339")
+    yield _block("no-fill", "no padding at all", b"\x00\x01\x00" + info + b"\x00" * (253 - len(info)), "CVE-2006-4339")
     yield _block(
         "garbage-behind",
-        "other octets behind the digest",
+        "arbitrary octets after the digest",
         b"\x00\x01" + b"\xff" * 100 + b"\x00" + info + b"\x5a" * (153 - len(info)),
         "CVE-2006-4339",
     )
@@ -105,21 +108,25 @@ def _paddings() -> Iterator[Case]:
     algorithm = der.oid(SHA256)
     null = der.null()
     for name, comment, digest_info in (
-        ("no-null", "DigestInfo without NULL", der.sequence(der.sequence(algorithm), der.octet_string(digest))),
-        ("two-nulls", "DigestInfo with two NULLs", der.sequence(der.sequence(algorithm, null, null), der.octet_string(digest))),
+        ("no-null", "DigestInfo without the NULL of the parameters", der.sequence(der.sequence(algorithm), der.octet_string(digest))),
+        (
+            "two-nulls",
+            "DigestInfo with two NULLs as parameters",
+            der.sequence(der.sequence(algorithm, null, null), der.octet_string(digest)),
+        ),
         (
             "parameters",
-            "DigestInfo with an OCTET STRING for NULL",
+            "DigestInfo with an OCTET STRING instead of NULL",
             der.sequence(der.sequence(algorithm, der.octet_string(b"x")), der.octet_string(digest)),
         ),
         (
             "hidden-octets",
-            "octets hidden in the parameters",
+            "arbitrary octets in the parameters of the DigestInfo",
             der.sequence(der.sequence(algorithm, der.octet_string(b"\x5a" * 64)), der.octet_string(digest)),
         ),
-        ("long-length", "a long form of a short length", b"\x30\x81\x31" + info[2:]),
-        ("indefinite", "an indefinite length", b"\x30\x80" + info[2:] + b"\x00\x00"),
-        ("tail", "an element behind the digest", der.sequence(der.sequence(algorithm, null), der.octet_string(digest), null)),
+        ("long-length", "DigestInfo with a short length in the long form", b"\x30\x81\x31" + info[2:]),
+        ("indefinite", "DigestInfo with an indefinite length", b"\x30\x80" + info[2:] + b"\x00\x00"),
+        ("tail", "DigestInfo with a NULL after the digest", der.sequence(der.sequence(algorithm, null), der.octet_string(digest), null)),
         ("bit-string", "the digest as a BIT STRING", der.sequence(der.sequence(algorithm, null), der.bit_string(digest))),
         ("digest-only", "the digest without DigestInfo", digest),
         ("octet-string-only", "the digest as an OCTET STRING without DigestInfo", der.octet_string(digest)),
@@ -130,15 +137,19 @@ def _paddings() -> Iterator[Case]:
         ),
         (
             "signature-identifier",
-            "DigestInfo names sha256WithRSAEncryption",
+            "DigestInfo with the identifier of sha256WithRSAEncryption",
             der.sequence(x509.algorithm(pki.SHA256_RSA), der.octet_string(digest)),
         ),
-        ("md5-name", "DigestInfo names MD5 over a SHA-256 digest", der.sequence(x509.algorithm(MD5), der.octet_string(digest))),
+        (
+            "md5-name",
+            "DigestInfo with the identifier of MD5 and a SHA-256 digest",
+            der.sequence(x509.algorithm(MD5), der.octet_string(digest)),
+        ),
         ("sha1", "DigestInfo and digest of SHA-1", pki.DIGEST_INFO["sha1"] + hashlib.sha1(m.CONTENT).digest()),
         ("md5", "DigestInfo and digest of MD5", pki.DIGEST_INFO["md5"] + hashlib.md5(m.CONTENT).digest()),
         (
             "sha512",
-            "DigestInfo and digest of SHA-512 where SHA-256 is named",
+            "DigestInfo and digest of SHA-512, although the SignerInfo specifies SHA-256",
             pki.DIGEST_INFO["sha512"] + hashlib.sha512(m.CONTENT).digest(),
         ),
     ):
@@ -150,29 +161,29 @@ def _paddings() -> Iterator[Case]:
 def _numbers() -> Iterator[Case]:
     n = pki.key("leaf").modulus
     good = int.from_bytes(pki.sign(m.CONTENT, pki.key("leaf")), "big")
-    for name, value in (
-        ("zero", 0),
-        ("one", 1),
-        ("n-minus-1", n - 1),
-        ("n", n),
-        ("n-plus-1", n + 1),
-        ("ones", (1 << 2048) - 1),
-        ("negated", n - good),
+    for name, shown, value in (
+        ("zero", "0", 0),
+        ("one", "1", 1),
+        ("n-minus-1", "n - 1", n - 1),
+        ("n", "n", n),
+        ("n-plus-1", "n + 1", n + 1),
+        ("ones", "2^2048 - 1", (1 << 2048) - 1),
+        ("negated", "n minus the valid signature", n - good),
     ):
-        yield reject(f"number/{name}", f"the signature is {name}", m.signed_data(signature=value.to_bytes(256, "big")), "bad-signature")
+        yield reject(f"number/{name}", f"the signature is {shown}", m.signed_data(signature=value.to_bytes(256, "big")), "bad-signature")
     wrapped = good + n
     yield reject(
         "number/s-plus-n",
-        "n is added to the signature",
+        "the signature is the valid signature plus n",
         m.signed_data(signature=wrapped.to_bytes(257, "big").lstrip(b"\0")),
         "bad-signature",
     )
     data = good.to_bytes(256, "big")
     yield reject("number/leading-zero", "a zero octet before the signature", m.signed_data(signature=b"\0" + data), "bad-signature")
-    yield reject("number/trailing-zero", "a zero octet behind the signature", m.signed_data(signature=data + b"\0"), "bad-signature")
-    yield reject("number/short", "the last octet is missing", m.signed_data(signature=data[:-1]), "bad-signature")
+    yield reject("number/trailing-zero", "a zero octet after the signature", m.signed_data(signature=data + b"\0"), "bad-signature")
+    yield reject("number/short", "the last octet of the signature is missing", m.signed_data(signature=data[:-1]), "bad-signature")
     yield reject("number/empty", "an empty signature", m.signed_data(signature=b""), "bad-signature")
-    yield reject("number/reversed", "the octets in reverse", m.signed_data(signature=data[::-1]), "bad-signature")
+    yield reject("number/reversed", "the octets of the signature in reverse order", m.signed_data(signature=data[::-1]), "bad-signature")
     yield reject("number/huge", "a signature of 8 kB", m.signed_data(signature=data * 32), "bad-signature")
 
 
@@ -181,7 +192,7 @@ def _algorithms() -> Iterator[Case]:
     for digest, oid in (("sha256", SHA256), ("sha384", SHA384), ("sha512", SHA512)):
         named = x509.algorithm(oid)
         document = m.signed_data(digests=der.set_of(named), digest=named, signature=pki.sign(m.CONTENT, leaf, digest))
-        yield accept(f"algorithm/{digest}", f"{digest} by its own identifier", document)
+        yield accept(f"algorithm/{digest}", f"the digest algorithm has the identifier of {digest}", document)
     bare = der.sequence(der.oid(SHA256))
     yield accept(
         "algorithm/no-null",
@@ -194,19 +205,35 @@ def _algorithms() -> Iterator[Case]:
         m.signed_data(signature_algorithm=x509.algorithm(pki.SHA256_RSA)),
     )
     for name, comment, changes in (
-        ("sha1", "SHA-1", {"digest": x509.algorithm(SHA1), "signature": pki.sign(m.CONTENT, leaf, "sha1")}),
-        ("md5", "MD5", {"digest": x509.algorithm(MD5), "signature": pki.sign(m.CONTENT, leaf, "md5")}),
-        ("sha1-as-signature", "sha1WithRSAEncryption", {"signature_algorithm": x509.algorithm(pki.SHA1_RSA)}),
-        ("md5-as-signature", "md5WithRSAEncryption", {"signature_algorithm": x509.algorithm(pki.MD5_RSA)}),
-        ("mismatch", "SHA-256 as digest, sha384WithRSAEncryption as signature", {"signature_algorithm": x509.algorithm(pki.SHA384_RSA)}),
-        ("unknown-digest", "a digest nobody knows", {"digest": x509.algorithm("1.2.3.4.5")}),
-        ("unknown-signature", "a signature nobody knows", {"signature_algorithm": x509.algorithm("1.2.3.4.5")}),
-        ("null-digest-parameters", "parameters that are no NULL", {"digest": der.sequence(der.oid(SHA256), der.integer(0))}),
-        ("rsa-parameters", "rsaEncryption with an INTEGER", {"signature_algorithm": der.sequence(der.oid(pki.RSA), der.integer(1))}),
-        ("ecdsa", "ecdsa-with-SHA256 over an RSA key", {"signature_algorithm": der.sequence(der.oid("1.2.840.10045.4.3.2"))}),
-        ("pss-without-parameters", "RSASSA-PSS without parameters means SHA-1", {"signature_algorithm": der.sequence(der.oid(pki.PSS))}),
-        ("ed25519", "Ed25519 over an RSA key", {"signature_algorithm": der.sequence(der.oid("1.3.101.112"))}),
-        ("dsa", "DSA with SHA-256", {"signature_algorithm": der.sequence(der.oid("2.16.840.1.101.3.4.3.2"))}),
+        ("sha1", "SHA-1 as digest algorithm", {"digest": x509.algorithm(SHA1), "signature": pki.sign(m.CONTENT, leaf, "sha1")}),
+        ("md5", "MD5 as digest algorithm", {"digest": x509.algorithm(MD5), "signature": pki.sign(m.CONTENT, leaf, "md5")}),
+        ("sha1-as-signature", "sha1WithRSAEncryption as signature algorithm", {"signature_algorithm": x509.algorithm(pki.SHA1_RSA)}),
+        ("md5-as-signature", "md5WithRSAEncryption as signature algorithm", {"signature_algorithm": x509.algorithm(pki.MD5_RSA)}),
+        (
+            "mismatch",
+            "SHA-256 as digest algorithm, but sha384WithRSAEncryption as signature algorithm",
+            {"signature_algorithm": x509.algorithm(pki.SHA384_RSA)},
+        ),
+        ("unknown-digest", "an unknown digest algorithm", {"digest": x509.algorithm("1.2.3.4.5")}),
+        ("unknown-signature", "an unknown signature algorithm", {"signature_algorithm": x509.algorithm("1.2.3.4.5")}),
+        (
+            "null-digest-parameters",
+            "a digest algorithm with an INTEGER as parameters",
+            {"digest": der.sequence(der.oid(SHA256), der.integer(0))},
+        ),
+        (
+            "rsa-parameters",
+            "rsaEncryption with an INTEGER as parameters",
+            {"signature_algorithm": der.sequence(der.oid(pki.RSA), der.integer(1))},
+        ),
+        ("ecdsa", "ecdsa-with-SHA256 with an RSA key", {"signature_algorithm": der.sequence(der.oid("1.2.840.10045.4.3.2"))}),
+        (
+            "pss-without-parameters",
+            "RSASSA-PSS without parameters, which stands for SHA-1",
+            {"signature_algorithm": der.sequence(der.oid(pki.PSS))},
+        ),
+        ("ed25519", "Ed25519 with an RSA key", {"signature_algorithm": der.sequence(der.oid("1.3.101.112"))}),
+        ("dsa", "DSA with SHA-256 and an RSA key", {"signature_algorithm": der.sequence(der.oid("2.16.840.1.101.3.4.3.2"))}),
     ):
         yield reject(f"algorithm/{name}", comment, m.signed_data(**changes), None, stage="signature")  # type: ignore[arg-type]
 
@@ -216,13 +243,17 @@ def _attributes() -> Iterator[Case]:
     kind = attribute(m.CONTENT_TYPE, der.oid(m.DATA))
     hashed = attribute(m.MESSAGE_DIGEST, der.octet_string(digest))
     when = attribute(m.SIGNING_TIME, der.time(m.CREATED))
-    yield accept("attributes/bound", "content-type and message-digest", m.with_attributes(kind, hashed))
-    yield accept("attributes/with-time", "and signing-time", m.with_attributes(kind, hashed, when))
+    yield accept("attributes/bound", "signed attributes with content-type and message-digest", m.with_attributes(kind, hashed))
+    yield accept(
+        "attributes/with-time",
+        "signed attributes with content-type, message-digest and signing-time",
+        m.with_attributes(kind, hashed, when),
+    )
     other = attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(b"other").digest()))
     short = attribute(m.MESSAGE_DIGEST, der.octet_string(digest[:16]))
     for name, comment, document, reason in (
         ("other-digest", "message-digest of another content", m.with_attributes(kind, other), "digest-mismatch"),
-        ("short-digest", "half of the message-digest", m.with_attributes(kind, short), "digest-mismatch"),
+        ("short-digest", "only the first half of the message-digest", m.with_attributes(kind, short), "digest-mismatch"),
         (
             "empty-digest",
             "an empty message-digest",
@@ -249,7 +280,7 @@ def _attributes() -> Iterator[Case]:
         ),
         (
             "other-type",
-            "content-type of something else",
+            "content-type with the value id-signedData",
             m.with_attributes(attribute(m.CONTENT_TYPE, der.oid(m.SIGNED_DATA)), hashed),
             "signed-attributes",
         ),
@@ -268,20 +299,34 @@ def _attributes() -> Iterator[Case]:
     ):
         yield reject(f"attributes/{name}", comment, document, reason, see="openssl#9009")
     unordered = m.with_attributes(*sorted((kind, hashed, when), reverse=True), order=False)
-    yield reject("attributes/unordered", "not in the order of a DER SET", unordered, "bad-der", see="corefx#31127")
+    yield reject(
+        "attributes/unordered", "signed attributes that are not in the order of a DER SET", unordered, "bad-der", see="corefx#31127"
+    )
     empty = m.signed_data(attributes=der.element(0xA0))
-    yield reject("attributes/none", "signed attributes that are empty", empty, "bad-der", see="smallstep/pkcs7")
+    yield reject("attributes/none", "an empty set of signed attributes", empty, "bad-der", see="smallstep/pkcs7")
     body = b"".join(sorted((kind, hashed)))
     implicit = pki.sign(der.element(0xA0, body), pki.key("leaf"))
     document = m.signed_data(attributes=der.element(0xA0, body), signature=implicit)
-    yield reject("attributes/implicit-tag", "signed with the tag that is sent", document, "bad-signature", see="corefx#31127")
+    yield reject(
+        "attributes/implicit-tag",
+        "the signature is over the attributes with the tag [0] instead of SET",
+        document,
+        "bad-signature",
+        see="corefx#31127",
+    )
     document = m.signed_data(attributes=der.element(0xA0, body))
-    yield reject("attributes/content-signed", "the signature is over the content instead", document, "bad-signature")
+    yield reject(
+        "attributes/content-signed", "the signature is over the content instead of the signed attributes", document, "bad-signature"
+    )
     as_content = der.element(0x31, body)
     signature = pki.sign(as_content, pki.key("leaf"))
     document = m.signed_data(econtent=der.explicit(0, der.octet_string(as_content)), signature=signature)
     yield reject(
-        "attributes/as-content", "attributes that were signed elsewhere, passed off as content", document, "bad-claims", see="openssl#27055"
+        "attributes/as-content",
+        "the signed attributes of another message, presented as content",
+        document,
+        "bad-claims",
+        see="openssl#27055",
     )
 
 
@@ -327,7 +372,7 @@ def _keys() -> Iterator[Case]:
             "the point at infinity",
             der.sequence(der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7")), der.bit_string(b"\0")),
         ),
-        ("unknown", "a key nobody knows", der.sequence(x509.algorithm("1.2.3.4"), der.bit_string(b"\x5a"))),
+        ("unknown", "a key of an unknown type", der.sequence(x509.algorithm("1.2.3.4"), der.bit_string(b"\x5a"))),
     ):
         certificate = pki.leaf(spki=spki, extensions=pki.leaf_extensions(subject_key_identifier=None))
         yield reject(f"key/{name}", comment, m.signed_data(certificates=[certificate]), None, stage="signature")

@@ -1,4 +1,4 @@
-"""Attested documents of the vectors: content, CMS and envelope, built field by field, correct by default and wrong on request."""
+"""Builders for the attested documents of the vectors: content, CMS and envelope. An argument can replace each field with a wrong one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def content(**changes: object) -> bytes:
 CONTENT = content()
 
 QUIRK = x509.algorithm(pki.SHA256_RSA)
-"""Digest algorithm as the service writes it: it uses the identifier of a signature algorithm instead."""
+"""Digest algorithm as in genuine documents. The service uses the identifier of a signature algorithm in its place."""
 
 
 def issuer_and_serial(issuer: bytes = pki.ISSUING, serial: bytes = der.integer(0x1234567890ABCDEF)) -> bytes:

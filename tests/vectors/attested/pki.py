@@ -1,4 +1,4 @@
-"""Keys and certificates of the vectors: a root, an issuing authority, signers, and other certificates for defects.
+"""Keys and certificates of the vectors: a root, an issuing authority, signers, and certificates with defects.
 
 Everything is derived from one number, so that the result is the same on every machine. Certificates are built here field by field, and not
 by the emulator, because most of them are wrong on purpose.
@@ -62,7 +62,7 @@ def raw(block: int, signer: Key) -> bytes:
 
 
 def padded(info_and_digest: bytes, size: int, *, head: bytes = b"\x00\x01", fill: bytes = b"\xff", zero: bytes = b"\x00") -> bytes:
-    """Return an EMSA-PKCS1-v1_5 block (RFC 8017 section 9.2), correct by default and wrong on request."""
+    """Return an EMSA-PKCS1-v1_5 block (RFC 8017 section 9.2). The keywords replace its parts with wrong ones."""
     room = size - len(head) - len(zero) - len(info_and_digest)
     return head + fill * room + zero + info_and_digest
 

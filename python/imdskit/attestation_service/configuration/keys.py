@@ -1,7 +1,8 @@
-"""Keys that callers authenticate with, and the secret that nonces are generated with.
+"""Keys with which callers authenticate themselves, and secrets with which nonces are generated.
 
-A key file has one line for each key: a name, the comma-separated roles, and the SHA-256 of the key. ``#`` begins a comment. The keys are
-random and have 256 bits. A hash without a salt is therefore enough: keys cannot be guessed, and a stolen file does not reveal them.
+A key file has one line for each key: the name of the key, its roles (separated by commas), and the
+SHA-256 of the key. ``#`` begins a comment. A key is random and has 256 bits, so nobody can find it
+from its hash. For this reason, the hash needs no salt.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ MAX_FILE_BYTES = 256 * 1024
 """Maximum size of a key file in bytes."""
 
 MAX_KEYS = 1000
-"""Maximum number of keys in a file. The service compares a presented key with every key in the file, so that the duration does not reveal
-which key matches."""
+"""Maximum number of keys in a file. The service compares the key of a request with every key in the
+file, so that the duration does not reveal which key matches. A longer file would make every request
+slow."""
 
 MAX_KEY_CHARACTERS = 512
-"""Maximum number of characters in a presented key."""
+"""Maximum number of characters of a key in a request."""
 
 NONCE_KEY_BYTES = 32
-"""Minimum length of the secret that nonces are generated with, in bytes."""
+"""Minimum length in bytes of a secret with which nonces are generated."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
@@ -36,21 +38,21 @@ _FORM = "NAME ROLE[,ROLE...] sha256:DIGEST"
 
 
 class Role(StrEnum):
-    """Role of a key, which determines the allowed operations."""
+    """Role of a key. The roles of a key determine which operations its owner may use."""
 
     CLIENT = "client"
     """Role that may request nonces and verify documents."""
     OPERATOR = "operator"
-    """Role that may audit documents, learn why they are refused, and read metrics."""
+    """Role that may audit stored documents, see why they are refused, and read metrics."""
     METRICS = "metrics"
     """Role that may read metrics."""
 
 
 class Key(NamedTuple):
-    """Key from a line of the key file.
+    """Key, as a line of the key file describes it.
 
     Attributes:
-        name: name of the key in logs and limits.
+        name: name of the key. It is used in logs and for the rate limits.
         roles: roles of the key.
         digest: SHA-256 of the key.
     """
@@ -61,7 +63,7 @@ class Key(NamedTuple):
 
 
 def new(name: str, roles: frozenset[Role]) -> tuple[str, str]:
-    """Return a new random key, and its line for a key file.
+    """Generate a random key. Return the key, and the line for it in a key file.
 
     Raises:
         UsageError: The name is invalid.
@@ -82,7 +84,7 @@ def read(path: Path) -> tuple[Key, ...]:
     """
     found = tuple(_key(line, f"{path}:{number}") for number, line in _lines(path))
     if not found:
-        raise UsageError("bad-argument", "The file has no key.", location=str(path), hint="Make one with `imdskit verifier key`.")
+        raise UsageError("bad-argument", "The file has no key.", location=str(path), hint="Create a key with `imdskit verifier key`.")
     if len(found) > MAX_KEYS:
         raise UsageError("bad-argument", f"The file has more than {MAX_KEYS} keys.", location=str(path))
     for names in ([key.name for key in found], [key.digest for key in found]):
@@ -92,7 +94,8 @@ def read(path: Path) -> tuple[Key, ...]:
 
 
 def find(presented: str, keys: tuple[Key, ...]) -> Key | None:
-    """Return the key that a caller presents, or None if it is unknown. The time taken does not depend on which key matches."""
+    """Return the key that a caller presents, or None if it is unknown. The duration does not depend
+    on which key matches."""
     digest = sha256(presented.encode("utf-8", "replace")).digest()
     found = None
     for key in keys:
@@ -104,8 +107,9 @@ def find(presented: str, keys: tuple[Key, ...]) -> Key | None:
 def read_nonce_keys(path: Path) -> tuple[bytes, ...]:
     """Return the secrets in a nonce key file.
 
-    The file has one or two lines, each with a secret in hexadecimal digits. The service generates nonces with the first secret. It accepts
-    nonces that were generated with either secret.
+    The file has one or two lines. Each line is a secret in hexadecimal digits. The service
+    generates nonces with the first secret, and accepts nonces that were generated with either of
+    them.
 
     Raises:
         UsageError: The file cannot be read, or does not have this format.
@@ -113,13 +117,13 @@ def read_nonce_keys(path: Path) -> tuple[bytes, ...]:
     lines = [line for _, line in _lines(path)]
     if not 1 <= len(lines) <= 2 or not all(re.fullmatch(rf"([0-9a-f]{{2}}){{{NONCE_KEY_BYTES},128}}", line, re.ASCII) for line in lines):
         message = f"A nonce key file has one or two lines of at least {2 * NONCE_KEY_BYTES} hexadecimal digits in lower case."
-        hint = "Make one with `imdskit verifier nonce-key`, and change it as docs/attestation-service.md says."
+        hint = "Create the file with `imdskit verifier nonce-key`. docs/attestation-service.md says how to change the secret."
         raise UsageError("bad-argument", message, location=str(path), hint=hint)
     return tuple(bytes.fromhex(line) for line in lines)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file with their numbers. Skip comments and blank lines."""
+    """Yield the number and the text of each line of a file, without comments and blank lines."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -136,7 +140,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _key(line: str, location: str) -> Key:
     words = line.split()
     if len(words) != 3 or not _NAME.fullmatch(words[0]) or not _DIGEST.fullmatch(words[2]):
-        hint = "Make one with `imdskit verifier key`."
+        hint = "Create the line with `imdskit verifier key`."
         raise UsageError("bad-argument", f"The line is not of the form `{_FORM}`.", location=location, hint=hint)
     try:
         roles = frozenset(Role(word) for word in words[1].split(","))

@@ -1,6 +1,7 @@
-"""Types of settings. Each function here reads and validates one setting.
+"""Types of settings. For each type, a function reads and validates the value of a setting.
 
-The value comes from the TOML file, from an environment variable or from the command line.
+The value comes from the TOML file, from an environment variable or from the command line. If it is
+invalid, the function raises UsageError.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys")
 
 
 class Source(NamedTuple):
-    """Value of a setting, with its location for error messages. Relative paths in the value are relative to ``folder``."""
+    """Value of a setting, and its location for error messages. A relative path in the value is
+    relative to ``folder``."""
 
     value: object
     location: str
@@ -25,7 +27,7 @@ class Source(NamedTuple):
 
 
 def integer(low: int, high: int) -> Callable[[str, Source], int]:
-    """Return a reader of whole numbers from ``low`` to ``high``."""
+    """Return a function that reads whole numbers from ``low`` to ``high``, both inclusive."""
 
     def read(name: str, source: Source) -> int:
         value = source.value
@@ -39,7 +41,7 @@ def integer(low: int, high: int) -> Callable[[str, Source], int]:
 
 
 def one_of(*words: str) -> Callable[[str, Source], str]:
-    """Return a reader that accepts only the given words."""
+    """Return a function that accepts only the given words."""
 
     def read(name: str, source: Source) -> str:
         if source.value not in words:
@@ -76,7 +78,8 @@ def cloud_names(name: str, source: Source) -> tuple[str, ...]:
 
 
 def store(name: str, source: Source) -> str:
-    """Read the store of used documents: ``memory``, ``sqlite:PATH`` or a URL."""
+    """Read the setting for the store of used documents: ``memory``, ``sqlite:PATH``, or the URL of
+    a Redis or Valkey server."""
     value = source.value
     if value == "memory":
         return "memory"
@@ -93,7 +96,8 @@ def store(name: str, source: Source) -> str:
 
 
 def _list(name: str, source: Source) -> list[str]:
-    """Read a list: an array in TOML, and comma-separated items in an environment variable or on the command line."""
+    """Read a list of texts. In TOML, it is an array. In an environment variable and on the command
+    line, its items are separated by commas."""
     value: Any = source.value.split(",") if isinstance(source.value, str) else source.value
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
         raise _invalid(name, source, "must be a list of texts")

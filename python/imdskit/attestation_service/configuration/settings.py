@@ -1,7 +1,8 @@
 """Settings of the service, from a TOML file, environment variables and the command line.
 
-Environment variables override the file, and the command line overrides both. Every setting has one name, which is its key in the file. Its
-environment variable is ``IMDSKIT_VERIFIER_`` followed by the name in upper case.
+Environment variables override the file, and the command line overrides both. The name of a setting
+is its key in the file. The name of its environment variable is ``IMDSKIT_VERIFIER_``, followed by
+the name of the setting in upper case.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ MAX_FILE_BYTES = 1024 * 1024
 """Maximum size of the configuration file in bytes."""
 
 _KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)", re.ASCII)
-"""Variables that Kubernetes sets for a service called ``imdskit-verifier``. They are ignored, because they are not settings."""
+"""Environment variables that Kubernetes sets if there is a service called ``imdskit-verifier``.
+They are ignored, because they are not settings."""
 
 
 def _about(read: Any, description: str) -> dict[str, Any]:
@@ -41,7 +43,8 @@ class Settings:
     nonce_key_file: Path | None = field(
         default=None,
         metadata=_about(
-            file, "File with the secret that generates nonces. Without it, each process generates its own, so only one process can serve."
+            file,
+            "File with the secret that generates nonces. Without it, each process generates a separate secret, so only one process can serve.",
         ),
     )
     store: str = field(
@@ -49,18 +52,19 @@ class Settings:
         default="memory",
         metadata=_about(store, "Where used documents are recorded: `memory`, `sqlite:PATH`, or a `redis://` or `valkey://` URL."),
     )
-    store_timeout: int = field(default=2, metadata=_about(integer(1, 60), "Seconds to wait for the store."))
+    store_timeout: int = field(default=2, metadata=_about(integer(1, 60), "Maximum time in seconds to wait for the store."))
     trust_bundle: Path | None = field(
-        default=None, metadata=_about(file, "Folder of a trust bundle. Without it the roots bundled with imdskit are trusted.")
+        default=None, metadata=_about(file, "Folder of a trust bundle. By default, the roots that are bundled with imdskit are trusted.")
     )
     trust_anchors: tuple[Path, ...] = field(
-        default=(), metadata=_about(files, "PEM files of the only roots to trust, instead of a bundle.")
+        default=(), metadata=_about(files, "PEM files of root certificates. Only these roots are trusted, instead of those of a bundle.")
     )
     trust_intermediates: tuple[Path, ...] = field(default=(), metadata=_about(files, "PEM files of additional intermediates."))
     clouds: tuple[str, ...] = field(default=("public",), metadata=_about(cloud_names, "Azure clouds whose documents are accepted."))
     max_age: int = field(default=300, metadata=_about(integer(10, 21_600), "Maximum age of a document in seconds."))
     nonce_lifetime: int = field(
-        default=300, metadata=_about(integer(10, 21_600), "Seconds in which a nonce must be used. At most `max_age`.")
+        default=300,
+        metadata=_about(integer(10, 21_600), "Maximum time in seconds between the issue of a nonce and its use. At most `max_age`."),
     )
     max_body_bytes: int = field(
         default=98_304, metadata=_about(integer(1024, 16_777_216), "Maximum size of a request body, except for verdicts.")
@@ -72,24 +76,31 @@ class Settings:
         default=4_194_304, metadata=_about(integer(1024, 67_108_864), "Maximum size of the body of a request for verdicts.")
     )
     max_concurrent: int = field(
-        default=32, metadata=_about(integer(1, 10_000), "Maximum number of requests that one process works on at a time.")
+        default=32, metadata=_about(integer(1, 10_000), "Maximum number of requests that one process handles at the same time.")
     )
-    rate_per_second: int = field(default=100, metadata=_about(integer(1, 1_000_000), "Requests per second and key in one process."))
+    rate_per_second: int = field(
+        default=100, metadata=_about(integer(1, 1_000_000), "Maximum number of requests per second for each key, in one process.")
+    )
     rate_burst: int = field(
-        default=200, metadata=_about(integer(1, 1_000_000), "Requests that a key can make at once before the rate applies.")
+        default=200, metadata=_about(integer(1, 1_000_000), "Number of requests that a key can make at once before the rate limit applies.")
     )
     audit_log: str = field(default="-", metadata=_about(text_or_none, "File to which decisions are appended. `-` is standard error."))
-    reload_seconds: int = field(default=10, metadata=_about(integer(1, 3600), "How often the trust and key files are checked for changes."))
+    reload_seconds: int = field(
+        default=10,
+        metadata=_about(integer(1, 3600), "Time in seconds between two checks whether the trust files or key files have changed."),
+    )
     backend: str = field(default="auto", metadata=_about(one_of("auto", "python", "rust"), "Which implementation verifies documents."))
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:
-            # The record of a used nonce expires when its document does. A nonce that is valid for longer could be used again.
+            # The record of a used nonce expires together with its document. If the nonce were valid
+            # for longer, it could be used again after that.
             raise _invalid("nonce_lifetime", f"must be at most `max_age` ({self.max_age}); got {self.nonce_lifetime}")
         if self.trust_bundle is not None and self.trust_anchors:
-            raise _invalid("trust_anchors", "and `trust_bundle` exclude each other")
+            raise _invalid("trust_anchors", "must not be set together with `trust_bundle`")
         if self.store == "memory" and self.nonce_key_file is not None:
-            # After a restart, the nonces would still be valid, but the record of used documents would be lost.
+            # After a restart, nonces that were issued before would still be valid, but the record
+            # of used documents would be lost.
             raise _invalid("nonce_key_file", "needs a store that survives a restart; `store` is `memory`")
 
     @classmethod
@@ -102,12 +113,14 @@ class Settings:
         """Return the settings from a file, the environment and the command line.
 
         Args:
-            path: path of the TOML file; by default the value of ``IMDSKIT_VERIFIER_CONFIG``, if it is set.
+            path: path of the TOML file; by default the value of ``IMDSKIT_VERIFIER_CONFIG``, if it
+                is set.
             environment: environment variables; by default those of the process.
-            overrides: values as text, by setting name. They override the file and the environment.
+            overrides: values from the command line as text, by the name of the setting.
 
         Raises:
-            UsageError: A setting is unknown or has an invalid value. The message names it.
+            UsageError: A setting is unknown, has an invalid value, or is required but missing. The
+                message names the setting.
         """
         environment = os.environ if environment is None else environment
         variables = {

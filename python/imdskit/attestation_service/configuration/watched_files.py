@@ -1,4 +1,5 @@
-"""Values that are read from files, and reloaded when the files change. The process needs neither a restart nor a signal."""
+"""Values that are read from files, and read again when the files change. The operator need not
+restart the process or send it a signal."""
 
 from __future__ import annotations
 
@@ -18,11 +19,13 @@ _log = logging.getLogger("imdskit.attestation_service")
 
 
 class Watched(Generic[T]):
-    """Value that is read from files and reloaded when they change. The object is safe to share between threads.
+    """Value that is read from files, and read again when the files change. The object is safe to
+    share between threads.
 
-    The files are checked when the value is used, at most once every few seconds. A file has changed if its inode, size or modification time
-    differs, or if a symbolic link on its path leads to another target. If the new files are invalid, the previous value stays in use, the
-    error is logged, and the next check tries to read them again.
+    When the value is used, the files are checked for changes, unless the last check was too recent.
+    A file counts as changed if its inode, size or modification time is different, or if its path
+    leads to another file because of a symbolic link. If the changed files are invalid, the error is
+    logged, and the previous value stays in use. The next check reads the files again.
 
     Args:
         name: name of the value in the log.
@@ -32,10 +35,10 @@ class Watched(Generic[T]):
         clock: clock for the interval between checks.
 
     Attributes:
-        failing: whether the files have changed and are invalid.
+        failing: True while the files have changed and are invalid.
 
     Raises:
-        ImdskitError: The first attempt to read the files failed.
+        ImdskitError: The files cannot be read, or are invalid, when the object is created.
     """
 
     def __init__(self, name: str, paths: Sequence[Path], read: Callable[[], T], every: int, clock: Clock) -> None:
@@ -47,14 +50,16 @@ class Watched(Generic[T]):
         self._clock = clock
         self._lock = Lock()
         self._next_check = clock.monotonic_ns() + self._every_ns
-        # The fingerprint is taken before reading, so that the next check detects a change made during reading.
+        # The fingerprint is taken before the files are read. If a file changes while it is read,
+        # the next check therefore detects the change.
         self._seen = self._fingerprint()
         self._value = read()
 
     def current(self) -> T:
-        """Return the value. Check the files first if the last check was long enough ago."""
+        """Return the value. Before that, check the files for changes, unless the last check was too
+        recent."""
         if self._clock.monotonic_ns() >= self._next_check and self._lock.acquire(blocking=False):
-            # Threads that do not get the lock continue with the previous value.
+            # Only one thread checks the files. All others use the previous value meanwhile.
             try:
                 self._check()
             finally:
@@ -70,7 +75,7 @@ class Watched(Generic[T]):
             self._value = self._read()
         except ImdskitError as error:
             self.failing = True
-            _log.error("The %s changed and cannot be used, so the previous one stays in use. %r", self._name, str(error))
+            _log.error("The %s changed and cannot be used. The previous state stays in use. %r", self._name, str(error))
             return
         self._seen, self.failing = found, False
         _log.warning("The %s was read again.", self._name)

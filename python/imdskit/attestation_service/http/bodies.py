@@ -1,4 +1,4 @@
-"""Bodies of requests, which are strict JSON. Each member is validated."""
+"""Parsers of request bodies. A body must be strict JSON, and each of its members is validated."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from imdskit import strict_json
 from imdskit.attestation_service.http.messages import Problem
 
 MAX_BINDING = 256
-"""Maximum number of characters in the text that a nonce is bound to."""
+"""Maximum number of characters in the text to which a nonce is bound."""
 
 BRACKETS = 80
-"""Maximum number of opening braces and brackets in a request body, per document in the body. Braces and brackets inside of strings count,
-too. The verifier has a separate limit of 64 for the document itself."""
+"""Maximum number of opening braces and brackets in a request body, per document in the body. Those
+inside of strings count as well, so the JSON of the document is included. For this JSON alone, the
+verifier has a separate limit of 64."""
 
 MAX_TIME = 253_402_300_799
-"""End of the year 9999 in Unix seconds."""
+"""Last second of the year 9999, in Unix seconds."""
 
 _INTEGER = re.compile(r"-?\d{1,20}(\.0{1,20})?", re.ASCII)
 
 
 class NonceRequest(NamedTuple):
-    """Body of a request for a nonce. ``binding`` is the text that the nonce is bound to."""
+    """Body of a request for a nonce. ``binding`` is the text to which the nonce is bound."""
 
     binding: str
 
 
 class AttestationRequest(NamedTuple):
-    """Body of a request to verify a document once. ``binding`` is the text that the nonce is bound to."""
+    """Body of a request to verify a document and mark it as used. ``binding`` is the text to which
+    the nonce is bound."""
 
     nonce: str
     document: str
@@ -41,7 +43,7 @@ class Audited(NamedTuple):
 
     Attributes:
         document: document as it was received.
-        at: time of receipt in Unix seconds; None stands for the present time.
+        at: time when the document was received, in Unix seconds. None stands for the current time.
         nonce: nonce that the document must contain; None means that any nonce is accepted.
     """
 
@@ -61,7 +63,7 @@ def nonce_request(data: bytes) -> NonceRequest:
 
 
 def attestation_request(data: bytes) -> AttestationRequest:
-    """Parse the body of a request to verify a document once.
+    """Parse the body of a request to verify a document and mark it as used.
 
     Raises:
         Problem: The body is not strict JSON (400), or a member is invalid (422).
@@ -119,7 +121,8 @@ def _text(members: dict[str, object], location: str, name: str, *, default: str 
 
 
 def _time(value: object, location: str) -> int:
-    """Return Unix seconds. ``1.0`` is valid, too, because JSON Schema treats it as the integer 1."""
+    """Return a time in Unix seconds. ``1.0`` is accepted as 1, because JSON Schema treats both as
+    the same integer."""
     if isinstance(value, strict_json.Number) and _INTEGER.fullmatch(value.text):
         seconds = int(value.text.partition(".")[0])
         if 0 <= seconds <= MAX_TIME:

@@ -29,10 +29,12 @@ class Limits:
         """Number of requests in progress."""
 
     def take(self, key: str) -> None:
-        """Count a request against the rate limit of a key. ``key`` is a name from the key file, so there are few token buckets.
+        """Count a request for the rate limit of a key. There is one token bucket for each ``key``,
+        which is the name of a key in the key file.
 
         Raises:
-            Problem: The rate limit is exceeded (429). The header Retry-After says when another request is accepted.
+            Problem: The rate limit is exceeded (429). The header Retry-After says when another
+                request is accepted.
         """
         with self._lock:
             bucket = self._buckets.get(key)
@@ -46,14 +48,15 @@ class Limits:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Occupy one of the slots for concurrent requests until the context ends.
+        """Occupy one of the slots for concurrent requests until the context ends. The setting
+        ``max_concurrent`` is the number of slots.
 
         Raises:
             Problem: All slots are occupied (503).
         """
         with self._lock:
             if self.in_progress >= self._settings.max_concurrent:
-                detail = "The service is working on as many requests as it can. Try again."
+                detail = "The service is handling the maximum number of requests at present. Try again."
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, (("Retry-After", "1"),))
             self.in_progress += 1
         try:

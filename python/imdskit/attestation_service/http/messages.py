@@ -1,4 +1,4 @@
-"""HTTP messages: requests that the application reads from a WSGI environment, and its responses."""
+"""HTTP messages: requests, which the application reads from a WSGI environment, and responses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def json_response(members: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -
     return Response(status, json.dumps(members).encode("ascii"))
 
 
-class Problem(Exception):  # noqa: N818  # It carries a response and is no error of the service.
+class Problem(Exception):  # noqa: N818  # It contains a response, and is not an error of the service.
     """Exception that ends the handling of a request. The response contains problem details (RFC 9457).
 
     Attributes:
@@ -111,7 +111,8 @@ class Request:
         return kind == JSON and all(parameter in ("", "charset=utf-8", 'charset="utf-8"') for parameter in parameters)
 
     def has_body(self) -> bool:
-        """Return whether the request has a body (RFC 9112 section 6.3)."""
+        """Return whether the header fields say that the request has a body (RFC 9112 section
+        6.3)."""
         return self._environ.get("CONTENT_LENGTH", "") not in ("", "0") or self.header("Transfer-Encoding") is not None
 
     def body(self, limit: int) -> bytes:
@@ -121,7 +122,8 @@ class Request:
             limit: maximum size in bytes.
 
         Raises:
-            Problem: The length is invalid or the body incomplete (400), the length is missing (411), or the body is too large (413).
+            Problem: The Content-Length is invalid or the body is incomplete (400), the
+                Content-Length is missing (411), or the body is too large (413).
         """
         length = self._environ.get("CONTENT_LENGTH", "")
         if length:
@@ -134,7 +136,8 @@ class Request:
                 raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body is shorter than Content-Length.")
             return data
         if not self._environ.get("wsgi.input_terminated"):
-            # The server does not report the end of the body, so reading could block forever.
+            # This server does not report the end of the body, so reading until the end could block
+            # forever.
             raise Problem(HTTPStatus.LENGTH_REQUIRED, "length-required", "Send the body with a Content-Length.")
         data = self._read(limit + 1)
         if len(data) > limit:
@@ -142,7 +145,8 @@ class Request:
         return data
 
     def _read(self, size: int) -> bytes:
-        """Read ``size`` bytes, or fewer at the end of the body. A single call of ``read`` may return less than the rest of the body."""
+        """Read ``size`` bytes, or fewer if the body ends before. The loop is necessary, because a
+        call of ``read`` may return fewer bytes than are left."""
         parts, left = [], size
         try:
             while left and (part := self._environ["wsgi.input"].read(left)):

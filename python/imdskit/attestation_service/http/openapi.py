@@ -1,4 +1,5 @@
-"""OpenAPI 3.1 description of the service, with the limits of its configuration. A test checks that the service behaves as described."""
+"""OpenAPI 3.1 description of the service. It contains the limits that the service is configured
+with. A test checks that the service behaves as described."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ _OPTIONAL_TEXT = {"type": ["string", "null"]}
 _SECONDS = {"type": "integer", "minimum": 0, "description": "Unix seconds."}
 
 SUMMARIES = {
-    routes.ISSUE_NONCE: "Issue a nonce for a machine to request its attested document with.",
+    routes.ISSUE_NONCE: "Issue a nonce. The machine must request its attested document with this nonce.",
     routes.ATTEST: "Verify a document that was requested with a nonce. If it is accepted, mark both as used.",
-    routes.AUDIT: "Verify stored documents at the time of their receipt, and say why they are refused. Nothing is marked as used.",
-    routes.HEALTH: "Say whether the process serves. The store is not accessed.",
+    routes.AUDIT: "Verify stored documents as of the time when they were received, and say why they are refused. Nothing is marked as used.",
+    routes.HEALTH: "Report that the process serves requests. The store is not accessed.",
     routes.METRICS: "Metrics in the text format of Prometheus.",
     routes.DESCRIPTION: "This description.",
 }
@@ -31,12 +32,12 @@ RESULTS: dict[Route, dict[HTTPStatus, tuple[str, dict[str, Any]]]] = {
     routes.ATTEST: {
         HTTPStatus.OK: ("The document is accepted. It cannot be used again.", {"$ref": "#/components/schemas/Accepted"}),
         HTTPStatus.FORBIDDEN: (
-            "The document is refused. The reason is in the audit log. Problem details: the key lacks the role.",
+            "The document is refused, and the reason is in the audit log. If the response contains problem details instead, the key lacks the role.",
             {"$ref": "#/components/schemas/Refused"},
         ),
     },
     routes.AUDIT: {HTTPStatus.OK: ("A verdict for each document, in the order of the request.", {"$ref": "#/components/schemas/Verdicts"})},
-    routes.HEALTH: {HTTPStatus.OK: ("The process serves.", {"$ref": "#/components/schemas/Health"})},
+    routes.HEALTH: {HTTPStatus.OK: ("The process serves requests.", {"$ref": "#/components/schemas/Health"})},
     routes.METRICS: {HTTPStatus.OK: ("Metrics.", {"type": "string"})},
     routes.DESCRIPTION: {HTTPStatus.OK: ("An OpenAPI description.", {"type": "object"})},
 }
@@ -49,7 +50,7 @@ _HEADERS = {
 
 
 def problem_statuses(route: Route) -> set[HTTPStatus]:
-    """Return the statuses of the problem details that an operation can respond with."""
+    """Return all statuses for which the response of an operation can contain problem details."""
     found = {HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.SERVICE_UNAVAILABLE}
     if route.roles:
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
@@ -83,7 +84,7 @@ def description(settings: Settings) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(settings),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key of the service's key file."}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key from the key file of the service."}},
         },
     }
 
@@ -107,7 +108,7 @@ def _operation(route: Route, *, head: bool = False) -> dict[str, Any]:
     if route.takes_body:
         schema = {"$ref": f"#/components/schemas/{route.name[0].upper()}{route.name[1:]}Request"}
         operation["requestBody"] = {"required": route.body_required, "content": {JSON: {"schema": schema}}}
-    # HTTP bearer authentication has no scopes. OpenAPI 3.1 allows role names in their place.
+    # HTTP bearer authentication has no scopes. OpenAPI 3.1 allows the names of roles instead.
     operation["security"] = [{"key": sorted(route.roles)}] if route.roles else []
     return operation
 
@@ -127,9 +128,9 @@ def _schemas(settings: Settings) -> dict[str, Any]:
                 "type": "integer",
                 "minimum": 0,
                 "maximum": bodies.MAX_TIME,
-                "description": "Time of receipt in Unix seconds; now by default.",
+                "description": "Time when the document was received, in Unix seconds. By default, this is the current time.",
             },
-            "nonce": {"type": "string", "description": "Nonce that the document must carry."},
+            "nonce": {"type": "string", "description": "Nonce that the document must contain."},
         },
         optional={"at", "nonce"},
     )
@@ -165,7 +166,9 @@ def _schemas(settings: Settings) -> dict[str, Any]:
     }
     return {
         "IssueNonceRequest": _object({"binding": binding}, optional={"binding"}),
-        "Nonce": _object({"nonce": nonce, "expiresIn": {"type": "integer", "description": "Seconds in which the nonce must be used."}}),
+        "Nonce": _object(
+            {"nonce": nonce, "expiresIn": {"type": "integer", "description": "Number of seconds for which the nonce is valid."}}
+        ),
         "AttestRequest": _object({"nonce": _TEXT, "document": document, "binding": binding}, optional={"binding"}),
         "Accepted": _object(accepted),
         "Refused": _object({"decision": {"const": REFUSED}}),

@@ -1,4 +1,4 @@
-"""Operations of the service, with the requests that select them and the roles that may perform them."""
+"""Operations of the service: which requests select them, and which roles may use them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Route(NamedTuple):
 
     Attributes:
         name: ``operationId`` in the OpenAPI description.
-        method: method of the request. HEAD is allowed wherever GET is.
+        method: method of the request. If it is GET, HEAD is allowed as well.
         path: path of the request.
-        roles: roles that may perform the operation. If there are none, callers need no key.
+        roles: roles that may use the operation. If there are none, callers need no key.
         content_type: media type of the response.
         takes_body: whether the request can have a JSON body.
         body_required: whether the request must have a body.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def new_checker(setup: Setup) -> Checker:
     """Return a checker.
 
-    The module of the checker is imported on first use. An emulator or a verifier with the Rust backend does not need this module and starts
-    17 ms faster.
+    The module of the checker is imported on first use. An emulator, or a verifier with the Rust
+    backend, does not need this module, and starts 17 ms faster without it.
     """
     from imdskit.backends.python.checker import Checker
 

@@ -1,8 +1,9 @@
-"""Token bucket that computes with integers (the algorithm of RFC 2697 section 3, without its marking of packets). It never drifts, at any
-rate.
+"""Token bucket that computes with integers. It uses the algorithm of RFC 2697 section 3, but it
+does not mark packets.
 
-The bucket is full at first. Tokens are added continuously at ``rate`` tokens per ``per_ns`` nanoseconds, up to ``burst`` tokens. The bucket
-counts in units of 1/``per_ns`` token, so nothing is ever rounded.
+The bucket is full at first. It gains ``rate`` tokens per ``per_ns`` nanoseconds, up to a maximum of
+``burst`` tokens. The unit of all computations is 1/``per_ns`` of a token. In this unit, the bucket
+gains exactly ``rate`` units per nanosecond, so no rounding errors accumulate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Bucket(ForkAware):
 
     Args:
         rate: number of tokens that are added in ``per_ns`` nanoseconds, at least 1.
-        per_ns: number of nanoseconds, at least 1.
+        per_ns: length of the period in which ``rate`` tokens are added, in nanoseconds, at least 1.
         burst: capacity in tokens, at least 1.
 
     Raises:
@@ -43,7 +44,8 @@ class Bucket(ForkAware):
         self._lock = Lock()
 
     def take(self, now_ns: int) -> int:
-        """See :meth:`imdskit.backends.contract.Bucket.take`. If the clock goes back, no tokens are added or removed."""
+        """See :meth:`imdskit.backends.contract.Bucket.take`. If ``now_ns`` is earlier than in an
+        earlier call, no tokens are added."""
         with self._lock:
             level, last = self._level, self._last
             if last is None:
@@ -51,7 +53,7 @@ class Bucket(ForkAware):
             elif now_ns > last:
                 self._last = now_ns
                 level += (now_ns - last) * self._rate
-                if level > self._capacity:  # noqa: PLR1730 # calling min() would take a fifth of the whole time
+                if level > self._capacity:  # noqa: PLR1730 # a call of min() would take a fifth of the time of this method
                     level = self._capacity
             taken = level >= self._per_ns
             self._level = level - self._per_ns if taken else level

@@ -1,7 +1,9 @@
-"""Everything that a checker caches between documents. The entries save work and never change a verdict.
+"""Everything that a checker caches between documents. The cache saves work and never changes a
+verdict.
 
-Strangers cannot fill these caches. An entry is added only for a signer that has a path to an anchor and an accepted name. The signer's
-message must contain no other certificates. All genuine documents meet this condition.
+An attacker cannot fill the cache with useless entries. An entry is added only if the signer has a
+path to an anchor and an accepted name, and the message contains no certificate other than the
+signer's. All genuine documents meet these conditions.
 """
 
 from __future__ import annotations
@@ -22,16 +24,19 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 CACHED_SIGNERS = 256
-"""Maximum number of entries in each of the caches of signers, paths and names. An Azure region uses the same signer for weeks."""
+"""Maximum number of entries in each of the caches of signers, paths and names. This is enough for
+all Azure regions, because a region uses the same signer for weeks."""
 
 
 class Cache(ForkAware):
-    """Caches of signers, paths, names and message templates (:mod:`imdskit.backends.python.message_templates`).
+    """Caches of signers, paths, names and message templates
+    (:mod:`imdskit.backends.python.message_templates`).
 
-    The caches are safe to share between threads. At worst, two threads do the same work.
+    The caches are safe to share between threads. At worst, two threads compute the same entry.
 
     Attributes:
-        signatures: cache of signature checks on the checker's own certificates, for building paths.
+        signatures: cache for the search for a path. It caches the results of verifying the
+            signatures on the anchors and intermediates of the checker.
 
     Args:
         certificates: anchors and intermediates of the checker.
@@ -58,11 +63,13 @@ class Cache(ForkAware):
         return self._signers.get(der)
 
     def path(self, signer: Certificate, at: int) -> tuple[Certificate, ...] | None:
-        """Return the cached path of a signer whose message contained no other certificates, or None if no cached path is valid at ``at``.
+        """Return the cached path of a signer whose message contained no other certificates, or None
+        if no cached path is valid at ``at``.
 
-        A path depends on the certificates and lists of the checker, and on which of them are valid at ``at``. The set of valid ones changes
-        only when a validity period starts or ends. The key of the cache is therefore the signer together with the interval between two such
-        changes that contains ``at``.
+        The path of a signer depends on which certificates and lists are valid at ``at``. The set of
+        valid ones changes only when a validity period starts or ends. Two times between the same
+        two changes therefore have the same path. For this reason, the key of the cache contains the
+        signer and the number of changes before ``at``, instead of ``at`` itself.
         """
         return self._paths.get(self._path_key(signer, at))
 
@@ -74,20 +81,23 @@ class Cache(ForkAware):
             _add(self._names, signer.der, name)
 
     def name(self, signer: Certificate) -> tuple[str, str] | None:
-        """Return the label and name that matched a known signer, or None."""
+        """Return the label and the DNS name that matched the certificate of a known signer, or
+        None."""
         return self._names.get(signer.der)
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text``. Return None if it differs from every cached message in more than content and
-        signature."""
+        """Return the message whose base64 is ``text``. Return None if no cached message is the same
+        apart from content and signature."""
         return self._templates.decode(text)
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the parsed message ``der``. Return None if it differs from every cached message in more than content and signature."""
+        """Return the parsed message ``der``. Return None if no cached message is the same apart
+        from content and signature."""
         return self._templates.read(der)
 
     def add_message(self, der: bytes, message: SignedData, signer: Certificate) -> None:
-        """Cache the template of an accepted message if it contains only a known signer's certificate and no signed attributes."""
+        """Cache the template of an accepted message. Do nothing if the message has signed
+        attributes, or if its only certificate is not that of a known signer."""
         if len(message.certificates) == 1 and signer.der in self._signers and message.signers[0].signed_attributes is None:
             with self._lock:
                 self._templates.add(der, message, signer.der)
@@ -104,7 +114,11 @@ def _add(entries: dict[K, V], key: K, value: V) -> None:
 
 
 def _boundaries(certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> list[int]:
-    """Return the times in Unix seconds at which a certificate or list starts or ceases to be valid. notAfter and nextUpdate are inclusive."""
+    """Return the times at which a certificate or list becomes valid or ceases to be valid, in Unix
+    seconds and in ascending order.
+
+    notAfter and nextUpdate are inclusive, so the validity ends one second later.
+    """
     ends = {second for c in certificates for second in (c.not_before, c.not_after + 1)}
     ends |= {second for one in crls for second in (one.this_update, *(() if one.next_update is None else (one.next_update + 1,)))}
     return sorted(ends)

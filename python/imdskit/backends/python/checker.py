@@ -1,8 +1,9 @@
-"""Verification from end to end: all checks, in their order.
+"""All checks of a document, in the order in which they run.
 
-This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`. ``check`` runs the rows and
-stops at the first failure. ``explain`` runs as many rows as possible and records the outcome of each. :mod:`imdskit.backends.python.cache`
-saves work for known signers.
+This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of the
+table :data:`CHECKS`. ``check`` runs the rows in order and stops at the first failure. ``explain``
+runs as many rows as possible and records the outcome of each. For known signers,
+:mod:`imdskit.backends.python.cache` saves a part of the work.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from imdskit.reasons import Reason, Stage
 
 @dataclass(slots=True)
 class _Case:
-    """A document and the results of its checks. The checks set the members in order. None means that a check has not set the member yet."""
+    """A document and the results of its checks. Each check sets some attributes. An attribute is
+    None until a check has set it."""
 
     document: bytes
     at: int
@@ -98,8 +100,9 @@ class Checker:
     def explain(self, document: bytes, at: int, nonce: str | None = None) -> tuple[Outcome, ...]:
         """Run the checks and return the outcome of each.
 
-        A check is skipped if it needs the result of a check that failed. All others are run, so the caller sees everything that is wrong
-        with the document. The first failure is the one that ``check`` raises.
+        A check is skipped if it needs the result of a check that failed. All other checks run, so
+        the caller sees everything that is wrong with the document. ``check`` would raise the error
+        of the first failed check.
         """
         case = _Case(document, at, nonce)
         report = []
@@ -117,7 +120,8 @@ class Checker:
                 report.append(Outcome(row.name, row.stage, outcome, skipped or row.evidence(case), row.source))
         return tuple(report)
 
-    # The checks, in order. A check that had nothing to check returns a text that says why. All others return None.
+    # The checks, in order. If a check has nothing to check, it returns a text that says why.
+    # Otherwise it returns None, or raises VerificationError if the check fails.
 
     def _envelope(self, case: _Case) -> None:
         found, location = envelope.find(case.document, self._setup.limits)
@@ -161,7 +165,7 @@ class Checker:
     def _algorithm(self, case: _Case) -> None:
         assert case.signer
         if case.from_template:
-            return  # a message with the same algorithms and the same key was accepted before
+            return  # the template comes from an accepted message with the same algorithms and the same key
         cms.check_algorithms(case.signer)
 
     def _key(self, case: _Case) -> None:
@@ -175,7 +179,8 @@ class Checker:
     def _signature(self, case: _Case) -> str | None:
         assert case.message and case.signer and case.certificate and case.message.content is not None
         if signature.is_too_large(case.certificate.public_key):
-            return "the key was refused for its size"  # the previous check refused the key, and only `explain` continues after a failure
+            # The previous check has refused the key. Only `explain` continues after a failure.
+            return "the key is too large to verify a signature with it"
         cms.check_signature(case.signer, case.message.content_type, case.message.content, case.certificate)
         return None
 
@@ -183,17 +188,18 @@ class Checker:
         assert case.message and case.certificate
         if not self._setup.check_chain:
             case.chain = (case.certificate,)
-            return "left out by the policy"
+            return "the policy turns this check off"
         case.chain, case.path_is_new = self._path(case.certificate, case.message.certificates, case.at)
         return None
 
     def _revocation(self, case: _Case) -> str | None:
-        """Report the result of the revocation check, which is part of :meth:`_chain`, as a separate check.
+        """Report the result of the revocation check as a separate check.
 
-        The search for a path already skips every path with a revoked certificate, because another path may be valid.
+        The search for a path, in :meth:`_chain`, has already checked revocation. If a certificate
+        on a path is revoked, the search tries another path.
         """
         if not self._setup.check_chain:
-            return "left out by the policy"
+            return "the policy turns this check off"
         return None if self._lists else "no revocation lists were given"
 
     def _identity(self, case: _Case) -> None:
@@ -223,19 +229,20 @@ class Checker:
     def _times(self, case: _Case) -> str | None:
         assert case.claims
         if not self._setup.check_times:
-            return "left out by the policy"
+            return "the policy turns this check off"
         claims_of.check_times(case.claims, case.at, self._setup)
         return None
 
     def _nonce(self, case: _Case) -> str | None:
         assert case.claims
         claims_of.check_nonce(case.claims, case.nonce, self._setup)
-        return "no nonce was requested" if case.nonce is None else None
+        return "no nonce was given" if case.nonce is None else None
 
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], bool]:
-        """Return the path of a signer, and True if the path is new and may be cached.
+        """Return the path of a signer, and whether to add this path to the cache.
 
-        A path may be cached if the message contains no certificate other than the signer's.
+        A path is added if it is not cached yet and the message contains no certificate other than
+        the signer's. Other certificates come from the sender and could change the path.
         """
         alone = all(certificate.der == signer.der for certificate in certificates)
         cached = self._cache.path(signer, at) if alone else None
@@ -254,7 +261,8 @@ class Checker:
         return found, alone
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
-        """Return a certificate in a message. A known signer's certificate is not parsed again."""
+        """Return a certificate of a message in parsed form. The certificate of a known signer is
+        not parsed again."""
         return self._cache.signer(der) or parser.parse_certificate(der, offset, field)
 
 
@@ -280,6 +288,17 @@ def _parse_crls(crls: Iterable[bytes]) -> tuple[CertificateList, ...]:
 
 
 class _Row(NamedTuple):
+    """One check.
+
+    Attributes:
+        name: name of the check in reports.
+        stage: stage of verification that the check belongs to.
+        needs: attributes of :class:`_Case` that earlier checks must have set.
+        run: method of the checker that runs the check.
+        evidence: function that says in reports what a successful check found.
+        source: document that defines the rule.
+    """
+
     name: str
     stage: Stage
     needs: tuple[str, ...]
@@ -347,15 +366,29 @@ CHECKS: tuple[_Row, ...] = (
         Stage.SIGNATURE,
         ("certificate",),
         Checker._signature,
-        lambda case: "the content is the one that was signed with the signer's key",
+        lambda case: "the signature matches the content and the signer's key",
         "RFC 5652 sections 5.4 and 5.6; RFC 8017 section 8.2.2",
     ),
     _Row("chain", Stage.CHAIN, ("certificate",), Checker._chain, _seen_chain, "RFC 5280 section 6.1"),
-    _Row("revocation", Stage.CHAIN, ("chain",), Checker._revocation, lambda case: "nothing on the path is revoked", "RFC 5280 section 6.3"),
+    _Row(
+        "revocation",
+        Stage.CHAIN,
+        ("chain",),
+        Checker._revocation,
+        lambda case: "no certificate on the path is revoked",
+        "RFC 5280 section 6.3",
+    ),
     _Row(
         "name", Stage.IDENTITY, ("certificate",), Checker._identity, _seen_name, "IMDS documentation, attested data; RFC 6125 section 6.4"
     ),
     _Row("claims", Stage.CLAIMS, ("message",), Checker._claims, _seen_claims, "RFC 8259; every genuine document"),
     _Row("times", Stage.CLAIMS, ("claims",), Checker._times, _seen_times, "IMDS documentation, attested data: timestamp"),
-    _Row("nonce", Stage.CLAIMS, ("claims",), Checker._nonce, lambda case: "equal", "IMDS documentation, attested data: nonce"),
+    _Row(
+        "nonce",
+        Stage.CLAIMS,
+        ("claims",),
+        Checker._nonce,
+        lambda case: "the document contains the expected nonce",
+        "IMDS documentation, attested data: nonce",
+    ),
 )

@@ -1,6 +1,8 @@
-"""The signed content: parsing of the claims about the machine, and the checks of their times and nonce.
+"""Parser of the signed content, and the checks of the times and the nonce in it.
 
-All genuine documents that were published from 2019 to 2026 have this format. The IMDS documentation describes it under "Attested data".
+The signed content is a JSON object with claims about the machine. The IMDS documentation describes
+it under "Attested data", and all genuine documents that were published from 2019 to 2026 have this
+format.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ _TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) -0000", re.ASCII)
 
 
 def parse(content: bytes, setup: Setup) -> Claims:
-    """Parse the content. Unknown members are ignored, because new api-versions add members.
+    """Parse the signed content of a message. Unknown members are ignored, because new api-versions
+    add members.
 
     Raises:
         VerificationError: ``bad-claims``, ``missing-claim`` or ``bad-time``.
@@ -51,7 +54,8 @@ def parse(content: bytes, setup: Setup) -> Claims:
 
 
 def check_times(claims: Claims, at: int, setup: Setup) -> None:
-    """Check that createdOn <= at <= expiresOn, with a tolerance of ``skew``, and that the document is not older than ``max_age``.
+    """Check that the time ``at`` is between createdOn and expiresOn, and that the document is not
+    older than ``max_age`` seconds. The tolerance of each comparison is ``skew`` seconds.
 
     Raises:
         VerificationError: ``document-not-yet-valid``, ``document-expired`` or ``document-too-old``.
@@ -68,7 +72,8 @@ def check_times(claims: Claims, at: int, setup: Setup) -> None:
 
 
 def check_nonce(claims: Claims, nonce: str | None, setup: Setup) -> None:
-    """Check that the document contains the nonce of the caller's request. The comparison takes constant time.
+    """Check that the document contains the nonce that the caller expects. The duration of the
+    comparison does not reveal where the two nonces differ.
 
     Raises:
         VerificationError: ``nonce-mismatch`` or ``nonce-required``.

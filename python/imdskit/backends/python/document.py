@@ -1,6 +1,8 @@
-"""A metadata document that serves many requests. Each node is rendered once as JSON and once as text, and is found by its path.
+"""Metadata document whose nodes are looked up by path. All nodes are rendered as JSON and as text
+when the document is created, so a lookup costs little.
 
-The IMDS documentation ("Route filtering") and ``docs/fidelity.md`` define the rules.
+The rules for rendering come from the IMDS documentation ("Route filtering") and
+``docs/fidelity.md``.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class Document:
         return found
 
     def _index(self, path: _Path, value: object) -> bytes:
-        """Render the node and all nodes below it, and return its JSON form."""
+        """Render the node ``value`` and all nodes below it. Return the JSON form of the node."""
         if len(path) > MAX_DEPTH:
             raise SelectionError("bad-document", f"The document is more than {MAX_DEPTH} levels deep.")
         if not isinstance(value, dict | list) or isinstance(value, Number):

@@ -1,9 +1,13 @@
-"""Message templates, which save parsing. A message that differs from an accepted message only in content and signature need not be parsed.
+"""Message templates, which save the parsing of similar messages.
 
-The parser never looks inside the two OCTET STRINGs with content and signature. Therefore two messages that are identical elsewhere parse
-identically, and documents of one signer are nearly always identical elsewhere. Identical parts need not even be decoded from base64. A
-sequence of bytes has only one base64 text, so the texts can be compared instead of the bytes. Decisions 0014 and 0046 describe the savings
-and the limits of the cache.
+A template is an accepted message in parsed form. If a later message differs from it only in content
+and signature, the later message need not be parsed. The parser never looks inside the two OCTET
+STRINGs with content and signature, so everything else in the two messages has the same parsed form.
+The documents of one signer nearly always differ only in content and signature.
+
+The common parts need not even be decoded from base64. The texts can be compared instead of the
+bytes, because a sequence of bytes has only one base64 text. Decisions 0014 and 0046 describe the
+savings and the limits of the cache.
 """
 
 from __future__ import annotations
@@ -17,26 +21,34 @@ from imdskit.pki.cms import SignedData
 MAX_BYTES = 16 << 20
 """Approximate maximum size in bytes of all templates of a cache."""
 MAX_BYTES_OF_SIGNER = MAX_BYTES // 4
-"""Approximate maximum size in bytes of the templates of one signer. It prevents a signer from evicting the templates of all others."""
+"""Approximate maximum size in bytes of the templates of one signer. Because of this limit, one
+signer cannot evict the templates of all other signers."""
 MAX_SIGNATURE_SIZES = 16
-"""Maximum number of different sizes of signatures in a cache. Each size costs one lookup per message. RSA and ECDSA signatures made with
-the usual key sizes have about twelve different sizes."""
+"""Maximum number of different sizes of signatures in a cache. Each size costs one lookup per
+message. With the usual sizes of keys, RSA and ECDSA signatures have about twelve different
+sizes."""
 SAMPLE = 128
-"""Number of bytes before the signature that are part of a template's key. They contain the serial number of the signer's certificate."""
+"""Number of bytes before the signature that are part of the key of a template in the cache. These
+bytes contain the serial number of the signer's certificate."""
 
 
 class Template(NamedTuple):
     """Template that was made from an accepted message.
 
-    The message contains its content, and has exactly one signer and no signed attributes. The signature is the last part of the message.
+    The accepted message contains its content, and it has exactly one signer and no signed
+    attributes. The signature is the last part of the message.
 
     Attributes:
-        before, between: the bytes before the content, and the bytes between content and signature.
-        content, signature: the slices of the message with content and signature.
+        before: the bytes before the content.
+        between: the bytes between content and signature.
+        content: the slice of the message that contains the content.
+        signature: the slice of the message that contains the signature.
         message: the parsed message.
-        characters: the slices of the base64 text with content and signature. They are rounded outwards to groups of four characters.
-        texts: the base64 before these two slices and between them.
-        ders: the DER encoded by ``texts``.
+        characters: the two slices of the base64 text that contain content and signature. They begin
+            and end between groups of four characters, so they may contain a few further bytes.
+        texts: the base64 text before the first of these two slices, and the base64 text between
+            them.
+        ders: the bytes that the two ``texts`` encode.
         signer: the DER of the signer's certificate.
         size: approximate size of the template in bytes.
     """
@@ -54,7 +66,8 @@ class Template(NamedTuple):
 
     @classmethod
     def of(cls, der: bytes, message: SignedData, signer: bytes) -> Template:
-        """Return the template of ``der``, which was parsed to ``message``. The content precedes the signature (RFC 5652 section 5.1)."""
+        """Return the template of the message ``der``, whose parsed form is ``message``. The content
+        always precedes the signature (RFC 5652 section 5.1)."""
         [info] = message.signers
         content = slice(message.content_start, message.content_start + len(message.content or b""))
         signature = slice(info.signature_start, len(der))
@@ -73,7 +86,8 @@ class Template(NamedTuple):
         )
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text``, or None if the text differs from the template outside of the two slices."""
+        """Return the message whose base64 is ``text``. Return None if the text differs from the
+        template outside of the two slices ``characters``, or is not base64."""
         content, signature = self.characters
         before, between = self.texts
         if text[content.stop : signature.start] != between or not text.startswith(before):
@@ -83,11 +97,13 @@ class Template(NamedTuple):
         except Error:
             return None
         der = b"".join((self.ders[0], parts[0], self.ders[1], parts[1]))
-        # Padding in the middle of the text would make one of the parts shorter.
+        # Padding in the middle of the text is not base64. It would make one of the two parts
+        # shorter.
         return der if len(der) == decoded_size(text) else None
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the parsed message ``der``, or None if the template does not match. ``der`` must be as long as the template."""
+        """Return the parsed message ``der``, or None if it differs from the template outside of
+        content and signature. ``der`` must be as long as the message of the template."""
         if der[self.content.stop : self.signature.start] != self.between or not der.startswith(self.before):
             return None
         info = self.message.signers[0]._replace(signature=der[self.signature.start :])
@@ -99,12 +115,13 @@ def _around(data: bytes, first: slice, second: slice) -> tuple[bytes, bytes]:
 
 
 _Key = tuple[int, bytes]
-"""Key of a template: the length of the message, and the :data:`SAMPLE` bytes before its signature. Messages with the same length and signer
-have the same key."""
+"""Key of a template in the cache: the length of the message, and the :data:`SAMPLE` bytes before
+its signature. Messages of the same length and the same signer have the same key."""
 
 
 class TemplateCache:
-    """Templates by length and signer. The oldest template is evicted first. The caller must hold a lock around :meth:`add`."""
+    """Cache of templates by length and signer. The oldest template is evicted first. The caller
+    must prevent concurrent calls of :meth:`add` with a lock."""
 
     def __init__(self) -> None:
         self._templates: dict[_Key, Template] = {}
@@ -132,8 +149,9 @@ class TemplateCache:
     def add(self, der: bytes, message: SignedData, signer: bytes) -> None:
         """Add the template of an accepted message.
 
-        Nothing is added if other bytes follow the signature. Anybody can add unsigned attributes to a message and could otherwise fill the
-        cache.
+        The method adds nothing if other bytes follow the signature. Such bytes are unsigned
+        attributes, and anybody can add them to a genuine message. With a different attribute in
+        each message, an attacker could fill the cache.
 
         Args:
             der: the message.
@@ -172,8 +190,8 @@ def _sample(der: bytes, end: int) -> bytes:
 
 
 def _sample_of_text(text: bytes, end: int) -> bytes:
-    """Return the same bytes as ``_sample``, for a message that is given as base64. The result is arbitrary if the text is not base64 at
-    that position."""
+    """Return the same bytes as :func:`_sample`, for a message in base64. The result is arbitrary if
+    the text is not base64 at this position."""
     start = max(0, end - SAMPLE)
     first, last = start // 3, -(-max(0, end) // 3)
     try:

@@ -5,10 +5,10 @@ Exit status: 0 fetched; 1 no response, or an error from the service; 2 a mistake
 from __future__ import annotations
 
 import argparse
-import secrets
 
 from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
+from imdskit.client.nonces import new_nonce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    nonce = f"{secrets.randbelow(10**10):010}" if options.new_nonce else options.nonce
+    nonce = new_nonce() if options.new_nonce else options.nonce
     document = Client(options.base_url).attested_document(nonce)
     if options.out is None:
         output.write_bytes(document)

@@ -43,14 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     watch.add_argument(
         "--api-version", metavar="V", help="api-version; by default 2020-07-01. 2024-07-09 adds events of type SpotRebalanceRecommendation"
     )
-    watch.add_argument("--count", metavar="N", type=_number, help="stop after N lines; by default, never stop")
+    watch.add_argument("--count", metavar="N", type=inputs.whole("number"), help="stop after N lines; by default, never stop")
     watch.add_argument(
         "--seen", metavar="FILE", help="store in this file which events were written, so that a later run does not write them again"
     )
     acknowledge.add_argument("event", metavar="ID", nargs="*", help="EventId of an event")
     announce.add_argument("--keep", action="store_true", help="keep the earlier events instead of replacing them")
     announce.add_argument(
-        "--machine", metavar="N", type=_number, help="if the emulator emulates a fleet: number of the machine, counted from 0"
+        "--machine",
+        metavar="N",
+        type=inputs.whole("number"),
+        help="if the emulator emulates a fleet: number of the machine, counted from 0",
     )
     announce.add_argument("--admin", metavar="URL", help="address of the emulator's admin API; requires --token-file")
     announce.add_argument("--token-file", metavar="FILE", help="file with the token of the admin API")
@@ -110,16 +113,6 @@ def _announce(options: argparse.Namespace) -> int:
         return 1
     output.value(members)
     return 0
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-_number.__name__ = "number"
 
 
 def _where(options: argparse.Namespace) -> tuple[str, str]:

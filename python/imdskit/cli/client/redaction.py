@@ -78,7 +78,6 @@ KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path
 """Mapping from the path of a member, written as in :mod:`imdskit.versions`, to the kind of its value."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-_WORD = re.compile(r"[^/:]+")
 _AZURE = "168.63.129.16"
 """Address of the Azure platform and its name server. It is the same on every machine, so it identifies no machine."""
 _PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")

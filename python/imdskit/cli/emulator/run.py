@@ -69,10 +69,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("bad-argument", "--force needs --network host.", location="--force", hint="Leave it out.")
     mapped = _mapped(options.map_host)
     options.allow_host = [*options.allow_host, *mapped]
-    changes = environment(f"http://{SERVICE}", os.environ)
-    variables = {**os.environ, **{name: value for name, value in changes.items() if value is not None}}
-    for name in (name for name, value in changes.items() if value is None):
-        variables.pop(name, None)
+    changed = {**os.environ, **environment(f"http://{SERVICE}", os.environ)}
+    variables = {name: value for name, value in changed.items() if value is not None}
     plan = inside.Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
     if options.journal is not None:
         inputs.write(options.journal, b"")  # if the file cannot be written, report it before the command runs

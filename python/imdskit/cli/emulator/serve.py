@@ -28,53 +28,50 @@ from imdskit.emulator.service.profiles import PROFILES
 from imdskit.errors import ImdskitError, UsageError
 
 BACKENDS = ("auto", "python", "rust")
+_PORT, _SEED = inputs.whole("port", 0, 65535), inputs.whole("seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", metavar="N", type=_port, default=0, help="port to listen on; 0, the default, chooses a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
-    parser.add_argument(
-        "--fleet", metavar="N", type=_seed, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--port", metavar="N", type=_PORT, default=0, help="port to listen on; 0, the default, chooses a free one")
+    add("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
+    add("--fleet", metavar="N", type=_SEED, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)")
+    add(
         "--fleet-by",
         choices=SELECT,
         help="with --fleet: how a request selects its machine: by the path /m/N (the default), by the port, or by the source address",
     )
-    parser.add_argument(
+    add(
         "--fleet-network",
         metavar="NET",
         help=f"with --fleet-by source: requests to machine N come from address N + 1 of this network; by default {NETWORK}",
     )
-    parser.add_argument(
-        "--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on"
-    )
-    parser.add_argument("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
+    add("--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on")
+    add("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
     add_emulator_arguments(parser)
     parser.epilog = environment.table(parser)
 
 
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `imdskit serve` and `imdskit run` share."""
+    add = parser.add_argument
     names = "the machine: the path of a scenario file, or one of\n" + ", ".join(Scenario.names())
-    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
-    parser.add_argument(
+    add("--scenario", metavar="NAME|FILE", help=names)
+    add(
         "--seed",
         metavar="N",
-        type=_seed,
+        type=_SEED,
         help="number from which the machine and its keys are generated; anyone who knows it can sign documents",
     )
-    parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
-    parser.add_argument(
-        "--root-out", metavar="PEM", help="write only the root certificate to this file, for programs that read one certificate"
-    )
-    parser.add_argument("--no-rate-limit", action="store_true", help="do not limit the rate of requests")
-    parser.add_argument(
+    add("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
+    add("--root-out", metavar="PEM", help="write only the root certificate to this file, for programs that read one certificate")
+    add("--no-rate-limit", action="store_true", help="do not limit the rate of requests")
+    add(
         "--profile",
         choices=tuple(PROFILES),
         help="service profile, a known behaviour of the service; by default that of the scenario, or else today",
     )
-    parser.add_argument(
+    add(
         "--rule",
         metavar="NAME=off",
         type=_rule_off,
@@ -82,55 +79,43 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="switch off a rule of the service (docs/fidelity.md); may be repeated",
     )
-    parser.add_argument(
+    add(
         "--events-enabling",
         metavar="SECONDS",
-        type=_delay,
+        type=inputs.whole("seconds", 0, 86_400),
         default=0,
         help="seconds from the first request for scheduled events until they are enabled; by default 0",
     )
-    parser.add_argument("--faults", metavar="FILE", help="script of faults to inject (docs/faults.md)")
-    parser.add_argument(
+    add("--faults", metavar="FILE", help="script of faults to inject (docs/faults.md)")
+    add(
         "--allow-host",
         metavar="NAME",
         action="append",
         default=[],
         help="accept this name in the Host header; * accepts any. Loopback addresses are always accepted; may be repeated",
     )
-    parser.add_argument(
-        "--admin-port", metavar="N", type=_port, help="start the admin API on this port (docs/admin.md); 0 chooses a free one"
-    )
-    parser.add_argument("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
-    parser.add_argument(
-        "--state-file", metavar="FILE", help="write the address and the token of the admin API to this file, for `imdskit events`"
-    )
-    parser.add_argument(
-        "--snapshot", metavar="FILE", help="file with the emulator's state: loaded at the start if it exists, and written at the end"
-    )
-    parser.add_argument(
+    add("--admin-port", metavar="N", type=_PORT, help="start the admin API on this port (docs/admin.md); 0 chooses a free one")
+    add("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
+    add("--state-file", metavar="FILE", help="write the address and the token of the admin API to this file, for `imdskit events`")
+    add("--snapshot", metavar="FILE", help="file with the emulator's state: loaded at the start if it exists, and written at the end")
+    add(
         "--clock",
         metavar="manual|fast=N",
         type=_rate,
         help="use a clock that stands still until it is moved, or one that runs N times as fast",
     )
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default="auto", help="implementation that reads JSON members and limits the rate of requests"
-    )
-    parser.add_argument("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
-    parser.add_argument(
-        "--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL"
-    )
-    parser.add_argument(
-        "--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file"
-    )
-    parser.add_argument(
+    add("--backend", choices=BACKENDS, default="auto", help="implementation that reads JSON members and limits the rate of requests")
+    add("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
+    add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL")
+    add("--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file")
+    add(
         "--admin-allow-host",
         metavar="NAME",
         action="append",
         default=[],
         help="accept this name in the Host header of requests to the admin API; may be repeated",
     )
-    parser.add_argument(
+    add(
         "--access-log",
         choices=("off", *access_log.FORMATS),
         default="off",
@@ -213,61 +198,54 @@ def _every_address(host: str) -> bool:
         return False
 
 
-def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Emulator:
+def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Emulator:
     for name in ("fleet_by", "fleet_network"):
         if getattr(options, name) is not None:
             location = "--" + name.replace("_", "-")
             raise UsageError("bad-argument", f"{location} needs a fleet.", location=location, hint="Give --fleet too.")
-    admin_port, token = _admin(options)
     if options.snapshot is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.snapshot))):
         message = "The folder for the snapshot does not exist."
         raise UsageError("bad-argument", message, location=options.snapshot, hint="Create the folder, or name another file.")
-    return Emulator(
-        options.scenario or "linux",
-        options.seed,
-        options.port,
-        not options.no_rate_limit,
-        backend=backend,
-        host=options.host,
-        profile=options.profile,
-        rules_off=options.rule,
-        events_enabling=options.events_enabling,
-        faults=options.faults,
-        allow_hosts=options.allow_host,
-        clock=_clock(options),
-        admin_port=admin_port,
-        admin_token=token,
-        **_reach(options),
-        snapshot_file=options.snapshot,
-        listener=listener,
-    )
+    return Emulator(options.scenario or "linux", snapshot_file=options.snapshot, listener=listener, **_shared(options, backend))
 
 
 def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
     if options.snapshot is not None:
         hint = "Leave it out. The same --seed creates the same machines again."
         raise UsageError("bad-argument", "A fleet has no snapshots.", location="--snapshot", hint=hint)
-    admin_port, token = _admin(options)
     return Fleet(
         options.scenario or "fleet",
         options.fleet,
-        options.seed,
-        options.fleet_by or "path",
-        port=options.port,
+        select=options.fleet_by or "path",
         network=options.fleet_network or NETWORK,
-        rate_limit=not options.no_rate_limit,
-        backend=backend,
-        host=options.host,
-        profile=options.profile,
-        rules_off=options.rule,
-        events_enabling=options.events_enabling,
-        faults=options.faults,
-        allow_hosts=options.allow_host,
-        clock=_clock(options),
-        admin_port=admin_port,
-        admin_token=token,
-        **_reach(options),
+        **_shared(options, backend),
     )
+
+
+def _shared(options: argparse.Namespace, backend: Backend) -> dict[str, Any]:
+    """Return the arguments that an emulator of one machine and a fleet have in common."""
+    admin_port, admin_token = _admin(options)
+    return {
+        "seed": options.seed,
+        "port": options.port,
+        "host": options.host,
+        "rate_limit": not options.no_rate_limit,
+        "clock": _clock(options),
+        "backend": backend,
+        "events_enabling": options.events_enabling,
+        "profile": options.profile,
+        "rules_off": options.rule,
+        "faults": options.faults,
+        "allow_hosts": options.allow_host,
+        "admin_port": admin_port,
+        "admin_token": admin_token,
+        "admin_host": options.admin_host or "127.0.0.1",
+        "admin_allow_hosts": options.admin_allow_host,
+        "public_url": options.public_url,
+        "pki_url": options.pki_url,
+        "issuer": options.issuer,
+        "health": options.health,
+    }
 
 
 def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
@@ -280,18 +258,6 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
     if options.admin_token_file is None:
         return port, None
     return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
-
-
-def _reach(options: argparse.Namespace) -> dict[str, Any]:
-    """Return arguments for the addresses at which clients reach the emulator and its admin API. `imdskit run` has no public URL."""
-    return {
-        "public_url": getattr(options, "public_url", None),
-        "pki_url": options.pki_url,
-        "issuer": options.issuer,
-        "health": getattr(options, "health", False),
-        "admin_host": options.admin_host or "127.0.0.1",
-        "admin_allow_hosts": options.admin_allow_host,
-    }
 
 
 def _add_verifier(emulator: Host) -> None:
@@ -328,36 +294,6 @@ def _write_state(path: str, emulator: Host) -> None:
     if emulator.admin is not None:
         state = {"url": emulator.url, "admin": emulator.admin.url, "token": emulator.admin.token, "pid": os.getpid()}
         private_files.write(path, json.dumps(state).encode("ascii") + b"\n")
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
-
-
-_port.__name__ = "port"
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-_seed.__name__ = "seed"
-
-
-def _delay(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 86_400:
-        raise ValueError
-    return number
-
-
-_delay.__name__ = "seconds"
 
 
 def _rule_off(text: str) -> str:

@@ -1,1 +1,2 @@
-"""Layout, input, output, progress and signals, for all verbs. Internal."""
+"""Layout, environment variables, input, output, progress and signals, for all verbs. This package
+is internal."""

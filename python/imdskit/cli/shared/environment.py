@@ -1,7 +1,8 @@
-"""Environment variables that set options. The name of a variable is ``IMDSKIT_`` and the name of the option in upper case.
+"""Environment variables that set options. The name of the variable for an option is ``IMDSKIT_``,
+followed by the name of the option in upper case.
 
-If an option is given on the command line, its variable is ignored. Otherwise the variable replaces the default. An empty variable counts as
-absent.
+If an option is given on the command line, its variable is ignored. Otherwise, the variable takes
+precedence over the default of the option. An empty variable counts as absent.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 def variables(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """Return the name of each variable of a command with the option that it sets."""
+    """Return the variables of a command, as a mapping from the name of the variable to the option
+    that it sets."""
     named = [action for action in parser._actions if action.option_strings and action.dest != "help"]  # argparse has no public list
     return {PREFIX + action.dest.upper(): action for action in named}
 
 
 def table(parser: argparse.ArgumentParser) -> str:
-    """Return the part of a help text that lists the variables. The caller assigns it to ``Parser.epilog``."""
+    """Return the part of the help text that lists the variables. The caller assigns this text to
+    ``Parser.epilog``."""
     rows = [f"  {name:28}{action.option_strings[0]}{_form(action)}" for name, action in variables(parser).items()]
     return "\n".join(
         (
@@ -35,16 +38,17 @@ def table(parser: argparse.ArgumentParser) -> str:
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str], environment: Mapping[str, str]) -> argparse.Namespace:
-    """Parse the arguments and the environment, and return the options. The attribute ``variables`` of the result lists the variables that were
-    used.
+    """Parse the arguments and the environment, and return the options. In the result, the attribute
+    ``variables`` lists the names of the variables that set an option.
 
     Raises:
-        UsageError: a variable has a value that its option does not accept. ``location`` is the name of the variable.
+        UsageError: a variable has a value that its option does not accept. ``location`` is the name
+            of the variable.
     """
     known = variables(parser)
     defaults = {}
     for action in known.values():
-        defaults[action.dest], action.default = action.default, None  # if the value is still None after parsing, the option was not given
+        defaults[action.dest], action.default = action.default, None  # if this value is still None after parsing, the option was not given
     options = parser.parse_args(arguments)
     used = []
     for name, action in known.items():

@@ -1,8 +1,10 @@
-"""Input of the command line: files up to a maximum size, and times."""
+"""Input and output of files for the command line, and parsers of whole numbers and times."""
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from imdskit.errors import UsageError
 
 
 def read(path: str, limit: int) -> bytes:
-    """Return at most ``limit + 1`` bytes of a file, or of standard input if ``path`` is ``-``. If the result is longer than ``limit``, the file is
-    too large.
+    """Return the content of a file, or of standard input if ``path`` is ``-``. At most
+    ``limit + 1`` bytes are read. If the result has more than ``limit`` bytes, the caller must treat
+    the file as too large.
 
     Raises:
         UsageError: the file cannot be read.
@@ -37,8 +40,25 @@ def write(path: str, data: bytes) -> None:
         raise UsageError("bad-argument", f"The file cannot be written: {why}.", location=path) from None
 
 
+def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+    """Return the argument ``type`` of an option whose value is a whole number from ``least`` to ``most``.
+
+    ``name`` says in error messages what the value is, such as "port".
+    """
+
+    def convert(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    convert.__name__ = name
+    return convert
+
+
 def time(text: str) -> datetime:
-    """Return the time that a text in ISO 8601 states. A time without a time zone is in UTC. A date without a time means midnight.
+    """Return the time in UTC for a text in ISO 8601. If the text has no time zone, the time is in
+    UTC. If it has only a date, the time is midnight.
 
     Raises:
         UsageError: the text is not a time in ISO 8601.

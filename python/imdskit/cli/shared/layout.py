@@ -6,12 +6,14 @@ import argparse
 import textwrap
 
 COLUMNS = 80
-"""Maximum width of text for people. A long value without blanks, such as a path, may exceed it, because values are not split."""
+"""Maximum width of text for people. A long word, such as a path, is not split, so a line with such
+a word may be wider."""
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Formatter for help texts. Lines fit into :data:`COLUMNS`, or into the terminal if it is narrower. Line breaks in the help of an option and
-    blank lines in a description are kept."""
+    """Formatter for help texts. Lines fit into :data:`COLUMNS`, or into the terminal if it is
+    narrower. The formatter keeps line breaks in the help text of an option, and blank lines in a
+    description."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
@@ -28,11 +30,13 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser that formats its help with :class:`HelpFormatter`, and does not accept abbreviated options.
+    """Argument parser that formats its help text with :class:`HelpFormatter`, and does not accept
+    abbreviated names of options.
 
     Args:
         prog: name of the program, with its verb.
-        description: paragraphs separated by blank lines. A paragraph that begins with a space is printed as it is.
+        description: paragraphs, separated by blank lines. A paragraph that begins with a space is
+            printed unchanged.
         epilog: paragraphs in the same form, which are printed after the options.
     """
 

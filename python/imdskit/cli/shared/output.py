@@ -1,7 +1,9 @@
-"""Output of the command line: results on standard output, everything else on standard error.
+"""Output of the command line. Results go to standard output, and everything else goes to standard
+error.
 
-Text from documents and services is untrusted, so control characters are written as escape sequences. On a terminal, a verdict at the beginning
-of a line is coloured, unless the environment variable NO_COLOR is set (no-color.org).
+Text from documents and services is untrusted. For this reason, control characters are replaced by
+escape sequences. On a terminal, a word at the beginning of a line that states a result, such as
+``refused``, is coloured, unless the environment variable NO_COLOR is set (no-color.org).
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def report(text: str, hanging: int = 0) -> None:
 
 
 def note(text: str) -> None:
-    """Write text for people that is not part of the result. It is written on standard error."""
+    """Write text for people that is not part of the result, on standard error."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             _write(sys.stderr, text)
@@ -59,7 +61,8 @@ def write_bytes(data: bytes) -> None:
 
 
 def error(problem: ImdskitError) -> None:
-    """Write an error on standard error. The first line contains its code and message, and each other attribute follows on a separate line."""
+    """Write an error on standard error. The first line contains the code and the message of the
+    error. Each other attribute follows on a separate line."""
     refused = isinstance(problem, VerificationError)
     note(f"{'refused' if refused else 'error'}: {problem.code}: {problem.message}")
     for name, text in details(problem):
@@ -67,7 +70,8 @@ def error(problem: ImdskitError) -> None:
 
 
 def details(problem: ImdskitError) -> list[tuple[str, str]]:
-    """Return the attributes of an error besides its message, as pairs of name and text."""
+    """Return the attributes of an error except its code and message, as pairs of a name and a
+    text."""
     known = [("location", problem.location), ("hint", problem.hint)]
     if isinstance(problem, VerificationError):
         known[:0] = [("stage", problem.stage.value)]
@@ -76,21 +80,24 @@ def details(problem: ImdskitError) -> list[tuple[str, str]]:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with escape sequences for all characters that are not printable. Line feeds are kept."""
+    """Return ``text`` with an escape sequence in place of each character that is not printable.
+    Line feeds are kept."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def flush() -> None:
-    """Write the output that is still buffered. Raise UsageError if that fails."""
+    """Write buffered output to standard output. Raise UsageError if this fails."""
     if sys.stdout is not None:
         with _standard_output() as stream:
             stream.flush()
 
 
 def abandon() -> None:
-    """Discard buffered output after the reader has closed the pipe. Otherwise the interpreter would report a second error at its exit."""
+    """Discard buffered output after a write has failed, for example because the reader has closed
+    the pipe. Otherwise the interpreter would try to write it again, and report a second error at
+    its exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -99,8 +106,8 @@ def abandon() -> None:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[TextIO]:
-    """Yield standard output. Raise UsageError if writing to it fails, because the command must not lose a result silently. A BrokenPipeError is
-    raised unchanged."""
+    """Yield standard output. If writing to it fails, raise UsageError, so that a lost result does
+    not go unnoticed. A BrokenPipeError is raised unchanged."""
     if sys.stdout is None:
         raise _unwritable("it is closed")
     try:

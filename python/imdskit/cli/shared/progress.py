@@ -1,4 +1,4 @@
-"""Progress line of a long job on a terminal. Nothing is written if standard error is not a terminal."""
+"""Progress line for a long command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Progress:
     Args:
         clock: clock for the number of documents per second.
         size: total size of the input, or None if it is unknown.
-        done: number of documents that an earlier run has finished. They do not count towards the documents per second.
+        done: number of documents that an earlier run has finished. They are not counted for the
+            documents per second.
     """
 
     def __init__(self, clock: Clock, size: int | None, done: int) -> None:
@@ -35,7 +36,7 @@ class Progress:
         Args:
             done: number of finished documents, including those of an earlier run.
             refused: number of refused documents among the finished ones.
-            position: current position in the input, in the unit of ``size``.
+            position: current position in the input, in the same unit as ``size``.
         """
         if not self._on or (now := self._clock.monotonic_ns()) < self._next:
             return

@@ -1,4 +1,4 @@
-"""Signals that stop a long-running command cleanly."""
+"""Handling of signals that stop a long-running command."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _active: list[threading.Event] = []
 
 @contextmanager
 def on_signals() -> Iterator[threading.Event]:
-    """Yield an event that is set when the process receives SIGTERM, SIGINT or SIGHUP. A nested context yields the same event.
+    """Yield an event that is set when the process receives SIGTERM, SIGINT or SIGHUP. Inside of
+    such a context, a second context yields the same event.
 
-    A shell starts background jobs with SIGINT ignored. This context handles SIGINT nevertheless. If SIGHUP is ignored at the start, for example
-    because of ``nohup``, it stays ignored.
+    A shell starts background jobs with SIGINT ignored. SIGINT is handled nevertheless. SIGHUP stays
+    ignored if it was ignored before, for example because of ``nohup``.
     """
     if _active:
         yield _active[0]
@@ -30,7 +31,7 @@ def on_signals() -> Iterator[threading.Event]:
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         numbers.append(hangup)
-    numbers.append(signal.SIGTERM)  # SIGTERM is the last one, so when its handler is installed, all handlers are installed
+    numbers.append(signal.SIGTERM)  # SIGTERM comes last: when its handler is installed, all handlers are installed
     _active.append(stop)
     before = {number: signal.signal(number, request) for number in numbers}
     try:

@@ -1,1 +1,1 @@
-"""Verbs of the verifier. Internal."""
+"""Verbs of the verifier. This package is internal."""

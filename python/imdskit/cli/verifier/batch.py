@@ -1,7 +1,8 @@
-"""Implementation of ``verify --batch``. It writes one line with a verdict for each document, in the order of the input.
+"""Implementation of ``verify --batch``. It writes one line of JSON with the result for each
+document, in the order of the input.
 
-Documents are verified in chunks, and only one chunk is in memory at a time. An interrupted run can be resumed.
-:mod:`imdskit.cli.verifier.batch_input` reads the documents.
+Documents are verified in chunks, so that only one chunk is in memory at a time. If a run is
+interrupted, a later run can resume it. :mod:`imdskit.cli.verifier.batch_input` reads the documents.
 """
 
 from __future__ import annotations
@@ -33,28 +34,30 @@ if sys.platform != "win32":
 CHUNK = 2048
 """Maximum number of documents in a chunk."""
 CHUNK_BYTES = 8 * 1024 * 1024
-"""Size in bytes from which on no more documents are added to a chunk. The last document may make the chunk larger than this."""
+"""Size of a chunk in bytes. When the documents of a chunk reach this size, no further document is
+added. The last document may exceed the size."""
 VERIFIED_AGAIN = 64
-"""Number of documents that a resumed run verifies again. These are the last documents of the interrupted run. Equal verdicts show that trust,
-policy and input have not changed."""
+"""Number of documents that a resumed run verifies again. They are the last ones of the interrupted
+run. If the results are the same as before, the trust, the policy and the input have probably not
+changed."""
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
 UNREADABLE, BAD_LINE = "unreadable", "bad-line"
-"""Two reasons that only this module reports. ``UNREADABLE``: a file cannot be read. ``BAD_LINE``: the time or the nonce in a line is
-invalid."""
+"""Two reasons that only this module reports, in addition to :class:`imdskit.reasons.Reason`.
+``UNREADABLE``: a file cannot be read. ``BAD_LINE``: the time or the nonce in a line is invalid."""
 SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line is invalid."}
-"""Mapping from each of the two reasons above to a sentence that explains it."""
+"""Maps each of these two reasons to a sentence that explains it."""
 _REASONS = {"", *SENTENCES, *map(str, Reason)}
 _BEGINNINGS = (b'{"line":', b'{"file":')
 
 
 class Results(NamedTuple):
-    """File to which the results are appended."""
+    """File to which results are appended."""
 
     file: BinaryIO
     path: str
 
     def append(self, data: bytes) -> None:
-        """Append data without buffering, so that an interruption loses no finished result."""
+        """Append data without buffering. If the run is interrupted, no finished result is lost."""
         try:
             while data:
                 data = data[self.file.write(data) :]
@@ -64,10 +67,11 @@ class Results(NamedTuple):
 
 
 class Tally:
-    """Counts of documents by result.
+    """Numbers of documents by result.
 
     Attributes:
-        reasons: mapping from a reason to the number of documents that were refused for it. The key ``""`` counts accepted documents.
+        reasons: maps a reason to the number of documents that were refused for this reason. The key
+            ``""`` stands for accepted documents.
     """
 
     def __init__(self) -> None:
@@ -79,7 +83,7 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Number of documents that were not accepted. Documents that could not be read are included."""
+        """Number of documents that were not accepted, including those that could not be read."""
         return self.all - self.reasons[""]
 
     def lines(self) -> Iterator[str]:
@@ -105,18 +109,22 @@ def run(
     Args:
         verifier: verifier for the documents.
         path: path of a folder, or of a file with one document per line. ``-`` is standard input.
-        at: time of verification, for each document whose line in the input contains no time.
-            None means the start of the run, in whole seconds. A resumed run keeps the time of the interrupted one.
+        at: time as of which a document is judged if its line in the input contains no time. None
+            means the start of the run, in whole seconds. A resumed run uses the time of the
+            interrupted run.
         results: path of the file for the results. None means standard output.
-        resume: whether to continue after the last complete line of ``results``, if that file exists.
+        resume: whether to continue after the last complete line of ``results``, if that file
+            exists.
         threads: maximum number of threads. None means one thread per processor.
-        clock: clock for the start time of the run, and for the documents per second in the progress line.
+        clock: clock for the start of the run, and for the documents per second in the progress
+            line.
 
     Returns:
         0 if every document was accepted, otherwise 1.
 
     Raises:
-        UsageError: there are no documents, a file cannot be read or written, or the results are those of another run.
+        UsageError: there are no documents, a file cannot be read or written, or the file to resume
+            contains the results of another run.
     """
     clock = clock or SystemClock()
     if results is not None and os.path.isdir(path) and os.path.realpath(results).startswith(os.path.join(os.path.realpath(path), "")):
@@ -124,7 +132,7 @@ def run(
             "bad-argument",
             "The file for the results is inside the folder of documents.",
             location=results,
-            hint="Choose a file in another folder.",
+            hint="Choose a file outside of this folder.",
         )
     tally, complete, moment = Tally(), 0, at
     with batch_input.opened(path, verifier.policy.limits.document_bytes) as source:
@@ -191,8 +199,9 @@ def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
 
 
 def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
-    """Yield a reason and a line of results for each document. The reason is ``""`` for an accepted document. ``second`` is the time of
-    verification, in Unix seconds, of documents whose lines contain no time."""
+    """Yield the reason and the line of results for each document. The reason is ``""`` for an
+    accepted document. ``second`` is the time, in Unix seconds, as of which a document is judged if
+    its line contains no time."""
     read = [item for item in chunk if item.document is not None]
     verdicts = verifier.verify_many(
         (item.document for item in read if item.document is not None),
@@ -214,7 +223,8 @@ def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int |
 
 
 def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, object], str]:
-    """Return the reason for a refusal (``""`` for an accepted document), the members of the result, and the claims as JSON text."""
+    """Return the reason, the members of the result, and the claims as JSON text. For an accepted
+    document, the reason is ``""``. For a refused document, the claims are ``""``."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         hint = {} if verdict.hint == verdict.reason.hint else {"hint": verdict.hint}
@@ -232,13 +242,16 @@ def _common_name(der: bytes) -> str:
 
 
 def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
-    """Read the results of an interrupted run, and skip the documents in ``source`` that already have a result.
+    """Read the results of an interrupted run, and skip the documents in ``source`` that already
+    have a result.
 
     Returns:
-        The counts, the size in bytes of all complete lines, and the time of verification of the run.
+        The counts so far, the size of all complete lines in bytes, and the time as of which the
+        interrupted run judged documents without a time.
 
     Raises:
-        UsageError: the file does not contain results, or its results belong to other documents, another time or other options.
+        UsageError: the file does not contain results, or its results were made with other
+            documents, another time or other options.
     """
     tally, complete = Tally(), 0
     last: deque[tuple[Item, bytes]] = deque(maxlen=VERIFIED_AGAIN)
@@ -260,14 +273,16 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
                 last.append((item, line))
                 progress.show(tally.all, tally.refused, item.position)
             if not line.startswith(_BEGINNINGS) and not any(beginning.startswith(line) for beginning in _BEGINNINGS):
-                # A resumed run removes an incomplete last line. This is safe only if the line is the beginning of a result.
+                # The caller removes an incomplete last line. This is safe only if the line is the
+                # beginning of a result.
                 raise _other(path, "Its last line is not a result.")
     except OSError as failure:
         raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
     finally:
         progress.end()
     if last:
-        # If `moment` is None, every line so far contains a time, so the 0 is never used.
+        # If `moment` is None, every line of the input so far contains a time, so the value 0 is not
+        # used.
         again = _verified(verifier, [item for item, _ in last], 0 if moment is None else int(moment.timestamp()), 1)
         if [line for _, line in again] != [line for _, line in last]:
             raise _other(path, "Verifying the last documents again gave other results.")
@@ -289,8 +304,9 @@ def _other(path: str, message: str) -> UsageError:
 
 
 def _results(path: str, complete: int, resume: bool) -> BinaryIO:
-    """Open the file of results for appending, and remove an incomplete last line. If the system supports locks, the file is locked, so that no
-    second run can write to it."""
+    """Open the file of results for appending, and remove everything after the first ``complete``
+    bytes, which is an incomplete last line. The file is locked if the system supports it, so that
+    no second run can write to it."""
     try:
         file = open(path, "r+b" if resume and os.path.exists(path) else "xb", buffering=0)  # noqa: SIM115  # the caller closes it
         _lock(file, path)

@@ -1,8 +1,9 @@
-"""Input of ``verify --batch``. It is read from the lines of a file, from the lines of standard input, or from the files of a folder. Documents
-are read one at a time and always in the same order.
+"""Input of ``verify --batch``. The documents are the lines of a file, the lines of standard input,
+or the files of a folder. They are read one at a time, and always in the same order.
 
-A line may be JSON that contains a document and its id, time and nonce. A line of another form is passed to the verifier unchanged, and the
-verifier refuses it with a reason if it is no document.
+A line is either a document, or a JSON object that contains a document and optionally its id, time
+and nonce. If a line has another form, it is passed to the verifier unchanged, which refuses it with
+a reason.
 """
 
 from __future__ import annotations
@@ -24,21 +25,23 @@ from imdskit.verify import signed_content
 from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
-"""Maximum length of a line in bytes. It is four times the size of the largest document, because the line may also contain an id and JSON escapes.
-A longer line is refused as ``too-large``."""
+"""Maximum length of a line in bytes. This is four times the maximum size of a document, because a
+line can also contain an id and JSON escapes. A longer line is refused as ``too-large``."""
 
 
 class Item(NamedTuple):
     """One document and its origin.
 
     Attributes:
-        where: origin of the document. For a line, it is ``{"line": N}`` with N counted from 1, and ``id`` if the line contains an id. For a file, it
-            is ``{"file": PATH}`` with the path relative to the folder.
+        where: origin of the document, as members of the result. For a line, the member ``line`` is
+            its number, counted from 1. The member ``id`` is added if the line contains an id. For a
+            file, the member ``file`` is its path relative to the folder.
         document: document to verify. None if it could not be read.
-        failure: sentence that says why the document could not be read, or ``""``.
-        position: number of bytes of the input up to the end of this document. For a folder, it is the number of files.
-        at: time of verification that the line contains, in Unix seconds, or None.
-        nonce: nonce that the line contains, or None.
+        failure: text that says why the document could not be read, or ``""``.
+        position: number of bytes of the input up to the end of this document. For a folder, this is
+            the number of files so far.
+        at: time in the line as of which the document is judged, in Unix seconds, or None.
+        nonce: nonce in the line that the document must contain, or None.
     """
 
     where: dict[str, int | str]
@@ -55,7 +58,7 @@ class Source(NamedTuple):
     Attributes:
         items: iterator over the documents.
         size: total size in the unit of :attr:`Item.position`. None if it is unknown.
-        unused: number of occurrences of each unknown JSON member in the lines that were read so far.
+        unused: how often each unknown JSON member occurred in the lines that were read so far.
     """
 
     items: Iterator[Item]
@@ -69,7 +72,8 @@ def opened(path: str, document_bytes: int) -> Iterator[Source]:
 
     Args:
         path: path of a folder, or of a file with one document per line. ``-`` is standard input.
-        document_bytes: maximum size of a document in bytes. One byte more is read from each file, to detect a larger document.
+        document_bytes: maximum size of a document in bytes. One more byte is read from each file,
+            so that the verifier detects a document that is too large.
 
     Raises:
         UsageError: ``path`` cannot be read.
@@ -83,7 +87,7 @@ def opened(path: str, document_bytes: int) -> Iterator[Source]:
         yield Source(_files(path, document_bytes), None, unused)
     else:
         try:
-            file = open(path, "rb")  # noqa: SIM115  # the `with` statement must be outside the `try`, which handles only errors of `open`
+            file = open(path, "rb")  # noqa: SIM115  # `with` is outside of `try`, which must handle only errors of `open`
         except (OSError, ValueError) as failure:
             raise _unreadable(failure, path) from None
         with file:
@@ -106,7 +110,7 @@ def _lines(stream: BinaryIO, path: str, unused: Counter[str]) -> Iterator[Item]:
             return
         number += 1
         if number == 1:
-            kept = kept.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is not part of the document (RFC 8259 section 8.1)
+            kept = kept.removeprefix(b"\xef\xbb\xbf")  # ignore a byte order mark (RFC 8259 section 8.1)
             _check_first(kept, path)
         text = kept.strip(b" \t\r\n")
         if text:
@@ -137,7 +141,8 @@ _COLUMN_NAMES = re.compile(rb"\"?[A-Za-z_][A-Za-z0-9_. -]{0,60}\"?(?:[,;\t]\"?[A
 
 
 def _check_first(line: bytes, path: str) -> None:
-    """Raise UsageError if the first line shows that the file has another format. Otherwise the verifier would refuse every line."""
+    """Raise UsageError if the first line shows that the file has another format. Without this
+    check, the verifier would refuse every line."""
     what, remedy = next(((what, remedy) for magic, what, remedy in _OTHER_FILES if line.startswith(magic)), ("", ""))
     text = line.strip(b" \t\r\n")
     if text in (b"{", b"["):
@@ -149,13 +154,14 @@ def _check_first(line: bytes, path: str) -> None:
 
 
 def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item:
-    """Return the document of a line, and its id, time and nonce.
+    """Return the document in a line, and its id, time and nonce.
 
-    A line that is neither a JSON string nor an object is itself a document.
+    If the line is neither a JSON string nor a JSON object, the whole line is the document.
     """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
-    # The service's JSON contains exactly eight quotation marks. Such a line is itself the document, so it need not be parsed.
+    # The service's JSON contains exactly eight quotation marks. To save time, a line that looks
+    # like it is not parsed here: the whole line is the document.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return unchanged
     try:
@@ -179,7 +185,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
             _count(unused, document, ("encoding", "signature"), "document.")
             document = json.dumps(document, separators=(",", ":"))
         elif not isinstance(document, str):
-            document = line  # the verifier refuses it
+            document = line  # the verifier refuses this line
     else:
         _count(unused, value, ("encoding", "signature", "id", "at", "nonce"))
     assert isinstance(document, bytes | str)
@@ -194,7 +200,8 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
 
 
 MOST_NAMES = 100
-"""Maximum number of unknown members that are counted separately. All further members are counted together."""
+"""Maximum number of unknown JSON members that are counted separately. All further ones are counted
+together."""
 _LONGEST_NAME = 60
 
 
@@ -210,7 +217,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _second(at: object) -> int | None:
-    """Return a time in Unix seconds. ``at`` is a whole number of Unix seconds or a date-time of RFC 3339. For anything else, return None."""
+    """Return the time ``at`` in Unix seconds. It must be a whole number of Unix seconds, or a
+    date-time of RFC 3339. Return None for anything else."""
     if isinstance(at, str) and not isinstance(at, signed_content.Number) and _TIME.fullmatch(at):
         try:
             at = (datetime.fromisoformat(at.upper()) - _EPOCH) // timedelta(seconds=1)
@@ -220,7 +228,8 @@ def _second(at: object) -> int | None:
 
 
 def _files(top: str, document_bytes: int) -> Iterator[Item]:
-    """Yield the files of a folder and its subfolders, depth first and sorted by name. Symbolic links to folders are not followed."""
+    """Yield the files in a folder and its subfolders, depth first and sorted by name. The function
+    does not follow symbolic links to folders."""
     position = 0
     ahead = [""]
     while ahead:

@@ -1,9 +1,9 @@
 """Check the verification backend and the trusted certificates, and say what to do.
 
-The output shows which backend is used and why, every trusted certificate with its end of validity, and the clouds whose documents can be
-verified. It reports certificates that expire soon, and authorities that sign documents but whose certificates are missing. No network is used.
+The output shows which backend is used and why, how long each trusted certificate is valid, and for which clouds documents can be verified. It reports
+certificates that expire soon, and missing certificates of authorities that are known to sign documents. No network is used.
 
-Exit status: 0 nothing to do; 1 a problem exists now, or will exist within the number of days that --days gives; 2 a mistake in the arguments,
+Exit status: 0 there is nothing to do; 1 there is a problem, or there will be one within the number of days in --days; 2 a mistake in the arguments,
 or a bundle that cannot be read."""
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
                 left = (one.not_after - at) // doctor.DAY
                 output.report(f"{one.state:7}{_day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:8]})", 31)
     if audit:
-        output.report(f"audit: {audit} certificate(s) kept for old documents only; `imdskit trust list` shows them", 2)
+        output.report(f"audit: {audit} certificate(s) kept only for audits of old documents; `imdskit trust list` shows them", 2)
     for cloud, names in finding.clouds.items():
         output.report(f"cloud {cloud}: {', '.join(names) or 'no issuing chain is known'}", 2)
     for line in advice:
@@ -98,15 +98,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
-    """Return the name of the backend, the names of its native parts, the reason for choosing it, and advice."""
+    """Return the name of the backend, the names of the parts that the extension implements, the
+    reason for the choice of the backend, and advice."""
     try:
         found = backends.get("rust")
     except BackendError as error:
-        if error.code == "backend-absent":  # the Python backend gives the same verdicts, only slower
+        if error.code == "backend-absent":  # no advice: the Python backend gives the same verdicts, but is slower
             return "python", [], f"{error.code}: {_why_pure() or error.message}", ()
         return "python", [], f"{error.code}: {error.message}", (f"{error.message} {error.hint}",)
     native = sorted(found.native)
-    return found.name, native, f"the extension has {', '.join(native)}; the rest is Python", ()
+    return found.name, native, f"the extension implements {', '.join(native)}; everything else is Python", ()
 
 
 def _why_pure() -> str | None:

@@ -1,4 +1,5 @@
-"""Content of the report on the results of ``imdskit verify --batch``. It consists of counts, and of the documents that have rare values."""
+"""Content of the report on the results of ``imdskit verify --batch``. The report shows how often
+the values of some properties occur, and which documents have rare values."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 
 EXAMPLES = 5
-"""Number of documents that the report names for each rare value."""
+"""Maximum number of documents that the report names for a rare value."""
 VALUES = 10_000
-"""Maximum number of distinct values that are counted separately. Further values are counted together as :data:`OTHERS`."""
+"""Maximum number of different values of a property that are counted separately. Further values are
+counted together as :data:`OTHERS`."""
 OTHERS = "(others)"
 UNKNOWN = "(not stated)"
 _REASONS = {UNREADABLE, BAD_LINE, *map(str, Reason)}
@@ -30,13 +32,16 @@ _LATER = "5 hours and more"
 
 @dataclass
 class Counted:
-    """Frequencies of the values of one property, such as the region, and the first few documents with each value.
+    """Numbers of documents by the value of one property, such as the region, and the first few
+    documents with each value.
 
     Attributes:
         noun: name of the property.
-        order: values in the order in which the report lists them. If it is empty, the report sorts them by frequency.
-        counts: mapping from a value to the number of documents with this value.
-        first: mapping from a value to the ids, files or line numbers of the first documents with this value, at most :data:`EXAMPLES`.
+        order: values in the order in which the report lists them. If it is empty, the most frequent
+            value comes first.
+        counts: maps a value to the number of documents with this value.
+        first: maps a value to the ids, files or line numbers of the first documents with this
+            value. There are at most :data:`EXAMPLES` for each value.
     """
 
     noun: str
@@ -58,11 +63,12 @@ class Findings:
     """Content of a report.
 
     Attributes:
-        documents: number of results. All percentages in the report are shares of this number.
+        documents: number of all documents. All percentages in the report are shares of this number.
         accepted: number of accepted documents.
-        times: mapping from a time of verification to the number of documents that were verified as of that time.
-        rare_below: a value is rare if fewer documents than this number have it. The number is a thousandth of all documents, but at least 2. A
-            value of a single document is therefore always rare.
+        times: maps a time to the number of documents that were judged as of this time.
+        rare_below: a value is rare if fewer than this number of documents have it. The number is a
+            thousandth of all documents, but at least 2. Therefore a value that only one document
+            has is always rare.
     """
 
     def __init__(self) -> None:
@@ -110,7 +116,8 @@ class Findings:
         self.horizon.add(_remaining(claims, at), where)
 
     def outliers(self) -> list[tuple[str, str, int, list[str]]]:
-        """Return a tuple for each rare value: property, value, number of documents, first documents. The rarest value comes first."""
+        """Return the rare values, the rarest first. Each is a tuple of the property, the value, the
+        number of documents with this value, and the first ones of them."""
         found = [
             (counted.noun, value, count, counted.first[value])
             for counted in (self.reasons, self.clouds, self.regions, self.issuers, self.images)

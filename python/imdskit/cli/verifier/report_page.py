@@ -1,6 +1,7 @@
-"""The page of ``imdskit report``: one HTML file without scripts.
+"""HTML page of ``imdskit report``. It is one file without scripts.
 
-Names come from the input, so they are escaped. Each bar has its number beside it, so readers need not compare colours or lengths.
+Text from the input is untrusted, so it is escaped. The number that a bar represents is written
+beside the bar, so readers need not compare colours or lengths.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from imdskit.cli.verifier.findings import Counted, Findings
 from imdskit.reasons import Reason
 
 BARS = 20
-"""Maximum number of bars in one section. A sentence below the bars summarizes the remaining values."""
+"""Maximum number of bars in one section. A sentence below the bars gives the total of the remaining
+values."""
 OUTLIERS = 100
 """Maximum number of rare values that the page lists."""
 _STYLE = """
@@ -39,7 +41,7 @@ dt{margin-top:.9rem}dd{margin:.1rem 0 0}.rare li{border-top:1px solid var(--line
 
 
 def page(findings: Findings, title: str) -> str:
-    """Return the whole page."""
+    """Return the whole page as HTML. ``title`` is plain text."""
     total, refused = findings.documents, findings.documents - findings.accepted
     times = sorted(findings.times)
     verified = times[0] if len(times) == 1 else f"times from {times[0]} to {times[-1]}"
@@ -115,12 +117,14 @@ def _documents(count: int) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return a text of this package as HTML. Text between backticks is shown as code. The text must not come from the input."""
+    """Return a text of this package as HTML. Text between backticks is shown as code. The function
+    is not for text from the input, in which backticks have no meaning."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _share(count: int, total: int) -> str:
-    """Return ``count`` as a percentage of ``total``. In spite of rounding, only ``count`` 0 gives 0 %, and only ``total`` gives 100 %."""
+    """Return ``count`` as a percentage of ``total``. The result is "0.0 %" only if ``count`` is 0,
+    and "100.0 %" only if ``count`` is ``total``. Rounding does not produce these two results."""
     if 0 < count < total / 2000:
         return "below 0.1 %"
     if total * 1999 / 2000 < count < total:

@@ -18,7 +18,7 @@ from types import FrameType
 from imdskit.attestation_service import Application, Settings
 from imdskit.attestation_service.configuration import keys
 from imdskit.attestation_service.development_server import DevelopmentServer
-from imdskit.cli.shared import output
+from imdskit.cli.shared import inputs, output
 from imdskit.errors import UsageError
 
 ROLES = ("client", "operator", "metrics")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     serve.add_argument("--config", metavar="FILE", help="configuration file in TOML")
     serve.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="override a setting; may be repeated")
     serve.add_argument("--host", help="address to listen on; by default 127.0.0.1")
-    serve.add_argument("--port", metavar="N", type=_port, help="port to listen on; by default a free one")
+    serve.add_argument("--port", metavar="N", type=inputs.whole("port", 0, 65535), help="port to listen on; by default a free one")
     key.add_argument("name", metavar="NAME", help="name of the key")
     key.add_argument("--keys", metavar="FILE", required=True, help="key file; it is created if it does not exist")
     key.add_argument("--role", choices=ROLES, action="append", default=[], help="role of the key; by default client; may be repeated")
@@ -65,7 +65,9 @@ def _serve(options: argparse.Namespace) -> int:
         raise UsageError("bad-argument", message, location="--host, --port", hint="Choose another address or port.") from None
 
     def stop(_: int, __: FrameType | None) -> None:
-        threading.Thread(target=server.shutdown).start()  # shutdown() waits for serve_forever(), which runs in this thread
+        threading.Thread(
+            target=server.shutdown
+        ).start()  # shutdown() waits until serve_forever() ends, which runs in the thread of this handler
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -96,7 +98,7 @@ def _nonce_key(path: str) -> int:
         hint = "See docs/attestation-service.md on how to change the secret."
         raise UsageError(
             "bad-argument",
-            "The file already exists. A new secret would invalidate the nonces that were made with the old one.",
+            "The file already exists. A new secret would invalidate the nonces that were generated with the old one.",
             location=path,
             hint=hint,
         )
@@ -105,7 +107,8 @@ def _nonce_key(path: str) -> int:
 
 
 def _append(path: str, line: str) -> None:
-    """Append a line to a file. If the file does not exist, create it, readable only by its owner."""
+    """Append a line to a file. If the file does not exist, create it so that only its owner can
+    read it."""
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -116,13 +119,3 @@ def _append(path: str, line: str) -> None:
             os.close(file)
     except OSError as error:
         raise UsageError("bad-argument", f"The file cannot be written: {error.strerror}.", location=path) from None
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
-
-
-_port.__name__ = "port"

@@ -2,7 +2,7 @@
 
 `imdskit trust ACTION --help` describes one action.
 
-Exit status: 0 success, or no certificate was missing; 1 a document was refused, but not because its issuer is unknown; 2 a mistake in the
+Exit status: 0 success, even if no certificate was missing; 1 a document was refused for another reason than an unknown issuer; 2 a mistake in the
 arguments, a bundle that cannot be read or written, or a certificate that cannot be fetched or is not acceptable."""
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _USES = {"anchor": "anchor", "signs": "signs documents", "path": "helps to reach
 
 
 _ACTIONS = {
-    "list": "List the certificates of a trust bundle, with use, state and end of validity. No network is used.",
+    "list": "List the certificates of a trust bundle, with their use, their state and their end of validity. No network is used.",
     "update": """Add intermediates to the bundle that a symbolic link points to, and replace the link atomically. Anchors are never added.
 
-With --document, the issuer of a refused document is fetched from Microsoft's or DigiCert's servers, if the document's own signature is valid.
-With --from, certificates are read from files. With neither, the certificates of this release that the bundle lacks are added.""",
+With --document, the missing issuer of a document is fetched from Microsoft's or DigiCert's servers, if the signature of the document is valid. With
+--from, certificates are read from files. Without both options, the command adds those certificates of this release that the bundle lacks.""",
 }
 """Description of each action."""
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--bundle", metavar="DIR", help="trust bundle to list instead of the bundled one")
     update.add_argument("--bundle", metavar="DIR", help="symbolic link to the bundle to update; it is created if it does not exist")
     update.add_argument(
-        "--document", metavar="FILE", action="append", default=[], help="document whose issuer is to be added; may be repeated"
+        "--document", metavar="FILE", action="append", default=[], help="document whose missing issuer is added; may be repeated"
     )
     update.add_argument(
         "--from", dest="source", metavar="PEM", action="append", default=[], help="file of certificates to add; may be repeated"
@@ -125,7 +125,7 @@ def _of_documents(paths: list[str], trust: Trust, at: int) -> Iterator[Offered]:
         try:
             found = bundle_update.missing_issuers(document, trust, fetcher, at)
         except VerificationError as refusal:
-            output.note(f"{path}: no certificate that could be added would make this document acceptable.")
+            output.note(f"{path}: this document is refused, whatever certificate is added.")
             raise refusal from None
         yield from (Offered(der, f"{path}, issuer {index}") for index, der in enumerate(found, 1))
 

@@ -2,10 +2,10 @@
 
 FILE contains the service's JSON, plain base64 or DER. No network is used, except with --fetch-intermediates.
 
-With --batch, FILE is a folder of documents, or a file with one document per line. Each result is then one line of JSON (docs/cli.md).
+With --batch, FILE is a folder of documents, or a file with one document per line. The output is one line of JSON for each document (docs/cli.md).
 
-Exit status: 0 accepted, the claims are on standard output; 1 refused, the reason and a hint are on standard error; 2 a mistake in the
-arguments, or a file that cannot be read."""
+Exit status: 0 the document is accepted, and its claims are on standard output; 1 the document is refused, and the reason and a hint are on standard
+error; 2 a mistake in the arguments, or a file that cannot be read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--intermediates-cache",
         metavar="DIR",
-        help="folder that caches fetched intermediates; its certificates are verified like any other",
+        help="folder that caches fetched intermediates. Its certificates are not trusted, but verified like all others",
     )
     parser.add_argument(
         "--fetch-intermediates",
@@ -56,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crl",
         metavar="FILE",
         action="append",
-        help="file of revocation lists, PEM or DER; may be repeated. With this option, every authority in the chain needs a list",
+        help="file of revocation lists, PEM or DER; may be repeated. With this option, a list must cover each certificate below the root",
     )
     parser.add_argument("--at", metavar="TIME", help="verify as of this time: ISO 8601, UTC unless it has a zone; by default now")
-    parser.add_argument("--nonce", metavar="N", help="nonce that the document must carry")
+    parser.add_argument("--nonce", metavar="N", help="nonce that the document must contain")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to use; python and rust give the same verdicts")
     parser.add_argument(
         "--preset", choices=PRESETS, default="offline_audit", help="verification policy; by default offline_audit, which needs no nonce"
@@ -86,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
     trust = _trust(bundled, options.trust, options.intermediate, options.crl)
     cache = None if options.intermediates_cache is None else IntermediateCache(options.intermediates_cache)
     if cache is not None:
-        # The verifier tries intermediates in this order. Cached certificates come after those that the caller gives.
+        # The verifier tries intermediates in this order. Certificates that were given explicitly
+        # come before cached ones.
         trust = replace(trust, intermediates=(*trust.intermediates, *cache.load()))
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
@@ -119,24 +120,25 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_batch(options: argparse.Namespace) -> None:
-    """Raise UsageError if an option has no effect in combination with the others."""
+    """Raise UsageError if an option has no effect together with the other options."""
     given = {"--output": options.output, "--resume": options.resume or None, "--threads": options.threads}
     for name in [] if options.batch else [name for name, value in given.items() if value is not None]:
-        raise UsageError("bad-argument", f"{name} needs --batch.", location=name, hint="Give --batch too.")
+        raise UsageError("bad-argument", f"{name} needs --batch.", location=name, hint="Give --batch as well.")
     for name in [
         name
         for name, value in {"--nonce": options.nonce, "--explain": options.explain or None}.items()
         if value is not None and options.batch
     ]:
-        raise UsageError("bad-argument", f"{name} applies to a single document.", location=name, hint="Leave out --batch.")
+        raise UsageError("bad-argument", f"{name} has no effect with --batch.", location=name, hint="Leave out --batch.")
     if options.resume and options.output is None:
-        raise UsageError("bad-argument", "--resume needs --output.", location="--resume", hint="Give --output too.")
+        raise UsageError("bad-argument", "--resume needs --output.", location="--resume", hint="Give --output as well.")
     if options.threads is not None:
         arguments.whole(options.threads, "--threads", 1, arguments.MAX_THREADS)
 
 
 def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
-    """Return a copy of ``trust``. Given anchors replace the anchors of ``trust``, and given intermediates are added to its intermediates."""
+    """Return a copy of ``trust`` with the certificates and lists in files. Anchors, if any, replace
+    the anchors of ``trust``. Intermediates are added to its intermediates."""
     if anchors:
         found = tuple(der for path in anchors for der in _certificates(path))
         trust = replace(trust, anchors=found, origin=", ".join(anchors), date="")
@@ -145,14 +147,16 @@ def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | N
 
 
 def _crls(path: str) -> tuple[bytes, ...]:
-    """Return the revocation lists in a file. If one is unusable, the error names the file."""
+    """Return the revocation lists in a file. If one of them cannot be parsed, raise an error that
+    names the file."""
     found = pem.crls(inputs.read(path, pem.MAX_CRL_BYTES), path)
     _check(replace(Trust.bundled(), crls=found), path)
     return found
 
 
 def _certificates(path: str) -> tuple[bytes, ...]:
-    """Return the certificates in a file. If one is unusable, the error names the file."""
+    """Return the certificates in a file. If one of them cannot be parsed, raise an error that names
+    the file."""
     found = pem.certificates(inputs.read(path, pem.MAX_BYTES), path)
     _check(Trust(found), path)
     return found

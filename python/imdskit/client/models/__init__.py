@@ -4,27 +4,37 @@ Values are not converted. For example, a number that the service sends as text s
 created from. This package takes longer to import than the client, so the client does not import it.
 """
 
-from imdskit.client.models.compute import (
-    AdditionalCapabilities,
-    Compute,
-    ExtendedLocation,
-    OsProfile,
-    Plan,
-    PublicKey,
-    SecurityProfile,
-    Tag,
-)
 from imdskit.client.models.instance import (
+    AdditionalCapabilities,
+    Blob,
+    Compute,
+    DataDisk,
+    DiffDiskSettings,
+    DiskEncryptionKey,
     DnsServer,
+    EncryptionSettings,
     Extended,
     ExtendedCompute,
+    ExtendedLocation,
+    ImageReference,
     Instance,
     Interface,
     IpAddress,
     Ipv4,
     Ipv6,
+    KeyEncryptionKey,
+    ManagedDisk,
     Network,
+    OsDisk,
+    OsProfile,
+    Plan,
+    PublicKey,
+    Reference,
+    ResourceDisk,
+    SecurityProfile,
+    StorageProfile,
     Subnet,
+    Tag,
 )
 from imdskit.client.models.reader import Model
 from imdskit.client.models.responses import (
@@ -39,20 +49,6 @@ from imdskit.client.models.responses import (
     ScheduledEvents,
     TimeStamp,
     Token,
-)
-from imdskit.client.models.storage import (
-    Blob,
-    DataDisk,
-    DiffDiskSettings,
-    DiskEncryptionKey,
-    EncryptionSettings,
-    ImageReference,
-    KeyEncryptionKey,
-    ManagedDisk,
-    OsDisk,
-    Reference,
-    ResourceDisk,
-    StorageProfile,
 )
 
 __all__ = [

@@ -83,28 +83,22 @@ class Member(NamedTuple):
 
 def members(model: type[Model]) -> Mapping[str, Member]:
     """Return a mapping from the name of each JSON member to its field, in the order of the fields."""
-    known = _MEMBERS.get(model)
-    if known is None:
-        known = _MEMBERS[model] = _members(model)
-    return known
+    if model not in _MEMBERS:
+        hints = typing.get_type_hints(model)
+        _MEMBERS[model] = {
+            model.NAMES.get(one.name) or _spelled(one.name, model.SPELLING): Member(one.name, *_kind(hints[one.name]))
+            for one in fields(model)
+            if one.name != "extra"
+        }
+    return _MEMBERS[model]
 
 
 _MEMBERS: dict[type[Model], Mapping[str, Member]] = {}
 
 
-def _members(model: type[Model]) -> Mapping[str, Member]:
-    hints = typing.get_type_hints(model)
-    found = {}
-    for one in fields(model):
-        if one.name != "extra":
-            found[model.NAMES.get(one.name) or _spelled(one.name, model.SPELLING)] = Member(one.name, *_kind(hints[one.name]))
-    return found
-
-
 def _kind(hint: Any) -> tuple[type, bool]:
     """Return the type T of an annotation ``T | None`` or ``tuple[T, ...] | None``, and whether the annotation is that of an array."""
-    arguments = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
-    (only,) = arguments
+    (only,) = (argument for argument in typing.get_args(hint) if argument is not types.NoneType)
     if typing.get_origin(only) is tuple:
         return typing.get_args(only)[0], True
     return only, False

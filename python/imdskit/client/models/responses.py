@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from imdskit.client.models.compute import Plan
+from imdskit.client.models.instance import Plan
 from imdskit.client.models.reader import Model, Spelling
 
 

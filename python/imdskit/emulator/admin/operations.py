@@ -160,10 +160,6 @@ def _bad_parameter(name: str, message: str) -> AdminError:
     return AdminError(400, "bad-parameter", message, location=name)
 
 
-def _state(machine: HostedMachine, _: Arguments) -> Any:
-    return machine.state()
-
-
 def _patch_state(machine: HostedMachine, arguments: Arguments) -> Any:
     machine.patch(arguments.body)
     return machine.state()
@@ -222,10 +218,6 @@ def _wrong_state(machine: HostedMachine, arguments: Arguments, why: str) -> Admi
     return AdminError(409, "conflict", why, location="id") if exists else _no_event()
 
 
-def _faults(host: Host | HostedMachine, _: Arguments) -> Any:
-    return {"faults": host.faults.list()}
-
-
 def _put_faults(host: Host | HostedMachine, arguments: Arguments) -> Any:
     if not isinstance(arguments.body, list):  # `load` would take a string for the path of a file.
         raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="The format is in docs/faults.md.")
@@ -276,10 +268,6 @@ def _wait_journal(host: Host, arguments: Arguments) -> Any:
     return {"reached": reached, **_count_journal(host, arguments)}
 
 
-def _reset_journal(host: Host, _: Arguments) -> Any:
-    return {"forgotten": host.journal.reset()}
-
-
 def _clock(host: Host, _: Arguments) -> Any:
     clock = host.clock
     rate = clock.rate if isinstance(clock, MovableClock) else 0 if isinstance(clock, ManualClock) else 1
@@ -299,10 +287,6 @@ def _move_clock(host: Host, arguments: Arguments) -> Any:
     if rate is not None and isinstance(clock, MovableClock):
         clock.run(rate)
     return _clock(host, arguments)
-
-
-def _snapshot(host: Host, _: Arguments) -> Any:
-    return take(host)
 
 
 def _put_snapshot(host: Host, arguments: Arguments) -> Any:
@@ -342,10 +326,6 @@ def _inspect_document(machine: HostedMachine, arguments: Arguments) -> Any:
     return {"request": request, "document": document, "canExplain": machine.explain is not None, "inspection": inspection}
 
 
-def _configuration(host: Host, _: Arguments) -> Any:
-    return host.configuration()
-
-
 def openapi(_: Host | None = None, __: Arguments | None = None) -> Any:
     """Return the OpenAPI 3.1 description of the admin API."""
     return json.loads((resources.files(__package__) / OPENAPI).read_bytes())
@@ -356,7 +336,7 @@ _MACHINE = ("machine",)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("listMachines", "GET", "/v1/machines", _machines, ("first", "limit")),
-    Operation("getState", "GET", "/v1/state", _state, _MACHINE, about="machine"),
+    Operation("getState", "GET", "/v1/state", lambda machine, _: machine.state(), _MACHINE, about="machine"),
     Operation("patchState", "PATCH", "/v1/state", _patch_state, _MACHINE, takes_body=True, about="machine"),
     Operation("putState", "PUT", "/v1/state", _put_state, _MACHINE, takes_body=True, about="machine"),
     Operation("listEvents", "GET", "/v1/events", _events, _MACHINE, about="machine"),
@@ -366,19 +346,19 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("cancelEvent", "DELETE", "/v1/events/{id}", _cancel_event, _MACHINE, about="machine"),
     Operation("approveEvent", "POST", "/v1/events/{id}/approve", _approve_event, _MACHINE, about="machine"),
     Operation("completeEvent", "POST", "/v1/events/{id}/complete", _complete_event, _MACHINE, about="machine"),
-    Operation("listFaults", "GET", "/v1/faults", _faults, _MACHINE, about="either"),
+    Operation("listFaults", "GET", "/v1/faults", lambda host, _: {"faults": host.faults.list()}, _MACHINE, about="either"),
     Operation("putFaults", "PUT", "/v1/faults", _put_faults, _MACHINE, takes_body=True, about="either"),
     Operation("clearFaults", "DELETE", "/v1/faults", _clear_faults, _MACHINE, about="either"),
     Operation("listJournal", "GET", "/v1/journal", _journal, (*_FILTER, "limit")),
-    Operation("resetJournal", "DELETE", "/v1/journal", _reset_journal),
+    Operation("resetJournal", "DELETE", "/v1/journal", lambda host, _: {"forgotten": host.journal.reset()}),
     Operation("countJournal", "GET", "/v1/journal/count", _count_journal, _FILTER),
     Operation("waitJournal", "GET", "/v1/journal/wait", _wait_journal, (*_FILTER, "count", "timeout")),
     Operation("getClock", "GET", "/v1/clock", _clock),
     Operation("moveClock", "POST", "/v1/clock", _move_clock, takes_body=True),
-    Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot, about="alone"),
+    Operation("getSnapshot", "GET", "/v1/snapshot", lambda host, _: take(host), about="alone"),
     Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True, about="alone"),
     Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot, about="alone"),
     Operation("inspectDocument", "POST", "/v1/attested", _inspect_document, _MACHINE, takes_body=True, about="machine"),
-    Operation("getConfiguration", "GET", "/v1/configuration", _configuration),
+    Operation("getConfiguration", "GET", "/v1/configuration", lambda host, _: host.configuration()),
     Operation("getOpenapi", "GET", "/v1/openapi.json", openapi),
 )

@@ -57,6 +57,7 @@ def _region_label(location: str) -> str:
     return location.replace(" ", "").lower()
 
 
+@dataclass(frozen=True, slots=True)
 class Signer:
     """A leaf certificate that can sign with its private key.
 
@@ -66,13 +67,10 @@ class Signer:
         serial: the serial number of the leaf.
     """
 
-    __slots__ = ("_key", "certificate", "issuer", "serial")
-
-    def __init__(self, certificate: bytes, issuer: bytes, serial: int, key: RsaKey) -> None:
-        self.certificate = certificate
-        self.issuer = issuer
-        self.serial = serial
-        self._key = key
+    certificate: bytes
+    issuer: bytes
+    serial: int
+    _key: RsaKey
 
     def sign(self, content: bytes) -> bytes:
         """Return the RSASSA-PKCS1-v1_5 signature of ``content`` with SHA-256."""
@@ -135,11 +133,8 @@ class Authority:
         self._pki_url = pki_url or base_url.rstrip("/") + "/pki"
         self._domain = domain
         self._region = region
-        self._seed = seed
+        self._keys = (keys or Keys()).ring(seed)
         self._lock = threading.Lock()
-        self._key_lock = threading.Lock()
-        self._known_keys = keys or Keys()
-        self._keys: dict[str, RsaKey] = {}
         self._signers: dict[tuple[str, str, DocumentFault | None], tuple[int, Signer]] = {}
         self._published: dict[str, _CaCertificate] = {}
 
@@ -190,7 +185,7 @@ class Authority:
         if signer is None or cached_period != period:
             not_before = period * LEAF_PERIOD - DAY - (LEAF_LIFE if fault is DocumentFault.EXPIRED_LEAF else 0)
             issuer = self._issuer(fault)
-            key = self._key(f"leaf {region}.{domain}" if issuer is self._issuing else f"{issuer.file} leaf {region}.{domain}")
+            key = self._keys.key(f"leaf {region}.{domain}" if issuer is self._issuing else f"{issuer.file} leaf {region}.{domain}")
             signer = self._make_leaf(issuer, key, domain, region, not_before)
             with self._lock:
                 self._signers[domain, region, fault] = (period, signer)
@@ -230,14 +225,8 @@ class Authority:
     def _address(self, name: str, ending: str) -> str:
         return f"{self._pki_url}/{name}.{ending}"
 
-    def _key(self, purpose: str) -> RsaKey:
-        with self._key_lock:
-            if purpose not in self._keys:
-                self._keys[purpose] = self._known_keys.key(self._seed, purpose)
-            return self._keys[purpose]
-
     def _make_root(self, purpose: str) -> _CaCertificate:
-        key = self._key(purpose)
+        key = self._keys.key(purpose)
         identifier = x509.key_identifier(key)
         mark = identifier.hex()[:8]
         name = _authority_name(f"imdskit test-only root {mark}")
@@ -257,7 +246,7 @@ class Authority:
         return _CaCertificate(name, f"imdskit-root-{mark}", key, x509.certificate(body, key))
 
     def _make_issuing(self, root: _CaCertificate, purpose: str, number: str = "") -> _CaCertificate:
-        key = self._key(purpose)
+        key = self._keys.key(purpose)
         mark = root.file.removeprefix("imdskit-root-") + number
         name = _authority_name(f"imdskit test-only issuing CA {mark}")
         identifier = x509.key_identifier(key)

@@ -175,24 +175,44 @@ class RsaKey:
         raise UsageError("bad-argument", "Disposable keys cannot be pickled or copied.")
 
 
-class Keys:
-    """Cache of keys by seed and purpose. Safe to share between threads.
+class KeyRing:
+    """The 2048-bit keys of one emulator. Safe to share between threads.
 
-    A key is generated on first use, which takes a quarter of a second. Emulators with the same seed have the same keys in any case; if they
-    share this cache, each key is generated only once. Keys without a seed are never shared, so a client that trusts one emulator does not
-    thereby trust another.
+    A key is generated on first use, which takes a quarter of a second.
+
+    Args:
+        seed: number from which the keys are generated. None means random keys.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._keys: dict[str, RsaKey] = {}
+
+    def key(self, purpose: str) -> RsaKey:
+        """Return the key for a purpose."""
+        with self._lock:
+            if purpose not in self._keys:
+                randbits = secrets.randbits if self._seed is None else seeded(self._seed, purpose)
+                self._keys[purpose] = RsaKey.generate(2048, randbits)
+            return self._keys[purpose]
+
+
+class Keys:
+    """Cache of key rings by seed. Safe to share between threads.
+
+    Emulators with the same seed have the same keys in any case. If they share this cache, each key is
+    generated only once. Keys without a seed are never shared, so a client that trusts one emulator
+    does not thereby trust another.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cached: dict[tuple[int, str], RsaKey] = {}
+        self._rings: dict[int, KeyRing] = {}
 
-    def key(self, seed: int | None, purpose: str) -> RsaKey:
-        """Return the 2048-bit key for a seed and purpose. Without a seed, return a new random key each time."""
+    def ring(self, seed: int | None) -> KeyRing:
+        """Return the keys for a seed. Without a seed, return a new ring each time."""
         if seed is None:
-            return RsaKey.generate(2048, secrets.randbits)
+            return KeyRing(None)
         with self._lock:
-            key = self._cached.get((seed, purpose))
-            if key is None:
-                key = self._cached[seed, purpose] = RsaKey.generate(2048, seeded(seed, purpose))
-            return key
+            return self._rings.setdefault(seed, KeyRing(seed))

@@ -68,14 +68,11 @@ class Issuer:
     ) -> None:
         self._issuer = issuer
         self._base_url = base_url
-        self._seed = seed
-        self._keys = keys or Keys()
-        self._lock = threading.Lock()
+        self._keys = (keys or Keys()).ring(seed)
 
     def prepare(self) -> None:
         """Generate the key now, so that the first client does not wait for it."""
-        with self._lock:
-            _ = self._cached_key
+        self._keys.key("tokens")
 
     def address(self, tenant: str) -> str:
         """Return the claim ``iss`` of a tenant's tokens. Its ``.well-known/openid-configuration`` is below this address."""
@@ -109,18 +106,12 @@ class Issuer:
     @cached_property
     def public_key(self) -> dict[str, str]:
         """The public key as a JSON Web Key (RFC 7517 section 4). Its ``kid`` is the key's thumbprint (RFC 7638)."""
-        modulus = self._key.modulus
-        key = {"e": _number(self._key.exponent), "kty": "RSA", "n": _number(modulus)}
+        key = {"e": _number(self._key.exponent), "kty": "RSA", "n": _number(self._key.modulus)}
         return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": _base64url(hashlib.sha256(compact(key)).digest()), **key}
 
     @property
     def _key(self) -> RsaKey:
-        with self._lock:
-            return self._cached_key
-
-    @cached_property
-    def _cached_key(self) -> RsaKey:
-        return self._keys.key(self._seed, "tokens")
+        return self._keys.key("tokens")
 
     def _configuration(self, issuer: str, keys: str) -> bytes:
         """Return the OpenID configuration of an issuer.

@@ -83,15 +83,12 @@ def _announced(given: Input, now: int, name: str) -> Event:
     description, source, duration = USUAL[kind]
     if "ResourceType" in members and members["ResourceType"].value != "VirtualMachine":
         members["ResourceType"].must_be('"VirtualMachine"')
-    status = (
-        members["EventStatus"].one_of(STATES, "a state; an event that is over is not in the list")
-        if "EventStatus" in members
-        else STATES[0]
+    started = (
+        "EventStatus" in members and members["EventStatus"].one_of(STATES, "a state; an event that is over is not in the list") == "Started"
     )
     if "DurationInSeconds" in members:
         duration = members["DurationInSeconds"].integer(-1, LONGEST)
     remains = max(REMAINS, duration)
-    started = status == "Started"
     not_before = _time(members["NotBefore"]) if "NotBefore" in members and members["NotBefore"].value else None
     soonest = now + NOTICE[kind]
     if not_before is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -104,46 +104,31 @@ class Events:
         duration = usual[2] if duration is None else seconds("duration", duration, -1)
         start = seconds("notice", NOTICE[kind] if notice is None else notice)
         shown = seconds("remains", max(REMAINS, duration) if remains is None else remains)
-        return self._add(kind, resources, start, False, shown, text_or(description, usual[0]), text_or(source, usual[1]), duration)
+        event = Event("", kind, (), start, None, shown, text_or(description, usual[0]), text_or(source, usual[1]), duration)
+        return self._add(event, resources)
 
     def fail(self, *, resources: Sequence[str] | None = None, remains: int = REMAINS) -> str:
         """Announce a failure of the host: a Reboot without notice that has already started.
 
         Return the event's id. Raise UsageError like :meth:`schedule`.
         """
-        return self._add("Reboot", resources, 0, True, seconds("remains", remains), FAILURE, "Platform", -1)
+        event = Event("", "Reboot", (), 0, None, seconds("remains", remains), FAILURE, "Platform", -1)
+        return self._add(event, resources, started=True)
 
     def cancel(self, event_id: str) -> bool:
         """Remove an event in any state. Return False if no event has this id."""
-        with self._lock:
-            self._settle()
-            event = self._find(event_id)
-            if event is not None:
-                self._replace(event, None)
-            return event is not None
+        return self._change(event_id, (False, True), lambda _: None)
 
     def complete(self, event_id: str) -> bool:
         """End a started event. Return False if no started event has this id."""
-        with self._lock:
-            self._settle()
-            event = self._find(event_id)
-            if event is None or not event.started:
-                return False
-            self._replace(event, None)
-            return True
+        return self._change(event_id, (True,), lambda _: None)
 
     def start(self, event_id: str) -> bool:
         """Start a scheduled event, as an approval does. Return False if no scheduled event has this id.
 
         Unlike an approval, this is not a request of the machine, so it does not enable events.
         """
-        with self._lock:
-            self._settle()
-            event = self._find(event_id)
-            if event is None or event.started:
-                return False
-            self._replace(event, replace(event, ends=self._clock.now() + event.remains))
-            return True
+        return self._change(event_id, (False,), self._started)
 
     def announce(self, events: object, *, keep: bool = False) -> tuple[str, ...]:
         """Announce events in the service's own format. Clients see one change, or none if the events are the same as before.
@@ -161,12 +146,7 @@ class Events:
         """
         with self._lock:
             self._settle()
-
-            def new_id() -> str:
-                self._made += 1
-                return self._seeded.uuid(f"event {self._made - 1}").upper()
-
-            announced = announced_events(events, self._clock.now(), self.name, new_id)
+            announced = announced_events(events, self._clock.now(), self.name, self._new_id)
             by_id = {event.id.upper(): event for event in announced}
             replaced = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
             after = [event for event in (*replaced, *by_id.values()) if event is not None]
@@ -238,38 +218,42 @@ class Events:
         """Start events that the machine approves. Events that have already started and rebalance recommendations do not change."""
         with self._lock:
             self._record_request()
-            now = self._clock.now()
             for event_id in dict.fromkeys(ids):
-                for event in self._events:
-                    if event.id.upper() == event_id.upper() and not event.started and event.type != REBALANCE:
-                        self._replace(event, replace(event, ends=now + event.remains))
+                event = self._find(event_id)
+                if event is not None and not event.started and event.type != REBALANCE:
+                    self._replace(event, self._started(event))
 
-    def _add(
-        self,
-        kind: str,
-        resources: Sequence[str] | None,
-        notice: int,
-        started: bool,
-        remains: int,
-        description: str,
-        source: str,
-        duration: int,
-    ) -> str:
+    def _add(self, event: Event, resources: Sequence[str] | None, *, started: bool = False) -> str:
+        """Announce an event, whose ``not_before`` counts from now, and return its id."""
         names = (self.name,) if resources is None else tuple(resources)
         if isinstance(resources, str) or not names or not all(isinstance(name, str) and name for name in names):
             raise wrong("`resources` must be a list of machine names.")
-        if source not in ("Platform", "User"):
-            raise wrong(f"`source` of an event must be Platform or User; got {source!r:.60}.")
+        if event.source not in ("Platform", "User"):
+            raise wrong(f"`source` of an event must be Platform or User; got {event.source!r:.60}.")
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:
                 raise wrong(f"The machine already has {MOST} events, the maximum.")
-            now = self._clock.now()
-            event_id = self._seeded.uuid(f"event {self._made}").upper()
-            self._made += 1
-            ends = now + remains if started else None
-            self._set([*self._events, Event(event_id, kind, names, now + notice, ends, remains, description, source, duration)])
-            return event_id
+            event = replace(event, id=self._new_id(), resources=names, not_before=self._clock.now() + event.not_before)
+            self._set([*self._events, self._started(event) if started else event])
+            return event.id
+
+    def _new_id(self) -> str:
+        self._made += 1
+        return self._seeded.uuid(f"event {self._made - 1}").upper()
+
+    def _change(self, event_id: str, started: Collection[bool], change: Callable[[Event], Event | None]) -> bool:
+        """Replace an event by the result of ``change``. Return False if there is no such event, or its state is not in ``started``."""
+        with self._lock:
+            self._settle()
+            event = self._find(event_id)
+            if event is None or event.started not in started:
+                return False
+            self._replace(event, change(event))
+            return True
+
+    def _started(self, event: Event) -> Event:
+        return replace(event, ends=self._clock.now() + event.remains)
 
     def _find(self, event_id: str) -> Event | None:
         """Return the event with an id, or None. Letter case is ignored, because ids that a test chooses need not be in upper case."""

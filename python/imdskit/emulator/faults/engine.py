@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from imdskit.clock import Clock
 from imdskit.emulator.faults import script as scripts
-from imdskit.emulator.faults.script import FaultRule, Match
+from imdskit.emulator.faults.script import FaultRule
 from imdskit.emulator.faults.types import Fault
 from imdskit.emulator.service.request_context import RequestContext
 
@@ -66,8 +66,8 @@ class Taken(NamedTuple):
 
     Attributes:
         fault: the fault.
-        give_back: function that undoes the count. Callers must call it if the service refused the request, so that the fault was not
-            applied.
+        give_back: function that undoes the count. The caller calls it if the service has refused the
+            request, because the fault was not applied then.
     """
 
     fault: Fault
@@ -145,7 +145,7 @@ class Faults:
         now = self._clock.monotonic_ns()
         with self._lock:
             for one in self._active:
-                if _matches(one.rule.match, one.rule.fault, context) and one.count(now):
+                if one.rule.matches(context) and one.count(now):
                     return Taken(one.rule.fault, partial(self._give_back, one))
         return None if self._common is None else self._common.take(context)
 
@@ -156,27 +156,3 @@ class Faults:
     def _set(self, active: tuple[_Active, ...]) -> None:
         with self._lock:
             self._active = active
-
-
-def _matches(match: Match, fault: Fault, context: RequestContext) -> bool:
-    request = context.request
-    if fault.category is not None and context.category != fault.category:
-        return False
-    if match.path is None:
-        if context.category is None or (match.category is not None and context.category != match.category):
-            return False
-    elif not match.path.fullmatch("/" + "/".join(context.target.segments).lower()) or match.category not in (None, context.category):
-        return False
-    if match.methods and request.method not in match.methods:
-        return False
-    if match.source is not None and not match.source(request.source):
-        return False
-    for name, pattern in match.query:
-        values = [value for key, value in context.target.parameters if key.lower() == name]
-        if not (any(pattern.fullmatch(value) for value in values) if pattern else not values):
-            return False
-    for name, pattern in match.headers:
-        found = request.header_values(name)
-        if not (any(pattern.fullmatch(value) for value in found) if pattern else not found):
-            return False
-    return True

@@ -9,7 +9,7 @@ import fnmatch
 import ipaddress
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
 from imdskit.emulator.json_input import Format, Input
+from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Delivery
 
@@ -35,32 +36,14 @@ DOCUMENTS = (CACHED_NONCE, *(fault.value for fault in DocumentFault))
 
 _RULE = ("match", "times", "for", "after", "fault")
 _SNAPSHOT = ("rule", "matched", "applied", "age_ns")
-_MATCH = ("method", "category", "path", "query", "headers", "source")
 _STATUS = ("status", "retryAfter", "from", "body", "contentType", "headers")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}", re.ASCII)
 _VALUE = re.compile(r"[!-~](?:[\t -~]{0,1022}[!-~])?", re.ASCII)
 _TRANSPORT = ("connection", "content-length", "date", "transfer-encoding")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Criteria for the requests to which a rule applies. A criterion that is None or empty matches every request.
-
-    Attributes:
-        methods: accepted methods.
-        category: accepted category, in lower case. None accepts every category. If ``path`` is None, too, only requests below ``/metadata`` match.
-        path: pattern of the decoded path in lower case, without double and trailing slashes. It can match paths outside of ``/metadata``.
-        query: pairs of a parameter's name in lower case and the pattern of its value. None instead of a pattern means that the parameter must be absent.
-        headers: pairs of a header's name in lower case and the pattern of its value. None instead of a pattern means that the header must be absent.
-        source: function that returns whether a source address matches.
-    """
-
-    methods: frozenset[str] = frozenset()
-    category: str | None = None
-    path: re.Pattern[str] | None = None
-    query: tuple[tuple[str, re.Pattern[str] | None], ...] = ()
-    headers: tuple[tuple[str, re.Pattern[str] | None], ...] = ()
-    source: Callable[[str], bool] | None = None
+Criterion = Callable[[RequestContext], bool]
+"""Function that returns whether a request meets one criterion of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +51,7 @@ class FaultRule:
     """One rule of a script.
 
     Attributes:
-        match: the requests to which the rule applies.
+        criteria: criteria that a request must meet. A rule without a path applies only below ``/metadata``.
         times: number of requests to which the rule applies. None means no limit.
         for_ns: nanoseconds for which the rule applies, counted from the first application. None means that ``times`` is the limit.
         after: number of matching requests that the rule skips first.
@@ -76,12 +59,16 @@ class FaultRule:
         written: the rule as it was given, in parsed JSON.
     """
 
-    match: Match
+    criteria: tuple[Criterion, ...]
     times: int | None
     for_ns: int | None
     after: int
     fault: Fault
     written: dict[str, Any]
+
+    def matches(self, context: RequestContext) -> bool:
+        """Return whether the rule matches a request."""
+        return self.fault.category in (None, context.category) and all(criterion(context) for criterion in self.criteria)
 
 
 def read(path: str | Path) -> tuple[FaultRule, ...]:
@@ -131,7 +118,7 @@ def _rule(given: Input) -> FaultRule:
     elif "times" in rule:
         times = None
     return FaultRule(
-        _match(rule["match"]) if "match" in rule else Match(),
+        _criteria(rule["match"].members(_CRITERIA) if "match" in rule else {}),
         times,
         _nanoseconds(rule["for"]) if "for" in rule else None,
         rule["after"].integer(0, MAX_COUNT) if "after" in rule else 0,
@@ -140,30 +127,77 @@ def _rule(given: Input) -> FaultRule:
     )
 
 
-def _match(given: Input) -> Match:
-    match = given.members(_MATCH)
-    category = match.get("category")
-    if category is not None and category.value is not None:
-        name = category.value.lower() if isinstance(category.value, str) else ""
-        if name not in CATEGORIES:
-            category.must_be("a category", f"Known: {', '.join(CATEGORIES)}.")
-    else:
-        name = None
-    return Match(
-        _methods(match["method"]) if "method" in match else frozenset(),
-        name,
-        _pattern(match["path"], lower=True) if "path" in match else None,
-        _patterns(match["query"]) if "query" in match else (),
-        _patterns(match["headers"]) if "headers" in match else (),
-        _source(match["source"]) if "source" in match else None,
-    )
+def _criteria(match: dict[str, Input]) -> tuple[Criterion, ...]:
+    criteria = tuple(_CRITERIA[name](given) for name, given in match.items())
+    return criteria if "path" in match else (lambda context: context.category is not None, *criteria)
 
 
-def _methods(given: Input) -> frozenset[str]:
+def _method(given: Input) -> Criterion:
     methods = [given.value] if isinstance(given.value, str) else given.value
     if not isinstance(methods, list) or not all(isinstance(one, str) and _TOKEN.fullmatch(one) for one in methods):
         given.must_be("a method such as `GET`, or a list of them")
-    return frozenset(methods)
+    accepted = frozenset(methods)
+    return lambda context: not accepted or context.request.method in accepted
+
+
+def _category(given: Input) -> Criterion:
+    name = given.value.lower() if isinstance(given.value, str) else given.value
+    if name is not None and name not in CATEGORIES:
+        given.must_be("a category", f"Known: {', '.join(CATEGORIES)}.")
+    return lambda context: name in (None, context.category)
+
+
+def _path(given: Input) -> Criterion:
+    pattern = _pattern(given, lower=True)
+    return lambda context: pattern.fullmatch("/" + "/".join(context.target.segments).lower()) is not None
+
+
+def _query(given: Input) -> Criterion:
+    return _values(given, lambda context, name: [value for key, value in context.target.parameters if key.lower() == name])
+
+
+def _header(given: Input) -> Criterion:
+    return _values(given, lambda context, name: context.request.header_values(name))
+
+
+def _values(given: Input, values_of: Callable[[RequestContext, str], Sequence[str]]) -> Criterion:
+    """Return the criterion for the values of parameters or headers, whose names are in lower case.
+
+    A pattern must match one of the values. None instead of a pattern means that there must be no value.
+    """
+    members = given.members(expected="an object of names and patterns of their values, or null for what must be absent")
+    patterns = [(name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items()]
+
+    def matches(context: RequestContext) -> bool:
+        found = ((values_of(context, name), pattern) for name, pattern in patterns)
+        return all(any(map(pattern.fullmatch, values)) if pattern else not values for values, pattern in found)
+
+    return matches
+
+
+def _source(given: Input) -> Criterion:
+    try:
+        network = ipaddress.ip_network(given.value if isinstance(given.value, str) else "")
+    except ValueError:
+        given.must_be("an address or a network, such as 10.0.0.4 or 10.0.0.0/8")
+
+    def matches(context: RequestContext) -> bool:
+        try:
+            return ipaddress.ip_address(context.request.source) in network
+        except ValueError:
+            return False
+
+    return matches
+
+
+_CRITERIA: dict[str, Callable[[Input], Criterion]] = {
+    "method": _method,
+    "category": _category,
+    "path": _path,
+    "query": _query,
+    "headers": _header,
+    "source": _source,
+}
 
 
 def _fault(given: Input) -> Fault:
@@ -192,10 +226,6 @@ def _status(fault: dict[str, Input]) -> Status:
     return Status(status, origin == "host", tuple(headers), None if body is None else body.encode())
 
 
-def _delay(given: Input) -> Fault:
-    return Slow(Delivery(delay_ns=_nanoseconds(given)))
-
-
 def _drip(given: Input) -> Fault:
     drip = given.members(("bytes", "every"), required=("every",))
     size = drip["bytes"].integer(1, MAX_COUNT) if "bytes" in drip else 1
@@ -206,10 +236,6 @@ def _reset(given: Input) -> Fault:
     if given.value is not True:
         given.must_be("`true`")
     return Slow(Delivery(reset=True))
-
-
-def _truncate(given: Input) -> Fault:
-    return Slow(Delivery(cut=given.integer(0, MAX_COUNT)))
 
 
 def _foreign(given: Input) -> Fault:
@@ -232,24 +258,20 @@ def _replace(given: Input) -> Fault:
     return Edit(tuple((_pointer(one, name), one.value) for name, one in members.items()))
 
 
-def _content_type(given: Input) -> Fault:
-    return Headers((("Content-Type", _header_value(given)),))
-
-
 def _document(given: Input) -> Fault:
     name = given.one_of(DOCUMENTS, "a document fault")
     return Document(None if name == CACHED_NONCE else DocumentFault(name))
 
 
 _TYPES: dict[str, Callable[[Input], Fault]] = {
-    "delay": _delay,
+    "delay": lambda given: Slow(Delivery(delay_ns=_nanoseconds(given))),
     "drip": _drip,
     "reset": _reset,
-    "truncate": _truncate,
+    "truncate": lambda given: Slow(Delivery(cut=given.integer(0, MAX_COUNT))),
     "foreign": _foreign,
     "missing": _missing,
     "replace": _replace,
-    "contentType": _content_type,
+    "contentType": lambda given: Headers((("Content-Type", _header_value(given)),)),
     "document": _document,
 }
 
@@ -264,26 +286,6 @@ def _nanoseconds(given: Input) -> int:
 def _pattern(given: Input, *, lower: bool = False) -> re.Pattern[str]:
     text = given.text(expected="a pattern with * and ?")
     return re.compile(fnmatch.translate(text.lower() if lower else text))
-
-
-def _patterns(given: Input) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
-    members = given.members(expected="an object of names and patterns of their values, or null for what must be absent")
-    return tuple((name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items())
-
-
-def _source(given: Input) -> Callable[[str], bool]:
-    try:
-        network = ipaddress.ip_network(given.value if isinstance(given.value, str) else "")
-    except ValueError:
-        given.must_be("an address or a network, such as 10.0.0.4 or 10.0.0.0/8")
-
-    def matches(source: str) -> bool:
-        try:
-            return ipaddress.ip_address(source) in network
-        except ValueError:
-            return False
-
-    return matches
 
 
 def _headers(given: Input) -> tuple[tuple[str, str], ...]:

@@ -66,6 +66,7 @@ class Connection:
         allowed: whether the Host header of the last request is allowed.
         keep_alive: whether another request may follow the last response.
         deadline: time on ``watch``, in nanoseconds, at which the driver must stop waiting for the client.
+        expired: whether the driver has stopped waiting. Only drivers use it.
     """
 
     def __init__(self, source: str, local: str, port: int, hosts: Hosts | None, watch: Clock) -> None:
@@ -83,6 +84,7 @@ class Connection:
         self._reading_body = False
         self.allowed = True
         self.keep_alive = True
+        self.expired = False
         self.idle()
 
     @property

@@ -66,13 +66,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self._handoff = self.server.handoff(self.request, self.client_address)
+        self._handoff = self.server.handoff(self.request)
         self.state = self._handoff.connection
-        self.expired = False
-        self.server.enter(self)
 
     def finish(self) -> None:
-        self.server.leave(self)
         with suppress(OSError):
             super().finish()
 
@@ -84,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
         while True:
             if event is NEED_DATA:
                 data = self._receive()
-                event = state.timed_out() if self.expired and not data else state.receive(data)
+                event = state.timed_out() if state.expired and not data else state.receive(data)
             elif event is SEND_CONTINUE:
                 event = state.next_event() if self._send(CONTINUE) else CLOSED
             elif isinstance(event, Request):
@@ -107,12 +104,6 @@ class Handler(BaseHTTPRequestHandler):
     def refused(self, refusal: Refusal) -> Response:
         """Return the response to a malformed request."""
         return replace(BAD_REQUEST, status=refusal.status).response()
-
-    def expire(self) -> None:
-        """Wake the thread of this connection because its deadline has passed. The thread that checks the time limits calls this."""
-        again, self.expired = self.expired, True  # The woken thread reads `expired`, so it has to be set before the shutdown.
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR if again else socket.SHUT_RD)
 
     def _exchange(self, request: Request) -> bool:
         """Respond to a request. Return False if the connection has ended."""
@@ -173,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _linger(self) -> None:
         """Close the server's side of the connection, then wait until the client closes its own."""
-        self.expired = False
+        self.state.expired = False
         self.state.deadline = self.server.watch.monotonic_ns() + LINGER_NS
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
@@ -233,10 +224,9 @@ class Server(ThreadingHTTPServer):
         self._date = (0, "")
         self._swept = self.watch.monotonic_ns()
         self._lock = threading.Lock()
-        self._handlers: set[Handler] = set()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open: dict[socket.socket, tuple[threading.Thread, Handoff]] = {}
+        """Connections with a thread, and the state with which the thread began."""
         self._turned_away: deque[tuple[int, socket.socket]] = deque()
-        self._handoffs: dict[socket.socket, Handoff] = {}
         self._event_loop: EventLoop | None = None
         self._loop: threading.Thread | None = None
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -308,7 +298,7 @@ class Server(ThreadingHTTPServer):
             self._event_loop.close()
         self.server_close()
         with self._lock:
-            workers = dict(self._open)
+            workers = {request: thread for request, (thread, _) in self._open.items()}
         for how, seconds in ((socket.SHUT_RD, GRACE_SECONDS), (socket.SHUT_RDWR, 1.0)):
             for connection in workers:
                 with suppress(OSError):
@@ -355,22 +345,22 @@ class Server(ThreadingHTTPServer):
 
     def give_thread(self, request: socket.socket, client_address: Any, handoff: Handoff | None = None) -> None:
         """Serve a connection in a thread until it ends. The thread begins with the state in ``handoff``."""
-        with self._lock:
-            thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-            if handoff is not None:
-                self._handoffs[request] = handoff
-            with suppress(RuntimeError):  # The system cannot start another thread.
-                thread.start()
-                self._open[request] = thread
-                return
-            self._handoffs.pop(request, None)
+        try:
+            handoff = handoff or Handoff(self.connect(request, client_address))
+        except OSError:
+            self.shutdown_request(request)
+            return
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        with self._lock, suppress(RuntimeError):  # The system cannot start another thread.
+            thread.start()
+            self._open[request] = thread, handoff
+            return
         self._turn_away(request)
 
-    def handoff(self, request: socket.socket, client_address: Any) -> Handoff:
-        """Return the state with which a thread begins to serve a connection."""
+    def handoff(self, request: socket.socket) -> Handoff:
+        """Return the state with which the thread of a connection begins."""
         with self._lock:
-            found = self._handoffs.pop(request, None)
-        return found or Handoff(self.connect(request, client_address))
+            return self._open[request][1]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection until it ends."""
@@ -394,23 +384,15 @@ class Server(ThreadingHTTPServer):
         """End the connections whose deadline has passed."""
         now = self._swept = self.watch.monotonic_ns()
         with self._lock:
-            late = [handler for handler in self._handlers if handler.state.deadline <= now]
-        for handler in late:
-            handler.expire()
+            late = [(request, each.connection) for request, (_, each) in self._open.items() if each.connection.deadline <= now]
+        for request, connection in late:
+            again, connection.expired = connection.expired, True  # The woken thread reads this, so it has to be set first.
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR if again else socket.SHUT_RD)
         if self._event_loop is not None:
             self._event_loop.expire(now)
         while self._turned_away and self._turned_away[0][0] <= now:
             self._turned_away.popleft()[1].close()
-
-    def enter(self, handler: Handler) -> None:
-        """Register a handler that starts to serve a connection."""
-        with self._lock:
-            self._handlers.add(handler)
-
-    def leave(self, handler: Handler) -> None:
-        """Unregister a handler whose connection has ended."""
-        with self._lock:
-            self._handlers.discard(handler)
 
     def pause(self, ns: int) -> None:
         """Wait for ``ns`` nanoseconds on the emulator's clock, or until the server stops.

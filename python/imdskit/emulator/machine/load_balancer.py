@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from imdskit.emulator.machine.expansion import ExpandedMachine
+from imdskit.emulator.scenario.scenario import LOAD_BALANCER
+from imdskit.protocol import instance_shape
 from imdskit.protocol.attested import compact
-from imdskit.protocol.instance_shape import Object
-
-PAIR = ("frontendIpAddress", "privateIpAddress")
-RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
-LISTS = {"publicIpAddresses": PAIR, "inboundRules": RULE, "outboundRules": PAIR}
-"""The lists of the document, and the members of each list's elements, both in the service's order."""
+from imdskit.protocol.instance_shape import Object, objects
 
 
 def document(machine: ExpandedMachine) -> bytes | None:
@@ -32,7 +29,7 @@ def document(machine: ExpandedMachine) -> bytes | None:
     private = _first_private_address(machine.document)
     lists = {
         name: [{member: _value(element, member, private) for member in members} for element in given.get(name) or ()]
-        for name, members in LISTS.items()
+        for name, members in LOAD_BALANCER.items()
     }
     return compact({"loadbalancer": lists})
 
@@ -47,10 +44,7 @@ def _value(element: Mapping[str, Any], member: str, private: str) -> str | int:
 
 
 def _first_private_address(instance: Object) -> str:
-    node: Any = instance
-    for step in ("network", "interface", 0, "ipv4", "ipAddress", 0, "privateIpAddress"):
-        if isinstance(step, int):
-            node = node[step] if isinstance(node, list) and len(node) > step else None
-        else:
-            node = node.get(step) if isinstance(node, dict) else None
-    return node if isinstance(node, str) else ""
+    for interface in objects(instance_shape.member(instance, "network").get("interface"))[:1]:
+        for address in objects(instance_shape.member(interface, "ipv4").get("ipAddress"))[:1]:
+            return str(address.get("privateIpAddress", ""))
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 from imdskit.emulator.machine.expansion import expand
@@ -85,13 +86,9 @@ def _addressed(interface: dict[str, Any], position: int, index: int) -> dict[str
     ipv4 = interface.get("ipv4", {})
     if ipv4 is None or "ipAddress" in ipv4:
         return interface
-    network = (10 << 24) + (position % 16 << 20)
+    network = IPv4Address("10.0.0.0") + (position % 16 << 20)
     defaults = {
-        "ipAddress": [{"privateIpAddress": _dotted(network + 4 + index)}],
-        "subnet": [{"address": _dotted(network), "prefix": str(_DEFAULT_PREFIX)}],
+        "ipAddress": [{"privateIpAddress": str(network + 4 + index)}],
+        "subnet": [{"address": str(network), "prefix": str(_DEFAULT_PREFIX)}],
     }
     return {**interface, "ipv4": {**defaults, **ipv4}}
-
-
-def _dotted(address: int) -> str:
-    return ".".join(str(byte) for byte in address.to_bytes(4))

@@ -1,6 +1,6 @@
 """Explanations of why the system refuses to create namespaces, with a remedy for each cause.
 
-The kernel reports only `Operation not permitted`. Each function below recognises one cause by the content of a file. If several causes
+The kernel reports only `Operation not permitted`. This module recognises the causes by the content of files in procfs. If several causes
 apply, the message names all of them.
 
 Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes except AppArmor were reproduced.
@@ -32,12 +32,18 @@ class Cause(NamedTuple):
     """A cause of the refusal.
 
     Attributes:
+        errors: values of ``errno`` with which the system reports the cause.
         found: a sentence that describes the cause.
         change: a sentence that says what to do.
+        step: the only step that can have this cause, a key of ``_STEPS``. ``""`` means that every step can have it.
+        applies: function that returns whether the files of procfs show the cause. Its argument is the mount point.
     """
 
+    errors: tuple[int, ...]
     found: str
     change: str
+    step: str = ""
+    applies: Callable[[Path], bool] = lambda _: True
 
 
 def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageError:
@@ -49,7 +55,7 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
         proc: mount point of procfs.
     """
     number = number or 0
-    causes = [cause for find in _CAUSES if (cause := find(step, number, proc)) is not None]
+    causes = [cause for cause in (_limit(proc), *_CAUSES) if number in cause.errors and cause.step in ("", step) and cause.applies(proc)]
     why = " ".join(cause.found for cause in causes) or "No known cause was found; a chroot can look like this."
     hint = (
         " ".join(cause.change for cause in causes)
@@ -62,109 +68,83 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
 _ELSEWHERE = "Other ways to reach the address are in docs/reach-the-address.md."
 
 
-def _limit(_: str, number: int, proc: Path) -> Cause | None:
-    if number != errno.ENOSPC:
-        return None
+def _limit(proc: Path) -> Cause:
     zero = [f"user.{name}" for name in _LIMITS if _text(proc / "sys" / "user" / name) == "0"]
     if zero:
         change = "Set it to a positive number, as root: " + ", ".join(f"`sysctl -w {name}=10000`" for name in zero) + "."
-        return Cause(f"{' and '.join(zero)} {'is' if len(zero) == 1 else 'are'} 0.", change)
+        return Cause((errno.ENOSPC,), f"{' and '.join(zero)} {'is' if len(zero) == 1 else 'are'} 0.", change)
     return Cause(
+        (errno.ENOSPC,),
         "A limit of /proc/sys/user is reached, or user namespaces are nested more than 32 deep.",
         "Raise user.max_user_namespaces and user.max_net_namespaces with `sysctl -w`, as root.",
     )
 
 
-def _debian(_: str, number: int, proc: Path) -> Cause | None:
-    if number not in _FORBIDDEN or _text(proc / "sys" / "kernel" / "unprivileged_userns_clone") != "0":
-        return None
-    return Cause("kernel.unprivileged_userns_clone is 0.", "Run `sysctl -w kernel.unprivileged_userns_clone=1`, as root.")
+def _in_chroot(proc: Path) -> bool:
+    mounts = _text(proc / "self" / "mountinfo")
+    return mounts is not None and not any(line.split()[4:5] == ["/"] for line in mounts.splitlines())
 
 
-def _apparmor(_: str, number: int, proc: Path) -> Cause | None:
-    if number not in _FORBIDDEN or _text(proc / "sys" / "kernel" / "apparmor_restrict_unprivileged_userns") != "1":
-        return None
-    return Cause(
+_CAUSES = (
+    Cause(
+        _FORBIDDEN,
+        "kernel.unprivileged_userns_clone is 0.",
+        "Run `sysctl -w kernel.unprivileged_userns_clone=1`, as root.",
+        applies=lambda proc: _text(proc / "sys" / "kernel" / "unprivileged_userns_clone") == "0",
+    ),
+    Cause(
+        _FORBIDDEN,
         "kernel.apparmor_restrict_unprivileged_userns is 1, as on Ubuntu 24.04: "
         "AppArmor lets only programs with a profile use user namespaces.",
         "Run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, as root, "
         "or give the Python interpreter an AppArmor profile with `userns,`.",
-    )
-
-
-def _chroot(_: str, number: int, proc: Path) -> Cause | None:
-    mounts = _text(proc / "self" / "mountinfo")
-    if number not in _FORBIDDEN or mounts is None or any(line.split()[4:5] == ["/"] for line in mounts.splitlines()):
-        return None
-    return Cause(
+        applies=lambda proc: _text(proc / "sys" / "kernel" / "apparmor_restrict_unprivileged_userns") == "1",
+    ),
+    Cause(
+        _FORBIDDEN,
         "This process is in a chroot, where the kernel creates no user namespace.",
         "Enter the root with pivot_root(2) or a container instead.",
-    )
-
-
-def _seccomp(_: str, number: int, proc: Path) -> Cause | None:
-    status = _text(proc / "self" / "status") or ""
-    if number not in (*_FORBIDDEN, errno.ENOSYS) or "Seccomp:2" not in "".join(status.split()):
-        return None
-    return Cause(
+        applies=_in_chroot,
+    ),
+    Cause(
+        (*_FORBIDDEN, errno.ENOSYS),
         "A seccomp filter applies to this process, as in containers of Docker, Podman and Kubernetes.",
         "Start the container with `--security-opt seccomp=unconfined` and `--security-opt apparmor=unconfined`, "
         "or in Kubernetes with `seccompProfile: {type: Unconfined}`; or run the emulator in a second container.",
-    )
-
-
-def _unmapped(_: str, number: int, proc: Path) -> Cause | None:
-    if number not in _FORBIDDEN or _text(proc / "self" / "uid_map") != "":
-        return None
-    return Cause(
-        "This process is in a user namespace that maps no user.", "Map its user first, for example with `unshare --map-current-user`."
-    )
-
-
-def _absent(_: str, number: int, proc: Path) -> Cause | None:
-    if number != errno.ENOENT or (proc / "self").exists():
-        return None
-    return Cause("/proc is not mounted.", "Mount it, as root: `mount -t proc proc /proc`.")
-
-
-def _processes(step: str, number: int, _: Path) -> Cause | None:
-    if step != "start" or number != errno.EAGAIN:
-        return None
-    return Cause(
+        applies=lambda proc: "Seccomp:2" in "".join((_text(proc / "self" / "status") or "").split()),
+    ),
+    Cause(
+        _FORBIDDEN,
+        "This process is in a user namespace that maps no user.",
+        "Map its user first, for example with `unshare --map-current-user`.",
+        applies=lambda proc: _text(proc / "self" / "uid_map") == "",
+    ),
+    Cause(
+        (errno.ENOENT,),
+        "/proc is not mounted.",
+        "Mount it, as root: `mount -t proc proc /proc`.",
+        applies=lambda proc: not (proc / "self").exists(),
+    ),
+    Cause(
+        (errno.EAGAIN,),
         "This user, or this container, has reached its maximum number of processes.",
         "End some processes, or raise the limit with `ulimit -u` in the shell, or with `--pids-limit` for a container.",
-    )
-
-
-def _no_hosts(step: str, number: int, _: Path) -> Cause | None:
-    if step != "hosts" or number != errno.ENOENT:
-        return None
-    return Cause(
-        "The file /etc/hosts does not exist, so it cannot be replaced.", "Create an empty file /etc/hosts, or leave out --map-host."
-    )
-
-
-def _kernel(step: str, number: int, _: Path) -> Cause | None:
-    if step != "unshare" or number not in (errno.EINVAL, errno.ENOSYS):
-        return None
-    return Cause(
+        step="start",
+    ),
+    Cause(
+        (errno.ENOENT,),
+        "The file /etc/hosts does not exist, so it cannot be replaced.",
+        "Create an empty file /etc/hosts, or leave out --map-host.",
+        step="hosts",
+    ),
+    Cause(
+        (errno.EINVAL, errno.ENOSYS),
         "The kernel was built without user, PID or network namespaces.",
         "Use a kernel with CONFIG_USER_NS, CONFIG_PID_NS and CONFIG_NET_NS.",
-    )
-
-
-_CAUSES: tuple[Callable[[str, int, Path], Cause | None], ...] = (
-    _limit,
-    _debian,
-    _apparmor,
-    _chroot,
-    _seccomp,
-    _unmapped,
-    _absent,
-    _processes,
-    _no_hosts,
-    _kernel,
+        step="unshare",
+    ),
 )
+"""Causes besides the limits, in the order in which a message names them."""
 
 
 def _text(path: Path) -> str | None:

@@ -10,19 +10,8 @@ import os
 import signal
 from contextlib import suppress
 
-FORWARDED = frozenset(
-    (
-        signal.SIGHUP,
-        signal.SIGINT,
-        signal.SIGQUIT,
-        signal.SIGTERM,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGWINCH,
-        signal.SIGALRM,
-        signal.SIGCONT,
-    )
-)
+_SIGNALS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGALRM", "SIGCONT")
+FORWARDED = frozenset(signal.Signals[name] for name in _SIGNALS)
 
 _FROM_KERNEL = 0x80
 """Value SI_KERNEL of ``siginfo_t.si_code``: the terminal sent the signal."""

@@ -30,29 +30,29 @@ MAX_DEPTH = 24
 KINDS = ("resource-manager", "classic")
 """Deployment models of a machine."""
 
-_PREVIEW_ONLY = {"network.interface[].ipv4.subnet[].dnsservers[].ipaddress": versions.PREVIEW}
-_ARRAY_OF_PREVIEW = {"network.interface[].ipv4.subnet[].dnsservers[]": versions.PREVIEW}
+_NAME_SERVERS = "network.interface[].ipv4.subnet[].dnsservers[] network.interface[].ipv4.subnet[].dnsservers[].ipaddress"
 _IDENTITY = """
     identity.tenantId identity.tenantName identity.unknownResources[] identity.systemAssigned.clientId identity.systemAssigned.objectId
     identity.systemAssigned.resourceId identity.systemAssigned.tenantId identity.userAssigned[].clientId identity.userAssigned[].name
     identity.userAssigned[].objectId identity.userAssigned[].resourceId identity.userAssigned[].tenantId
 """
-_LOAD_BALANCER = """
-    loadbalancer.publicIpAddresses[].frontendIpAddress loadbalancer.publicIpAddresses[].privateIpAddress
-    loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].protocol loadbalancer.inboundRules[].frontendPort
-    loadbalancer.inboundRules[].backendPort loadbalancer.inboundRules[].privateIpAddress
-    loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress
-"""
+_PAIR = ("frontendIpAddress", "privateIpAddress")
+_RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
+LOAD_BALANCER = {"publicIpAddresses": _PAIR, "inboundRules": _RULE, "outboundRules": _PAIR}
+"""Lists in the document of the load balancer, and the members of their elements, in the service's order."""
 SHAPE = tree(
     {
         **versions.INSTANCE,
         **versions.OPTIONAL,
         **versions.NEWER,
         **versions.EXTENDED,
-        **_ARRAY_OF_PREVIEW,
-        **_PREVIEW_ONLY,
+        **dict.fromkeys(_NAME_SERVERS.split(), versions.PREVIEW),
         **dict.fromkeys(_IDENTITY.split(), versions.ENDPOINTS["identity"]),
-        **dict.fromkeys(_LOAD_BALANCER.split(), versions.ENDPOINTS["loadbalancer"]),
+        **{
+            f"loadbalancer.{name}[].{member}": versions.ENDPOINTS["loadbalancer"]
+            for name in LOAD_BALANCER
+            for member in LOAD_BALANCER[name]
+        },
     }
 )
 """Every known member that a scenario can have."""

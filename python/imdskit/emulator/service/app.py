@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from functools import partial
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
@@ -68,7 +67,7 @@ class App:
         responses: the response cache, or None if there is none.
         faults: injected faults.
         throttle: rate limits, or None if there are none.
-        machine: data about the machine for rules and routes.
+        machine: data about the machine for rules and routes. It never changes, so the cached responses stay valid.
         tokens: cache of access tokens for the machine's identities.
 
     Raises:
@@ -106,15 +105,21 @@ class App:
         def request_id() -> str:
             return f"{request_ids}{next(numbers):012x}"
 
-        # No part holds a reference to its App. A fleet discards thousands of them and relies on reference counting to free them at once.
         unknown = frozenset(resource.lower().rstrip("/") for resource in given.get("unknownResources") or ())
-        tenant_name = given.get("tenantName") or "imdskit"
+
+        def refused(resource: str) -> ErrorResponse | None:
+            if resource.lower().rstrip("/") not in unknown:
+                return None
+            tenant, location = given.get("tenantName") or "imdskit", machine.text("location")
+            return unknown_resource(resource, tenant, entra_time(clock.now()), request_id(), request_id(), location)
+
+        # No part holds a reference to its App. A fleet discards thousands of them and relies on reference counting to free them at once.
         self.machine = ServedMachine(
             machine,
             Instance(machine, backend.document),
             profile.versions(scenario.api_versions),
             identities(machine),
-            partial(_unknown_resource, unknown, tenant_name, clock, request_id, machine.text("location")),
+            refused,
             load_balancer.document(machine),
             events or Events(clock, machine.text("name"), seed, enabling=events_enabling),
             profile.version_error,
@@ -137,7 +142,7 @@ class App:
                     return response._replace(fault=taken.fault.kind)
                 taken.give_back()
                 return response
-        cached = None if self.responses is None else self.responses.find(request, self.machine)
+        cached = None if self.responses is None else self.responses.find(request)
         if cached is not None and self.responses is not None:
             if self.throttle is None or self.throttle.general():
                 return self.responses.answer(cached)
@@ -200,11 +205,3 @@ class App:
             return OUTSIDE.response() if request.target.startswith(PUBLISHED) else None
         media_type, content = found
         return Response(200, (("Content-Type", media_type), ("Server", SERVER)), content)
-
-
-def _unknown_resource(
-    unknown: frozenset[str], tenant_name: str, clock: Clock, request_id: Callable[[], str], location: str, resource: str
-) -> ErrorResponse | None:
-    if resource.lower().rstrip("/") not in unknown:
-        return None
-    return unknown_resource(resource, tenant_name, entra_time(clock.now()), request_id(), request_id(), location)

@@ -12,7 +12,7 @@ from imdskit import versions
 from imdskit.emulator.json_input import guess
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.emulator.service.rules import RULES, Rule
+from imdskit.emulator.service.rules import RULES, Rule, no_metadata_header
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol import responses as r
 from imdskit.protocol.responses import ErrorResponse, Evidence
@@ -67,9 +67,7 @@ class Profile:
 
 def _lower_case_header(context: RequestContext) -> ErrorResponse | None:
     values = context.request.header_values("Metadata")
-    if values and all(value.strip() == "true" for value in values):
-        return None
-    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
+    return None if values and all(value.strip() == "true" for value in values) else no_metadata_header(context)
 
 
 def _changed(name: str, **differences: object) -> dict[str, Rule]:
@@ -80,24 +78,25 @@ def _changed(name: str, **differences: object) -> dict[str, Rule]:
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("today", "The service as it behaves today.", Evidence.OBSERVED, "this page"),
+        Profile("today", "Default: the behaviour of IMDS today.", Evidence.OBSERVED, "all tables of this page"),
         Profile(
             "2021",
-            "The version error says `was not specified` only; the newest api-version is 2020-10-01.",
+            "The newest api-version is 2020-10-01. The text of the version error has `was not specified` without `is invalid or`.",
             Evidence.DOCUMENTED,
-            "IMDS documentation of February 2021; recordings of that winter have both wordings",
+            "IMDS documentation of February 2021; recordings of that winter show both texts",
             newest="2020-10-01",
             version_error=r.BAD_VERSION_2021,
             instead=_changed("api-version", answers=(r.BAD_VERSION_2021,)),
         ),
         Profile(
             "strict-header",
-            "The value of the header Metadata must be `true` in lower case; its name may be in any.",
+            "The value of the header `Metadata` must be `true` in lower case. Letter case in its name does not matter.",
             Evidence.OBSERVED,
-            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; its body inferred",
+            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; the body of that "
+            "response is inferred",
             instead=_changed(
                 "metadata-header",
-                when="There is no header Metadata, name in any letter case, with the value `true` in lower case.",
+                when="The request does not have the header `Metadata` with the value `true` in lower case.",
                 check=_lower_case_header,
             ),
         ),

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imdskit.emulator.service.request_context import RequestContext, ServedMachine
+from imdskit.emulator.service.request_context import RequestContext
 from imdskit.protocol.messages import Request, Response
 
 MOST = 256
@@ -52,20 +52,15 @@ class ResponseCache:
         self._request_id = request_id
         self._most = most
         self._lock = threading.Lock()
-        self._known: tuple[ServedMachine | None, dict[_Key, CachedResponse]] = None, {}
-        """Machine and its responses. One assignment replaces both, so that a thread never sees a machine with another machine's
-        responses."""
+        self._known: dict[_Key, CachedResponse] = {}
 
     def __len__(self) -> int:
         """Return the number of cached responses."""
-        return len(self._known[1])
+        return len(self._known)
 
-    def find(self, request: Request, machine: ServedMachine) -> CachedResponse | None:
-        """Return the cached response of ``machine`` to ``request``, or None if it is not cached. A new machine has no cached responses."""
-        known_of, known = self._known
-        if known_of is not machine or request.body:
-            return None
-        return known.get((request.method, request.target, request.headers))
+    def find(self, request: Request) -> CachedResponse | None:
+        """Return the cached response to a request, or None if it is not cached."""
+        return None if request.body else self._known.get((request.method, request.target, request.headers))
 
     def answer(self, cached: CachedResponse) -> Response:
         """Return a cached response with a new request id."""
@@ -84,14 +79,6 @@ class ResponseCache:
         headers = response.headers
         cached = CachedResponse(response, headers[:-1] if headers and headers[-1][0] == REQUEST_ID else None)
         with self._lock:
-            known_of, known = self._known
-            if known_of is not context.machine:
-                self._known = context.machine, (known := {})
-            elif len(known) >= self._most:
-                del known[next(iter(known))]
-            known[request.method, request.target, request.headers] = cached
-
-    def clear(self) -> None:
-        """Drop all cached responses."""
-        with self._lock:
-            self._known = None, {}
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[request.method, request.target, request.headers] = cached

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from imdskit.clock import Clock
 from imdskit.emulator.authority.document_faults import DocumentFault
@@ -15,13 +14,10 @@ from imdskit.protocol.attested import compact
 from imdskit.protocol.messages import Response
 from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, text_response
 
+Attestor = Callable[[bytes, DocumentFault | None], bytes]
+"""Function that signs the content of an attested document and returns the DER encoding of a SignedData.
 
-class Attestor(Protocol):
-    """Function that signs the content of an attested document and returns the DER encoding of a SignedData."""
-
-    def __call__(self, content: bytes, fault: DocumentFault | None = None, /) -> bytes:
-        """Return the signed message. ``fault`` is a fault to inject into its signature or its certificate chain."""
-
+The second argument is a fault to inject into its signature or its certificate chain."""
 
 RequestId = Callable[[], str]
 """Function that returns a new request id."""
@@ -67,7 +63,7 @@ class Routes:
     def attested(self, context: RequestContext) -> Response:
         """Return an attested document for this request. An empty nonce counts as absent (inferred).
 
-        A fault can replace it by an earlier document, or make it invalid.
+        A fault can replace the document by an earlier one, or make it invalid.
         """
         version, now = context.served_version, self._clock.now()
         if context.cached:
@@ -81,8 +77,7 @@ class Routes:
             nonce = context.target.parameter("nonce") or None
             content = attested.content(context.machine.instance.attested_facts(), version, now, nonce)
             self._earlier[version] = now, content
-        signed = self._attestor(content) if context.fault is None else self._attestor(content, context.fault)
-        return json_response(attested.envelope(signed))
+        return json_response(attested.envelope(self._attestor(content, context.fault)))
 
     def identity(self, context: RequestContext) -> Response:
         """Return an access token; or, for ``/identity/info``, the tenant.

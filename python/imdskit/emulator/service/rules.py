@@ -26,10 +26,11 @@ class Rule:
     Attributes:
         name: stable name of the rule.
         when: condition under which the rule refuses a request, as a sentence.
-        answers: responses that the rule can return.
+        answers: responses that the rule can return. If ``check`` does not choose one, it is the first.
         evidence: kind of evidence for the condition and the status. Each response has separate evidence for its body.
         source: source of the condition.
-        check: function that returns the response to a request that the rule refuses, or None if it does not refuse the request.
+        check: function that returns a true value if the rule refuses a request. The value can be the
+            response to the request.
         off: description of how the emulator handles such a request while the rule is switched off. It is ``""`` if the rule cannot be
             switched off, because the emulator would have no response.
     """
@@ -39,30 +40,24 @@ class Rule:
     answers: tuple[ErrorResponse, ...]
     evidence: Evidence
     source: str
-    check: Callable[[RequestContext], ErrorResponse | None]
+    check: Callable[[RequestContext], object]
     off: str = ""
 
 
-def _head(context: RequestContext) -> ErrorResponse | None:
-    return r.HOST_BAD_REQUEST if context.request.method == "HEAD" else None
+def no_metadata_header(context: RequestContext) -> ErrorResponse:
+    """Return the response to a request without a valid header ``Metadata``."""
+    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
 
 
-def _root(context: RequestContext) -> ErrorResponse | None:
-    return None if context.target.segments else r.HOST_BAD_REQUEST
+_LOAD_BALANCER = {404: r.LOAD_BALANCER_NOT_FOUND, 405: r.LOAD_BALANCER_NOT_ALLOWED}
+"""Errors of the load balancer that name the path and the method of the request."""
 
 
-def _outside(context: RequestContext) -> ErrorResponse | None:
-    return r.OUTSIDE if context.category is None else None
-
-
-def _limit(context: RequestContext) -> ErrorResponse | None:
-    if context.admitted:
-        return None
-    if context.category == "identity":
-        return r.IDENTITY_TOO_MANY
+def _failure(context: RequestContext, status: int) -> ErrorResponse:
+    """Return the error that the category of a request has for a status."""
     if context.category == "loadbalancer":
-        return r.LOAD_BALANCER_TOO_MANY
-    return r.TOO_MANY_TEXT if context.wants_text else r.TOO_MANY
+        return r.about_request(_LOAD_BALANCER[status], context.target.path, context.request.method)
+    return r.failure(status, context.category)
 
 
 def _method(context: RequestContext) -> ErrorResponse | None:
@@ -74,43 +69,7 @@ def _method(context: RequestContext) -> ErrorResponse | None:
         allowed = ("GET",)
     if context.request.method in allowed:
         return None
-    if context.category == "identity":
-        return r.not_allowed(r.IDENTITY_NOT_ALLOWED, allowed)
-    if context.category == "loadbalancer":
-        return r.not_allowed(r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, context.target.path, context.request.method), allowed)
-    return r.not_allowed(r.NOT_ALLOWED, allowed)
-
-
-def _forwarded(context: RequestContext) -> ErrorResponse | None:
-    return r.BAD_REQUEST if context.request.header_values("X-Forwarded-For") else None
-
-
-def _metadata_header(context: RequestContext) -> ErrorResponse | None:
-    if has_metadata_header(context.request):
-        return None
-    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
-
-
-def _repeated_parameter(context: RequestContext) -> ErrorResponse | None:
-    return r.BAD_REQUEST if context.target.repeated is not None else None
-
-
-def _category(context: RequestContext) -> ErrorResponse | None:
-    return None if context.category in _CATEGORIES else r.NOT_FOUND
-
-
-def _thim(context: RequestContext) -> ErrorResponse | None:
-    return r.NOT_FOUND if context.category == "thim" else None
-
-
-def _reprovision_data(context: RequestContext) -> ErrorResponse | None:
-    return r.NOT_FOUND if context.category == "reprovisiondata" else None
-
-
-def _events_version(context: RequestContext) -> ErrorResponse | None:
-    if context.category != "scheduledevents" or not context.version:
-        return None
-    return None if context.version in versions.SCHEDULED_EVENTS_VERSIONS else r.EVENTS_NOT_FOUND
+    return r.not_allowed(_failure(context, 405), allowed)
 
 
 def _version(context: RequestContext) -> ErrorResponse | None:
@@ -123,95 +82,22 @@ def _version(context: RequestContext) -> ErrorResponse | None:
 
 def _endpoint_version(context: RequestContext) -> ErrorResponse | None:
     since = versions.ENDPOINTS.get(context.category or "")
-    if since is None or context.version is None or context.version >= since:
-        return None
-    if context.category == "identity":
-        return r.IDENTITY_NOT_FOUND
-    if context.category == "loadbalancer":
-        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, context.target.path, context.request.method)
-    return r.NOT_FOUND
+    return None if since is None or context.version is None or context.version >= since else _failure(context, 404)
 
 
-def _route(context: RequestContext) -> ErrorResponse | None:
-    if context.route in _CATEGORIES[context.category or ""] or context.category == "instance":
-        return None
-    if context.category == "identity":
-        return r.IDENTITY_NOT_FOUND
-    if context.category == "scheduledevents":
-        return r.EVENTS_NOT_FOUND
-    if context.category == "loadbalancer":
-        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, context.target.path, context.request.method)
-    return r.NOT_FOUND
-
-
-def _nonce(context: RequestContext) -> ErrorResponse | None:
+def _nonce(context: RequestContext) -> bool:
     nonce = context.target.parameter("nonce") if context.category == "attested" else None
-    return r.BAD_REQUEST if nonce and not valid_nonce(nonce) else None
-
-
-def _approval(context: RequestContext) -> ErrorResponse | None:
-    if context.category != "scheduledevents" or context.request.method != "POST":
-        return None
-    return r.BAD_REQUEST if context.approved is None else None
-
-
-def _resource(context: RequestContext) -> ErrorResponse | None:
-    return r.IDENTITY_NO_RESOURCE if _requests_token(context) and not context.target.parameter("resource") else None
+    return bool(nonce and not valid_nonce(nonce))
 
 
 def _requests_token(context: RequestContext) -> bool:
     return context.category == "identity" and context.route == ("oauth2", "token")
 
 
-def _bypass_cache(context: RequestContext) -> ErrorResponse | None:
-    bypass = context.target.parameter("bypass_cache") if _requests_token(context) else None
-    return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
-
-
-def _selectors(context: RequestContext) -> ErrorResponse | None:
-    return r.IDENTITY_BAD_REQUEST if _requests_token(context) and len(context.selectors) > 1 else None
-
-
-def _ambiguous(context: RequestContext) -> ErrorResponse | None:
-    if not _requests_token(context) or context.selectors or not context.machine.identities:
-        return None
-    return r.IDENTITY_AMBIGUOUS if context.identity is None else None
-
-
-def _identity(context: RequestContext) -> ErrorResponse | None:
+def _identity(context: RequestContext) -> bool:
     if context.category != "identity":
-        return None
-    missing = context.identity is None if _requests_token(context) else not context.machine.identities
-    return r.IDENTITY_NOT_ASSIGNED if missing else None
-
-
-def _unknown_resource(context: RequestContext) -> ErrorResponse | None:
-    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _requests_token(context) else None
-
-
-def _load_balancer(context: RequestContext) -> ErrorResponse | None:
-    return r.NO_LOAD_BALANCER if context.category == "loadbalancer" and context.machine.load_balancer is None else None
-
-
-def _extended(context: RequestContext) -> ErrorResponse | None:
-    if context.category != "instance" or not context.extended:
-        return None
-    return r.BAD_REQUEST if (context.version or "") < versions.EXTENDED_SINCE else None
-
-
-def _instance_path(context: RequestContext) -> ErrorResponse | None:
-    if context.category != "instance":
-        return None
-    missing = isinstance(context.selection, SelectionError) and context.selection.code == "not-found"
-    return r.NOT_FOUND if missing else None
-
-
-def _format(context: RequestContext) -> ErrorResponse | None:
-    return r.BAD_REQUEST if context.category == "instance" and context.form is None else None
-
-
-def _leaf(context: RequestContext) -> ErrorResponse | None:
-    return r.BAD_REQUEST if context.category == "instance" and isinstance(context.selection, SelectionError) else None
+        return False
+    return context.identity is None if _requests_token(context) else not context.machine.identities
 
 
 _CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -239,131 +125,155 @@ RULES: tuple[Rule, ...] = (
         (r.HOST_BAD_REQUEST,),
         _O,
         "recordings of 2025: the host's web server responds",
-        _head,
+        lambda context: context.request.method == "HEAD",
         "treated as any other method: `method` refuses it",
     ),
-    Rule("root", "The path is `/`.", (r.HOST_BAD_REQUEST,), _I, "recorded for HEAD only", _root, "`outside` refuses it"),
+    Rule(
+        "root",
+        "The path is `/`.",
+        (r.HOST_BAD_REQUEST,),
+        _I,
+        "recorded for HEAD only",
+        lambda context: not context.target.segments,
+        "`outside` refuses it",
+    ),
     Rule(
         "outside",
-        "The path does not begin with `/metadata`, in any letter case.",
+        "The path does not begin with `/metadata`. Letter case does not matter.",
         (r.OUTSIDE,),
         _O,
         "DataDog/datadog-agent#2861: the host's web server responds",
-        _outside,
+        lambda context: context.category is None,
     ),
     Rule(
         "limit",
-        "More than 5 requests a second; below `/identity` more than 20 a second or 5 at once.",
+        "There are more than 5 requests per second. Requests below `/identity` have separate limits: 20 per second, and 5 at the "
+        "same time.",
         (r.TOO_MANY, r.TOO_MANY_TEXT, r.IDENTITY_TOO_MANY, r.LOAD_BALANCER_TOO_MANY),
         _D,
         "IMDS documentation, rate limiting; no Retry-After was ever seen",
-        _limit,
+        lambda context: not context.admitted and r.failure(429, context.category, context.wants_text),
         "a normal response",
     ),
     Rule(
         "method",
-        "The method is not GET, and not POST where that is taken: `/scheduledevents`, `/identity/credential`, `/identity/issuecredential`.",
+        "The path does not accept the method. `/identity/credential` and `/identity/issuecredential` accept POST, `/scheduledevents` "
+        "accepts GET and POST, and all other paths accept GET.",
         (r.NOT_ALLOWED, r.IDENTITY_NOT_ALLOWED, r.LOAD_BALANCER_NOT_ALLOWED),
         _D,
         "IMDS documentation, errors",
         _method,
-        "treated as a GET",
+        "The emulator treats the request as a GET.",
     ),
     Rule(
         "x-forwarded-for",
-        "There is a header X-Forwarded-For.",
+        "The request has the header X-Forwarded-For.",
         (r.BAD_REQUEST,),
         _D,
         "IMDS documentation, proxies; status inferred",
-        _forwarded,
+        lambda context: context.request.header_values("X-Forwarded-For"),
         "a normal response",
     ),
     Rule(
         "metadata-header",
-        "There is no header `Metadata: true`, name and value in any letter case.",
+        "The request does not have the header `Metadata: true`. Letter case does not matter, neither in the name nor in the value.",
         (r.NO_METADATA_HEADER, r.IDENTITY_NO_METADATA_HEADER),
         _D,
         "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
-        _metadata_header,
+        lambda context: not has_metadata_header(context.request) and no_metadata_header(context),
         "a normal response",
     ),
     Rule(
         "repeated-parameter",
-        "A parameter name occurs twice, in any letter case.",
+        "A parameter occurs twice. Letter case in its name does not matter.",
         (r.BAD_REQUEST,),
         _D,
         "IMDS documentation, parameters; status and letter case inferred",
-        _repeated_parameter,
+        lambda context: context.target.repeated is not None,
         "the first value counts",
     ),
-    Rule("category", "There is no such category below `/metadata`.", (r.NOT_FOUND,), _I, "like an unknown key", _category),
     Rule(
-        "thim",
-        "`/metadata/THIM`: no machine here has certificates of AMD's to show. It takes no api-version.",
+        "category",
+        "There is no such category below `/metadata`.",
+        (r.NOT_FOUND,),
+        _I,
+        "like an unknown key",
+        lambda context: context.category not in _CATEGORIES,
+    ),
+    Rule(
+        "category",
+        "The first segment below `/metadata` names no known category.",
         (r.NOT_FOUND,),
         _I,
         "only machines with SEV-SNP have it; what the others say is not known",
-        _thim,
+        lambda context: context.category == "thim",
     ),
     Rule(
         "events-version",
-        "`/scheduledevents` does not have the api-version; it has a separate list.",
+        "The path is `/scheduledevents`, and the api-version is not in the separate list of this category.",
         (r.EVENTS_NOT_FOUND,),
         _O,
         "recording of 2023-10",
-        _events_version,
+        lambda context: (
+            context.category == "scheduledevents" and context.version and context.version not in versions.SCHEDULED_EVENTS_VERSIONS
+        ),
         "the response of the newest version before it",
     ),
     Rule(
         "api-version",
-        "The api-version is missing or not enabled. `/versions` and the newer identity calls take none.",
+        "The api-version is missing or not enabled. `/versions` and the newer requests below `/identity` (`cred-api-version`) need "
+        "no api-version.",
         (r.BAD_VERSION,),
         _O,
-        "recordings of 2020-12 and 2025-07, the latter of `/metadata` alone",
+        "recordings of 2020-12 and 2025-07; the recording of 2025-07 has only the path `/metadata`",
         _version,
-        "the response of the newest version before it; without one, of the newest",
+        "The response has the newest version that is older than the requested one. If there is none, it has the newest version.",
     ),
     Rule(
         "endpoint-version",
-        "The category is younger than the api-version.",
+        "The category was introduced in a later api-version than the requested one.",
         (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
         _I,
-        "like a key of a later version",
+        "assumed to be the same as for a key that was introduced later",
         _endpoint_version,
-        "a normal response",
+        "The request gets a normal response.",
     ),
     Rule(
         "route",
-        "There is no such path below the category, as `/metadata/identity` alone.",
+        "The category has no such path. An example is `/metadata/identity`.",
         (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.EVENTS_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
         _O,
         "recordings of 2018 and 2023 for `/identity`; the others inferred",
-        _route,
+        lambda context: (
+            context.category != "instance" and context.route not in _CATEGORIES[context.category or ""] and _failure(context, 404)
+        ),
     ),
     Rule(
         "reprovisiondata",
-        "`/metadata/reprovisiondata`: no machine here was provisioned before it had an owner.",
+        "The path is `/metadata/reprovisiondata`. It serves data to machines that were provisioned before they had an owner, and no "
+        "emulated machine is of this kind.",
         (r.NOT_FOUND,),
         _I,
         "canonical/cloud-init repeats the request after a 404 until there is something",
-        _reprovision_data,
+        lambda context: context.category == "reprovisiondata",
     ),
     Rule(
         "nonce",
-        "The nonce is longer than 32 characters, or has others than letters, digits and `-._~`.",
+        "The nonce is longer than 32 characters, or contains a character that is not a letter, a digit or one of `-._~`.",
         (r.BAD_REQUEST,),
         _I,
-        "interface description: up to 32 alphanumeric; base64url is in use",
+        "The interface description allows up to 32 letters and digits. Existing clients also send base64url.",
         _nonce,
-        "signed as it is",
+        "The emulator signs the nonce unchanged.",
     ),
     Rule(
         "approval",
-        'The body of an approval is not `{"StartRequests":[{"EventId":"..."}]}`, or names an event that is not there; then none is started.',
+        'The body of a POST to `/scheduledevents` does not have the form `{"StartRequests":[{"EventId":"..."}]}`, or it names an unknown '
+        "event. In both cases, no event is started.",
         (r.BAD_REQUEST,),
         _D,
         "scheduled events documentation: 400 for a malformed body; the response, and the treatment of other events, inferred",
-        _approval,
+        lambda context: context.category == "scheduledevents" and context.request.method == "POST" and context.approved is None,
         "200, and nothing starts",
     ),
     Rule(
@@ -372,51 +282,51 @@ RULES: tuple[Rule, ...] = (
         (r.IDENTITY_NO_RESOURCE,),
         _O,
         "Azure/aad-pod-identity#450",
-        _resource,
+        lambda context: _requests_token(context) and not context.target.parameter("resource"),
         "a token for an empty audience",
     ),
     Rule(
         "bypass-cache",
-        "`bypass_cache` is something else than `true`.",
+        "`bypass_cache` has a value other than `true`.",
         (r.IDENTITY_BAD_REQUEST,),
         _D,
         "interface description; the response inferred",
-        _bypass_cache,
+        lambda context: _requests_token(context) and (context.target.parameter("bypass_cache") or "true").lower() != "true",
         "the cache is bypassed",
     ),
     Rule(
         "one-selector",
-        "More than one of `client_id`, `object_id`, `msi_res_id` and `mi_res_id` is given.",
+        "The request has more than one of the parameters `client_id`, `object_id`, `msi_res_id` and `mi_res_id`.",
         (r.IDENTITY_BAD_REQUEST,),
         _D,
         "interface description: mutually exclusive; the response inferred",
-        _selectors,
+        lambda context: _requests_token(context) and len(context.selectors) > 1,
         "the first of them in this order counts",
     ),
     Rule(
         "several-identities",
-        "No identity is named, there is no system-assigned one, and more than one user-assigned.",
+        "The request names no identity, and the machine has several user-assigned identities but no system-assigned identity.",
         (r.IDENTITY_AMBIGUOUS,),
         _O,
         "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python for the one that is served without a name",
-        _ambiguous,
+        lambda context: _requests_token(context) and not context.selectors and context.machine.identities and context.identity is None,
         "`identity` refuses it",
     ),
     Rule(
         "identity",
-        "The machine has no identity, or not the one that is named.",
+        "The machine has no identity, or it does not have the identity that the request names.",
         (r.IDENTITY_NOT_ASSIGNED,),
         _O,
-        "recordings of 2022 and 2023; for `/identity/info` inferred",
+        "recordings of 2022 and 2023; inferred for `/identity/info`",
         _identity,
     ),
     Rule(
         "unknown-resource",
-        "The scenario says that Entra ID does not know the `resource`.",
+        "The scenario declares that Entra ID does not know the `resource`.",
         (r.IDENTITY_UNKNOWN_RESOURCE,),
         _O,
         "recordings of 2022 and 2023",
-        _unknown_resource,
+        lambda context: _requests_token(context) and context.machine.unknown_resource(context.target.parameter("resource") or ""),
         "a token",
     ),
     Rule(
@@ -425,33 +335,43 @@ RULES: tuple[Rule, ...] = (
         (r.NO_LOAD_BALANCER,),
         _O,
         "recordings of 2021 and 2023",
-        _load_balancer,
+        lambda context: context.category == "loadbalancer" and context.machine.load_balancer is None,
     ),
     Rule(
         "extended-version",
-        "`extended=true` is requested with an api-version before 2021-08-01.",
+        "The request has `extended=true` and an api-version before 2021-08-01.",
         (r.BAD_REQUEST,),
         _O,
         "canonical/cloud-init falls back on a 400; body inferred",
-        _extended,
+        lambda context: context.category == "instance" and context.extended and (context.version or "") < versions.EXTENDED_SINCE,
         "a response with `extended`",
     ),
     Rule(
         "instance-path",
-        "No such key, index or node in the instance document of this api-version.",
+        "The instance document of this api-version has no node with this path.",
         (r.NOT_FOUND,),
         _O,
         "MicrosoftDocs/azure-docs#15282 for keys; indexes and paths below a leaf inferred",
-        _instance_path,
+        lambda context: (
+            context.category == "instance" and isinstance(context.selection, SelectionError) and context.selection.code == "not-found"
+        ),
     ),
-    Rule("format", "`format` is neither `json` nor `text`.", (r.BAD_REQUEST,), _I, "undocumented", _format, "a response in JSON"),
+    Rule(
+        "format",
+        "`format` is neither `json` nor `text`.",
+        (r.BAD_REQUEST,),
+        _I,
+        "undocumented",
+        lambda context: context.category == "instance" and context.form is None,
+        "a response in JSON",
+    ),
     Rule(
         "leaf",
-        "A leaf of the instance document is requested without `format=text`.",
+        "The path names a leaf of the instance document, and the request does not have `format=text`.",
         (r.BAD_REQUEST,),
         _O,
         "recording of 2018; RedHatInsights/insights-core#3251",
-        _leaf,
+        lambda context: context.category == "instance" and isinstance(context.selection, SelectionError),
         "a response as text",
     ),
 )
@@ -461,7 +381,7 @@ RULES: tuple[Rule, ...] = (
 def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, ErrorResponse] | None:
     """Return the first of ``rules`` that refuses the request, with its response; or None if no rule does."""
     for rule in rules:
-        answer = rule.check(context)
-        if answer is not None:
-            return rule, answer
+        found = rule.check(context)
+        if found:
+            return rule, found if isinstance(found, ErrorResponse) else rule.answers[0]
     return None

@@ -1,1 +1,2 @@
-"""Certification path building and validation (RFC 5280 section 6), within a work budget. Internal."""
+"""Building and validation of certification paths (RFC 5280 section 6), within a work budget. This
+package is internal."""

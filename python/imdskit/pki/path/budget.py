@@ -1,8 +1,13 @@
-"""Work budget of a search for a path. The unit of ``Limits.work`` is one RSA-2048 verification. The budget counts thousandths of this unit.
+"""Work budget of a search for a certification path. It ensures that a document from an attacker
+cannot cause an arbitrarily long search.
 
-The costs were measured with the Python code on one machine: a verification takes 0.15 ms with RSA-2048 and about 2 ms on P-256. The costs
-are part of the contract between the backends. The Rust backend uses the same costs, although the ratios of its own times differ. Both
-backends therefore give up at the same point. Results from a cache cost as much as new ones, so that caching never changes a verdict.
+The unit of ``Limits.work`` is the work of one signature verification with RSA-2048. The constants
+in this module are costs in thousandths of this unit.
+
+The costs follow from measurements of the Python code on one machine: a verification takes 0.15 ms
+with RSA-2048 and about 2 ms with P-256. The Rust backend uses the same costs, although its
+operations take other times. Both backends therefore end a search at the same point. A result from a
+cache costs as much as a new result, so caching never changes a verdict.
 """
 
 from __future__ import annotations
@@ -14,10 +19,13 @@ from imdskit.pki.x509.certificate import EcPublicKey, PublicKey, RsaPublicKey
 from imdskit.reasons import Reason
 
 STEP, PLACE = 20, 6
-"""Costs of examining one candidate for the next issuer: ``STEP``, plus ``PLACE`` for each certificate that is already on the path."""
+"""Costs of examining one candidate for the next certificate of a path: ``STEP``, and ``PLACE`` for
+each certificate that is already on the path."""
 ITEM = 30
-"""Cost of one name, subtree or policy of a certificate during the validation of a path."""
+"""Cost of processing one name, name constraint or policy of a certificate when a path is
+validated."""
 CURVES = {"secp256r1": 15_000, "secp384r1": 30_000, "secp521r1": 60_000}
+"""Costs of verifying one ECDSA signature, by the curve of the key."""
 
 
 class SearchLimits(Protocol):
@@ -25,18 +33,19 @@ class SearchLimits(Protocol):
 
     @property
     def path_certificates(self) -> int:
-        """Maximum number of certificates on a path, signer and anchor included."""
+        """Maximum number of certificates on a path, including signer and anchor."""
 
     @property
     def work(self) -> int:
-        """Budget of the search; the unit is one RSA-2048 verification."""
+        """Budget of the search. The unit is one signature verification with RSA-2048."""
 
 
 class Budget:
-    """The remaining budget of one search. Every method raises VerificationError(``budget-spent``) if nothing remains.
+    """Remaining budget of one search. Each method charges the budget, and raises VerificationError
+    (``budget-spent``) if it is used up.
 
     Args:
-        work: budget in units of one RSA-2048 verification.
+        work: budget in units of one signature verification with RSA-2048.
     """
 
     __slots__ = ("left",)
@@ -52,8 +61,9 @@ class Budget:
     def spend_signature(self, key: PublicKey) -> None:
         """Charge for one signature verification with this key.
 
-        For RSA the cost is proportional to the number of bits in the exponent (the number of multiplications) and to the square of the
-        modulus size. Nothing can be verified with a key of an unsupported type, so such a key costs nothing.
+        For RSA, the cost is proportional to the number of bits of the exponent, which determines
+        the number of multiplications, and to the square of the size of the modulus. A key of an
+        unsupported type costs nothing, because no signature can be verified with it.
         """
         match key:
             case RsaPublicKey():
@@ -64,13 +74,15 @@ class Budget:
                 return
 
     def spend_step(self, length: int) -> None:
-        """Charge for examining one candidate for a path that has ``length`` certificates."""
+        """Charge for examining one candidate for the next certificate of a path that has ``length``
+        certificates so far."""
         self._spend(STEP + PLACE * length)
 
     def spend_items(self, items: int) -> None:
-        """Charge for processing a number of names, subtrees or policies."""
+        """Charge for processing ``items`` names, name constraints or policies."""
         self._spend(ITEM * items)
 
     def exhaust(self) -> None:
-        """Spend everything, because another limit on work was exceeded."""
+        """Use up the whole budget, which ends the search. The caller has found that the search
+        exceeds another limit."""
         self._spend(self.left + 1)

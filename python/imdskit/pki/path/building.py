@@ -1,17 +1,27 @@
-"""Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget.
+"""Search for a certification path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within
+a work budget.
 
-The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are all certificates whose subject is the
-issuer's name. They are sorted by three rules, in this order: anchors come first, then certificates with the expected key identifier, then
-certificates that are valid at the time of the check. Candidates that are equal under all three rules keep the caller's order. A path
-contains at most one certificate for each pair of name and key. Therefore paths have no loops, and cross-signed certificates of one
-authority are tried one after the other.
+The search is depth first, and its order is fixed. The candidates for the issuer of a certificate
+are all certificates whose subject is equal to the issuer's name in the certificate. Anchors are
+tried first. Among the anchors, and among the other candidates, three rules decide the order:
 
-The order of checks decides which reason is reported:
+1. Candidates with a wrong key identifier come after all others.
+2. Among candidates that are equal under rule 1, those that are valid at the time of the check come
+   first.
+3. Candidates that are equal under both rules keep the caller's order.
 
-1. For each candidate, check that it signed the certificate below it (algorithm, key, signature). Then check the candidate by itself.
-2. For each path that has reached an anchor, check the signer by itself, and then the path as a whole.
+A path contains at most one certificate for each pair of subject and key. Therefore a path has no
+loop, and it contains at most one of the cross-certificates of an authority.
 
-Therefore a defect of the signer is reported only if a path leads from the signer to an anchor.
+If there is no valid path, the order of the checks decides which reason is reported:
+
+1. For each candidate, the search checks that the candidate signed the certificate below it. It then
+   checks those requirements on the candidate that do not depend on the rest of the path.
+2. For each path that has reached an anchor, it checks the same requirements on the signer. It then
+   checks the path as a whole.
+
+The search therefore reports a defect of the signer only if a path leads from the signer to an
+anchor.
 """
 
 from __future__ import annotations
@@ -31,10 +41,11 @@ from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
 
 _RANKS = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
-"""Ranks of the least specific reasons. All other reasons have a higher rank.
+"""Ranks of the three least specific reasons. All other reasons have a higher rank.
 
-The search reports the reason with the highest rank, and the first of several reasons with the same rank. ``certificate-signature`` has a low
-rank because a candidate that did not sign the certificate is not part of any path.
+If several reasons occur during a search, the one with the highest rank is reported. If several
+reasons have the same rank, the first of them is reported. ``certificate-signature`` has a low rank,
+because a candidate that did not sign the certificate below it does not belong to any path.
 """
 
 MAX_SHOWN = 200
@@ -53,22 +64,26 @@ def build(
     lists: Lists | None = None,
     signatures: SignatureCache | None = None,
 ) -> tuple[Certificate, ...]:
-    """Return the first valid path, from the signer to an anchor. If the signer is itself an anchor, the path has one certificate.
+    """Return the first valid path, as the certificates from the signer to an anchor. If the signer
+    is itself an anchor, the path consists of this certificate.
 
     Args:
         signer: the certificate for which a path is searched.
         anchors: certificates that are trusted.
-        intermediates: certificates that may be between signer and anchor, in any order. None of them is trusted.
-        inputs: the inputs of RFC 5280 section 6.1.1.
+        intermediates: certificates that may be between signer and anchor on the path. They are not
+            trusted, and need not be sorted.
+        inputs: the inputs of path validation that RFC 5280 section 6.1.1 defines.
         limits: limits of the search. Only ``path_certificates`` and ``work`` are used.
         min_rsa_bits: minimum size in bits of every RSA key on the path.
-        accept_weak: verify signatures with SHA-1 and SHA-224 instead of refusing them (test suites only).
+        accept_weak: if True, signatures with SHA-1 and SHA-224 are accepted if they are valid (test
+            suites only).
         lists: revocation lists, or None to skip revocation checking.
-        signatures: cache of signature checks. It changes no verdict.
+        signatures: cache of verified signatures. It does not affect the result.
 
     Raises:
-        VerificationError: the stage of its reason is ``chain``. :mod:`imdskit.backends.contract` defines which reason is reported.
-            ``location`` has the form ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
+        VerificationError: the stage of its reason is ``chain``. :mod:`imdskit.backends.contract`
+            defines which reason is reported. ``location`` has the form ``chain[1].keyUsage``, where
+            ``chain[0]`` is the signer.
     """
     search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists, signatures or SignatureCache())
     found = search.run(signer)
@@ -79,6 +94,15 @@ def build(
 
 
 class _Search:
+    """State of one search. The constructor's arguments are those of :func:`build`.
+
+    Attributes:
+        refusal: the refusal to report if there is no valid path; None if there was none so far.
+        signature_refusals: results of :meth:`_check_signature`.
+        issuers: results of :meth:`_check_alone`, each with the index at which the check was made.
+        statuses: revocation statuses, or None to skip revocation checking.
+    """
+
     def __init__(
         self,
         anchors: Sequence[Certificate],
@@ -106,7 +130,8 @@ class _Search:
             self.statuses = Statuses(lists, inputs.at, self.budget, min_rsa_bits, accept_weak, self.intermediates, self._vouch)
 
     def run(self, signer: Certificate) -> tuple[Certificate, ...] | None:
-        """Return the first valid path. If there is none, return None and set ``refusal`` to the reason."""
+        """Return the first valid path from ``signer``. If there is none, return None and set
+        ``refusal``."""
         if any(anchor.der == signer.der for anchor in self.anchors.get(signer.subject.key, ())):
             return self._complete((signer,))
         return self._extend((signer,))
@@ -130,10 +155,12 @@ class _Search:
         return None
 
     def _complete(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
-        """Return ``path``, which ends at an anchor, if it is valid, and otherwise None."""
+        """Return ``path`` if it is valid, and otherwise None. The last certificate of ``path`` is
+        an anchor."""
         signer = path[0]
         try:
-            # A signer that is itself an anchor is trusted with whatever key it has.
+            # A signer that is itself an anchor is trusted, so its key need not meet any
+            # requirement.
             problem = signature.key_fault(signer.public_key, self.min_rsa_bits) if len(path) > 1 else None
             if problem:
                 raise Refusal(Reason.CERTIFICATE_KEY, "chain[0].subjectPublicKeyInfo", problem)
@@ -148,9 +175,12 @@ class _Search:
         return path
 
     def _vouch(self, issuer: Certificate, anchor: Certificate, pending: frozenset[bytes]) -> bool:
-        """Return True if ``issuer`` may sign revocation lists for certificates below ``anchor`` (6.3.3 (f)).
+        """Return True if ``issuer`` may sign revocation lists, and a valid path leads from it to
+        ``anchor`` (6.3.3 (f)).
 
-        The additional requirements for signers of documents do not apply to ``issuer``.
+        The requirements for signers of documents, such as the extended key usage, do not apply to
+        ``issuer``. ``pending`` contains the DER of the certificates whose own status is being
+        checked at present.
         """
         assert self.statuses is not None
         search = copy(self)
@@ -163,7 +193,12 @@ class _Search:
         return search.run(issuer) is not None
 
     def _may_issue(self, child: Certificate, issuer: Certificate, index: int, *, anchor: bool) -> bool:
-        """Return True if ``issuer`` signed ``child`` and may be at ``index`` of a path. Raise VerificationError(``budget-spent``)."""
+        """Return True if ``issuer`` signed ``child`` and may follow it on a path, at the position
+        ``index``.
+
+        Raises:
+            VerificationError: ``budget-spent``.
+        """
         self.budget.spend_step(index)
         try:
             if index + (1 if anchor else 2) > self.longest:
@@ -176,10 +211,10 @@ class _Search:
         return True
 
     def _check_alone(self, issuer: Certificate, index: int, *, anchor: bool) -> None:
-        """Check an issuer by itself, regardless of its index.
+        """Check those requirements on an issuer that do not depend on the rest of the path.
 
-        The check runs once for each certificate, because its time is linear in the size of the certificate and the budget charges very
-        little for a step.
+        The check runs only once for each certificate. Its duration is proportional to the size of
+        the certificate, but the budget charges only a small fixed cost for a candidate.
         """
         key = (issuer.der, anchor, self.inputs.purpose)
         if key not in self.issuers:
@@ -200,10 +235,12 @@ class _Search:
         return None
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
-        """Return the candidates for the issuer of ``child``, the most likely ones first.
+        """Return the candidates for the issuer of ``child`` among ``certificates``, the most likely
+        ones first.
 
-        The names must match (6.1.3 (a)(4)). Key identifiers only affect the order (4.2.1.1). A candidate with a wrong key identifier is not
-        excluded, because the identifier is only a claim of the certificate that contains it.
+        The candidate's subject must be the issuer's name in ``child`` (6.1.3 (a)(4)). Key
+        identifiers affect only the order (4.2.1.1): they help to find the issuer, but the signature
+        proves which key signed ``child``.
         """
         wanted = child.authority_key_identifier.key_identifier if child.authority_key_identifier else None
         at = self.inputs.at
@@ -215,16 +252,17 @@ class _Search:
         return sorted(certificates.get(child.issuer.key, ()), key=rank)
 
     def _check_signature(self, child: Certificate, issuer: Certificate, index: int) -> None:
-        """Check that the key of ``issuer`` signed ``child``, and that algorithm and key are accepted (6.1.3 (a)(1)).
+        """Check that the key of ``issuer`` signed ``child``, and that the algorithm and the key are
+        accepted (6.1.3 (a)(1)).
 
-        The check runs once for each certificate and key.
+        The check runs only once for each pair of certificate and key.
         """
         key = (child.der, issuer.spki)
         if key not in self.signature_refusals:
             self.signature_refusals[key] = self._signature_refusal(child, issuer, index)
         refusal = self.signature_refusals[key]
         if refusal is not None:
-            raise refusal.with_traceback(None)  # otherwise its traceback would grow each time it is raised
+            raise refusal.with_traceback(None)  # otherwise the traceback would grow each time the refusal is raised
 
     def _signature_refusal(self, child: Certificate, issuer: Certificate, index: int) -> Refusal | None:
         algorithm, key = child.signature_algorithm, issuer.public_key
@@ -243,9 +281,9 @@ class _Search:
         return None
 
     def _note(self, refusal: Refusal) -> None:
-        """Keep the first of the refusals with the most specific reason."""
+        """Store the refusal, unless an earlier one has a reason of the same or a higher rank."""
         if self.refusal is None or _RANKS.get(refusal.reason, 3) > _RANKS.get(self.refusal.reason, 3):
-            self.refusal = refusal.with_traceback(None)  # the frames of the traceback reference this search
+            self.refusal = refusal.with_traceback(None)  # a traceback would keep this search in memory
 
 
 def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
@@ -253,7 +291,8 @@ def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
 
 
 def _by_subject(certificates: Iterable[Certificate]) -> dict[tuple[bytes, ...], list[Certificate]]:
-    """Return the certificates by subject, without duplicates and in their original order."""
+    """Return the certificates by subject. Duplicates are removed, and certificates of the same
+    subject keep their order."""
     found: dict[tuple[bytes, ...], list[Certificate]] = {}
     for certificate in {certificate.der: certificate for certificate in certificates}.values():
         found.setdefault(certificate.subject.key, []).append(certificate)

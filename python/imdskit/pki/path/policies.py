@@ -1,10 +1,12 @@
-"""Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), to the extent that they can make a path invalid.
+"""Processing of certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can make a
+path invalid.
 
-The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module uses the policy graph of RFC 9618 instead, which has one
-node for each policy and depth. Only the nodes at the lowest depth are stored, because the result depends only on whether a node remains and
-whether it descends from a policy that the caller accepts.
+The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module therefore uses the
+policy graph of RFC 9618, which has only one node for each policy and depth. Only the nodes at the
+current depth are stored. They are enough, because the result depends on two facts only: whether a
+node is left at the end, and whether such a node descends from a policy that the caller accepts.
 
-Comments such as "(d)(1)" name steps of sections 6.1.3 to 6.1.5.
+Comments such as "(d)(1)" are the names of steps in RFC 5280 sections 6.1.3 to 6.1.5.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ ANY = frozenset({ANY_POLICY})
 
 @dataclass(slots=True)
 class Node:
-    """A policy at the lowest depth of the graph.
+    """Policy at the current depth of the graph.
 
     Attributes:
-        expected: the expected_policy_set, which has the policies that the next certificate may assert.
-        accepted: True if the node descends from a policy in the user-initial-policy-set, or from anyPolicy only.
+        expected: the expected_policy_set: the policies that the next certificate on the path may
+            assert.
+        accepted: True if the node descends from a policy in the user-initial-policy-set, or from
+            anyPolicy only.
     """
 
     expected: frozenset[str]
@@ -34,15 +38,15 @@ class Node:
 class PolicyState:
     """The policy variables of section 6.1.2.
 
-    The methods process certificates from the anchor down. If a method finds that the path is invalid, it returns a text that says why, and
-    otherwise None.
+    The caller calls the methods for each certificate, from the anchor to the signer. If a method
+    finds that the path is invalid, it returns a text that says why. Otherwise it returns None.
 
     Args:
         length: number of certificates on the path, not counting the anchor.
-        initial: the user-initial-policy-set. Section 6.1.1 defines it and the three flags below.
-        explicit: the flag initial-explicit-policy.
-        inhibit_mapping: the flag initial-policy-mapping-inhibit.
-        inhibit_any: the flag initial-any-policy-inhibit.
+        initial: the user-initial-policy-set (section 6.1.1).
+        explicit: the flag initial-explicit-policy (section 6.1.1).
+        inhibit_mapping: the flag initial-policy-mapping-inhibit (section 6.1.1).
+        inhibit_any: the flag initial-any-policy-inhibit (section 6.1.1).
     """
 
     length: int
@@ -69,12 +73,13 @@ class PolicyState:
             self.graph = {}  # (e)
         elif self.graph:
             self.graph = self._next_depth(certificate, last=last)  # (d)
-        return None if self.explicit_policy > 0 or self.graph else "an explicit policy is required, and none is left"  # (f)
+        return None if self.explicit_policy > 0 or self.graph else "an explicit policy is required, but the path has no valid policy"  # (f)
 
     def _next_depth(self, certificate: Certificate, *, last: bool) -> dict[str, Node]:
         policies = set(certificate.certificate_policies or ())
         wildcard = self.graph.get(ANY_POLICY)
-        # Maps each policy that this certificate may assert to a flag. The flag is True if one of the policy's parent nodes is accepted.
+        # The keys are the policies that this certificate may assert. The value is True if at least
+        # one parent node of the policy is accepted.
         above: dict[str, bool] = {}
         for node in self.graph.values():
             for policy in node.expected:
@@ -136,4 +141,4 @@ class PolicyState:
             self.explicit_policy = 0
         if self.explicit_policy > 0 or any(node.accepted for node in self.graph.values()):
             return None
-        return "an explicit policy is required, and the path has none that is accepted"
+        return "an explicit policy is required, but the path has no policy that the caller accepts"

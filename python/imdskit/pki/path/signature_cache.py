@@ -1,4 +1,4 @@
-"""Cache of signature checks on certificates, shared by all searches for paths."""
+"""Cache of verified signatures on certificates. All searches for paths of a checker share it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 
 CACHED_SIGNATURES = 1024
-"""Maximum number of cached results. When the cache is full, other signatures are checked again in each search."""
+"""Maximum number of cached results. When the cache is full, each search verifies all other
+signatures again."""
 
 
 class SignatureCache:
-    """Results of checking the signatures on certificates. Safe to share between threads; at worst two of them check the same signature.
+    """Cache of the results of verifying signatures on certificates. It is safe to share between
+    threads. At worst, two threads verify the same signature.
 
-    Only signatures whose certificate and issuer were both configured by the owner of the checker are cached, so strangers cannot fill the
-    cache.
+    A result is cached only if both the signed certificate and its issuer are in ``own``. The sender
+    of a document therefore cannot add entries.
 
     Args:
-        own: the certificates that the owner configured.
+        own: the anchors and intermediates that the owner of the checker configured.
     """
 
     def __init__(self, own: Iterable[Certificate] = ()) -> None:
@@ -26,7 +28,8 @@ class SignatureCache:
         self._faults: dict[tuple[bytes, bytes], signature.Fault | None] = {}
 
     def fault(self, child: Certificate, issuer: Certificate) -> signature.Fault | None:
-        """Return the reason why the signature on ``child`` was not made by the key of ``issuer``, or None if it was."""
+        """Verify the signature on ``child`` with the key of ``issuer``. Return None if the
+        signature is valid, and otherwise the reason why it is not."""
         key = (child.der, issuer.spki)
         if key in self._faults:
             return self._faults[key]

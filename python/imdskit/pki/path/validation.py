@@ -1,8 +1,10 @@
-"""Validation of one path from an anchor to a signer (RFC 5280 section 6.1).
+"""Validation of one certification path (RFC 5280 section 6.1).
 
-The first certificate of a path, ``chain[0]``, is the signer, and the last one is the anchor. :mod:`imdskit.pki.path.building` checks
-signatures and single certificates while it builds a path. To check single certificates, it calls :func:`check_signer`,
-:func:`check_certificate`, :func:`check_authority` and :func:`check_anchor`. :func:`check_path` checks the path as a whole.
+The first certificate of a path, ``chain[0]``, is the signer's, and the last one is the anchor.
+:mod:`imdskit.pki.path.building` verifies the signatures while it builds a path. It also checks each
+certificate with :func:`check_signer`, :func:`check_certificate`, :func:`check_authority` and
+:func:`check_anchor`. When a path is complete, it calls :func:`check_path`, which checks the path as
+a whole.
 """
 
 from __future__ import annotations
@@ -22,25 +24,32 @@ from imdskit.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The inputs of section 6.1.1 other than the path.
+    """Inputs of path validation (section 6.1.1), without the path.
 
     Attributes:
-        at: Unix seconds, or None to ignore validity periods (test suites only).
-        purpose: extended key usage that the signer must have and that no authority may exclude, or None for any.
-        key_usage: if the signer has the keyUsage extension, it must set one of these bits. An empty set allows any.
+        at: time of validation in Unix seconds, or None to ignore validity periods (test suites
+            only).
+        purpose: object identifier of an extended key usage. If a certificate on the path has the
+            extension extKeyUsage, the extension must allow this purpose. None allows every purpose.
+        key_usage: names of bits. If the signer's certificate has the extension keyUsage, at least
+            one of these bits must be set in it. An empty set allows every key usage.
         policies: the user-initial-policy-set.
-        explicit_policy, inhibit_mapping, inhibit_any: the three policy flags.
-        max_path_length: maximum number of intermediates that are not self-issued. None means that only the path lengths in the authorities'
-            certificates limit this number.
-        anchor_validity: if True, an anchor's certificate must be within its validity period.
-        anchor_authority: if True, an anchor must have basic constraints like every other authority, so a version 1 certificate is refused.
-        anchor_constraints: if True, apply the path length, key usage, purposes, names and policies of an anchor's certificate (RFC 5937),
-            and refuse unknown critical extensions in it. Its other extensions, serial number and signature are ignored, because the anchor
-            is trusted.
-        any_purpose: if True, anyExtendedKeyUsage satisfies ``purpose`` in the signer's certificate. In the certificates of authorities it
-            always does.
-        common_names: if True, constraints on DNS names apply to common names too, because the caller accepts a common name if there is no
-            other name.
+        explicit_policy: the flag initial-explicit-policy.
+        inhibit_mapping: the flag initial-policy-mapping-inhibit.
+        inhibit_any: the flag initial-any-policy-inhibit.
+        max_path_length: maximum number of intermediates that are not self-issued. With None, only
+            the path length constraints in the certificates limit this number.
+        anchor_validity: if True, the anchor's certificate must be within its validity period.
+        anchor_authority: if True, the anchor must have basic constraints like every other
+            authority. A version 1 certificate has none, so it is refused as an anchor.
+        anchor_constraints: if True, the path length, key usage, extended key usage, name
+            constraints and policies in the anchor's certificate apply to the path (RFC 5937), and
+            an unknown critical extension in it is refused. All other parts of the certificate are
+            ignored, because the anchor is trusted.
+        any_purpose: if True, anyExtendedKeyUsage in the signer's certificate allows ``purpose``. In
+            the certificate of an authority, anyExtendedKeyUsage always allows it.
+        common_names: if True, name constraints on DNS names apply to common names as well. The
+            caller sets this if it accepts a common name as the name of a host.
     """
 
     at: int | None
@@ -59,7 +68,8 @@ class Inputs:
 
 
 class Refusal(Exception):  # noqa: N818 # the suffix Error is for exceptions that leave the package
-    """Raised if a certificate or a path is not valid. The search catches it and tries another path."""
+    """Raised if a certificate or a path is not valid. The search for a path catches it and tries
+    another path."""
 
     def __init__(self, reason: Reason, location: str, detail: str) -> None:
         super().__init__(reason, location, detail)
@@ -75,12 +85,16 @@ class Refusal(Exception):  # noqa: N818 # the suffix Error is for exceptions tha
         return Refusal(self.reason, f"chain[{index}]" + self.location.removeprefix(f"chain[{first}]"), self.detail)
 
 
-# Each of the following functions raises Refusal if a check fails.
+# Each of the following functions raises Refusal if a check fails. Section numbers are those of RFC
+# 5280.
 
 
 def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """Check the signer or an intermediate: the validity period (6.1.3 (a)(2)), critical extensions (6.1.4 (o), 6.1.5 (f)) and faults that
-    the parser recorded (4.1, 4.2.1)."""
+    """Check those requirements that apply to the signer and to intermediates alike.
+
+    These are the validity period (6.1.3 (a)(2)), critical extensions (6.1.4 (o), 6.1.5 (f)), and
+    the faults that the parser recorded (4.1, 4.2.1).
+    """
     here = f"chain[{index}]"
     _check_validity(certificate, here, inputs)
     _check_critical(certificate, here)
@@ -90,18 +104,22 @@ def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> N
 
 
 def check_signer(certificate: Certificate, inputs: Inputs) -> None:
-    """Check the requirements that apply only to the signer: key usage (4.2.1.3) and extended key usage (4.2.1.12)."""
+    """Check those requirements that apply only to the signer: key usage (4.2.1.3) and extended key
+    usage (4.2.1.12)."""
     if inputs.key_usage and certificate.key_usage is not None and not inputs.key_usage & certificate.key_usage:
         raise Refusal(Reason.KEY_USAGE, "chain[0].keyUsage", f"none of {', '.join(sorted(inputs.key_usage))} is set")
     _check_purpose(certificate, "chain[0]", inputs.purpose, any_purpose=inputs.any_purpose)
 
 
 def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """Check the requirements that apply only to intermediates: basic constraints (6.1.4 (k)), key usage (6.1.4 (n)), and extended key usage
-    as for authorities (4.2.1.12)."""
+    """Check those requirements that apply only to authorities.
+
+    These are basic constraints (6.1.4 (k)), key usage (6.1.4 (n)) and extended key usage
+    (4.2.1.12).
+    """
     here = f"chain[{index}]"
-    # 6.1.4 (k): the basic constraints must say that the certificate belongs to an authority. Certificates of version 1 or 2 have no
-    # extensions and are therefore refused.
+    # 6.1.4 (k): the basic constraints must say that the certificate belongs to an authority.
+    # Certificates of version 1 and 2 have no extensions, so they are refused.
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "absent" if certificate.basic_constraints is None else "cA is FALSE")
     _check_issuing(certificate, here, inputs)
@@ -110,7 +128,8 @@ def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> Non
 def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
     """Check an anchor that signed another certificate.
 
-    RFC 5280 uses only the name and the key of an anchor (6.1.1 (d)). RFC 5937 lets the anchor's certificate constrain the path.
+    RFC 5280 uses only the name and the key of an anchor (6.1.1 (d)). RFC 5937 describes how the
+    constraints in the anchor's certificate can apply to the path as well.
     """
     here = f"chain[{index}]"
     if inputs.anchor_validity:
@@ -120,8 +139,9 @@ def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
     if not inputs.anchor_constraints:
         return
     _check_critical(certificate, here)
-    # A version 1 certificate is an authority because it is an anchor. An anchor whose basic constraints deny that it is an authority is
-    # refused.
+    # An anchor without basic constraints, such as a version 1 certificate, counts as an authority,
+    # because the caller trusts it as one. An anchor with basic constraints is refused if they say
+    # that it is not an authority.
     if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "cA is FALSE")
     _check_issuing(certificate, here, inputs)
@@ -130,14 +150,14 @@ def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
 def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> None:
     """Check the path as a whole.
 
-    The function checks names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
-    authorities (6.1.4 (l), (m)).
+    The function checks name constraints (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f),
+    6.1.4 (a), (b), (h) to (j), 6.1.5), and path length constraints (6.1.4 (l), (m)).
 
     Raises:
         Refusal: the path is not valid.
         VerificationError: ``budget-spent``.
     """
-    length = max(len(path) - 1, 1)  # 1 for a signer that is its own anchor
+    length = max(len(path) - 1, 1)  # 1 for a signer that is itself the anchor
     budget.spend_items(sum(len(c.certificate_policies or ()) + len(c.policy_mappings or ()) for c in path))
     constraints = PathConstraints(budget, common_names=inputs.common_names)
     policies = PolicyState(length, inputs.policies, inputs.explicit_policy, inputs.inhibit_mapping, inputs.inhibit_any)
@@ -153,7 +173,7 @@ def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> N
     for index in range(length - 1, 0, -1):
         authority = path[index]
         here = f"chain[{index}]"
-        if not authority.self_issued:  # 6.1.3 (b), (c): a self-issued authority may bear any name
+        if not authority.self_issued:  # 6.1.3 (b), (c): name constraints do not apply to self-issued intermediates
             _demand(constraints.fault(authority), Reason.NAME_CONSTRAINTS, here)
         _demand(policies.process(authority, last=False), Reason.POLICY, f"{here}.certificatePolicies")
         _demand(policies.map(authority), Reason.POLICY, f"{here}.policyMappings")
@@ -161,7 +181,9 @@ def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> N
         policies.descend(authority)
         policies.restrict(authority)
         if not authority.self_issued:  # 6.1.4 (l)
-            _demand("an authority above allows none below" if max_path_length == 0 else None, Reason.PATH_LENGTH, here)
+            _demand(
+                "the path length constraint of an authority above is exceeded" if max_path_length == 0 else None, Reason.PATH_LENGTH, here
+            )
             max_path_length -= 1
         max_path_length = _lower(max_path_length, authority)
     signer = path[0]
@@ -176,7 +198,8 @@ def _demand(problem: str | None, reason: Reason, location: str) -> None:
 
 
 def _lower(max_path_length: int, authority: Certificate) -> int:
-    """Return the maximum path length after applying the authority's own limit (6.1.4 (m))."""
+    """Return the smaller one of ``max_path_length`` and the path length constraint of
+    ``authority``, if it has one (6.1.4 (m))."""
     basic = authority.basic_constraints
     return max_path_length if basic is None or basic.path_length is None else min(max_path_length, basic.path_length)
 
@@ -186,9 +209,11 @@ def _check_validity(certificate: Certificate, here: str, inputs: Inputs) -> None
     if inputs.at is None:
         return
     if inputs.at < certificate.not_before:
-        raise Refusal(Reason.NOT_YET_VALID, f"{here}.notBefore", f"valid {certificate.not_before - inputs.at} s later")
+        raise Refusal(
+            Reason.NOT_YET_VALID, f"{here}.notBefore", f"becomes valid {certificate.not_before - inputs.at} s after the time of the check"
+        )
     if inputs.at > certificate.not_after:
-        raise Refusal(Reason.EXPIRED, f"{here}.notAfter", f"expired {inputs.at - certificate.not_after} s before")
+        raise Refusal(Reason.EXPIRED, f"{here}.notAfter", f"expired {inputs.at - certificate.not_after} s before the time of the check")
 
 
 def _check_critical(certificate: Certificate, here: str) -> None:
@@ -201,8 +226,8 @@ def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:
     """Check that an authority's certificate allows it to issue."""
     if certificate.key_usage is not None and "keyCertSign" not in certificate.key_usage:  # 6.1.4 (n)
         raise Refusal(Reason.KEY_USAGE, f"{here}.keyUsage", "keyCertSign is not set")
-    # Section 6 does not require this, but every verifier of server certificates does it: the purposes of an authority's certificate limit
-    # the purposes of the certificates that it issues.
+    # Section 6 does not require the following check, but all verifiers of server certificates make
+    # it: an authority may issue certificates only for purposes that its own certificate allows.
     _check_purpose(certificate, here, inputs.purpose, any_purpose=True)
     if certificate.name_constraints is not None:
         _demand(name_constraints.malformed(certificate.name_constraints), Reason.NAME_CONSTRAINTS, f"{here}.nameConstraints")
@@ -211,7 +236,8 @@ def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:
 def _check_purpose(certificate: Certificate, here: str, purpose: str | None, *, any_purpose: bool) -> None:
     """Check the extended key usage (4.2.1.12).
 
-    CA/Browser Forum Baseline Requirements 7.1.2.7.10 do not accept anyExtendedKeyUsage for a server.
+    ``any_purpose`` says whether anyExtendedKeyUsage allows every purpose. It does not in the
+    certificate of a server (CA/Browser Forum Baseline Requirements 7.1.2.7.10).
     """
     purposes = certificate.extended_key_usage
     if purpose is None or purposes is None or purpose in purposes or (any_purpose and oids.ANY_EXTENDED_KEY_USAGE in purposes):

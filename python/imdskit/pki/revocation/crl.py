@@ -1,8 +1,8 @@
 """Parser of certificate revocation lists (RFC 5280 section 5).
 
-The parser refuses bytes that do not follow the grammar. If a list follows the grammar but RFC 5280 forbids relying on it,
-``CertificateList.unusable`` contains the reason. The possible reasons are an unknown critical extension, a missing list number and a
-missing nextUpdate.
+The parser refuses bytes that do not follow the grammar. If a list follows the grammar, but RFC 5280
+forbids verifiers to rely on it, ``CertificateList.unusable`` says why. Examples are an unknown
+critical extension, a missing cRLNumber and a missing nextUpdate.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ REASON_CODES = {
 """Names of the CRLReason codes (section 5.3.1)."""
 
 REMOVED = "removeFromCRL"
+"""Reason code of a delta list for a certificate that is no longer revoked."""
 
 
 class CertificateList(NamedTuple):
@@ -42,13 +43,15 @@ class CertificateList(NamedTuple):
     Attributes:
         der: DER of the whole list.
         tbs: DER of the tbsCertList, which the issuer signed.
-        next_update: None if the field is absent. Such a list is unusable.
-        revoked: maps a pair to the ASN.1 name of a reason code. The pair consists of the ``Name.key`` of the certificate's issuer and the
-            certificate's serial number.
-        number: the cRLNumber.
-        base_number: the deltaCRLIndicator, or None for a complete list.
-        scope: the issuingDistributionPoint.
-        unusable: a text that says why the list must not be relied on, or None.
+        next_update: the nextUpdate; None if it is absent. A list without it is unusable.
+        revoked: the revoked certificates. Each key is a pair of the ``Name.key`` of a certificate's
+            issuer and the certificate's serial number. The value is the name of the reason code, as
+            in :data:`REASON_CODES`.
+        number: the cRLNumber; None if it is absent.
+        base_number: the BaseCRLNumber in the deltaCRLIndicator. It is None for a complete list,
+            that is, a list that is not a delta list.
+        scope: the issuingDistributionPoint; None if it is absent.
+        unusable: a text that says why verifiers must not rely on the list; None if they may.
     """
 
     der: bytes
@@ -67,7 +70,7 @@ class CertificateList(NamedTuple):
 
 
 def parse_crl(der: bytes) -> CertificateList:
-    """Parse ``der``, all of whose bytes must belong to one list.
+    """Parse the DER of one revocation list. No other bytes may follow it.
 
     Raises:
         DerError: the bytes are not a revocation list.
@@ -126,8 +129,8 @@ def parse_crl(der: bytes) -> CertificateList:
 
 
 def _extensions(items: Reader) -> Iterator[tuple[str, bool, Reader]]:
-    """Yield the object identifier, the critical flag, and a reader of the value of each extension. The caller must read each value to its
-    end."""
+    """Yield the object identifier, the critical flag, and a reader over the value of each
+    extension."""
     if not items:
         raise items.fault("The list of extensions is empty.")
     seen: set[str] = set()
@@ -144,7 +147,8 @@ def _extensions(items: Reader) -> Iterator[tuple[str, bool, Reader]]:
 
 
 def _read_crl_extension(oid: str, critical: bool, value: Reader, found: dict[str, Any], unknown: list[str]) -> None:
-    """Decode one extension of a list (section 5.2) into ``found``, or add it to ``unknown``."""
+    """Decode one extension of a list (section 5.2). Add its value to ``found``. If the extension is
+    unknown and critical, add its object identifier to ``unknown`` instead."""
     if oid == oids.CRL_NUMBER:
         found["number"] = value.integer()
     elif oid == oids.DELTA_CRL_INDICATOR:
@@ -163,7 +167,8 @@ def _read_crl_extension(oid: str, critical: bool, value: Reader, found: dict[str
 def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[str]) -> dict[tuple[tuple[bytes, ...], int], str]:
     """Decode the entries of a list (section 5.3).
 
-    An entry of an indirect list has the same issuer as the entry before it, unless it names another one (5.3.3).
+    In an indirect list, an entry can name the issuer of its certificate. If it does not, the issuer
+    is that of the entry before it (5.3.3).
     """
     revoked: dict[tuple[tuple[bytes, ...], int], str] = {}
     current = issuer.key
@@ -181,7 +186,8 @@ def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[s
                 elif critical and oid != oids.INVALIDITY_DATE:
                     unknown.append(oid)
         entry.finish()
-        # If a certificate has two entries, the reason removeFromCRL in one of them does not cancel the revocation in the other.
+        # A certificate may have two entries, one of which has the reason removeFromCRL. In this
+        # case, the certificate counts as revoked.
         if revoked.get((current, serial), REMOVED) == REMOVED:
             revoked[current, serial] = reason
     return revoked

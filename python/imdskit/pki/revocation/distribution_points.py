@@ -1,6 +1,8 @@
-"""Distribution points, which determine the revocation lists that cover a certificate. This module fetches nothing.
+"""Parser of distribution points, which determine the revocation lists that cover a certificate.
+This module fetches nothing.
 
-Certificates contain them in the extension cRLDistributionPoints (RFC 5280 section 4.2.1.13), and revocation lists in the extension
+A certificate contains distribution points in the extension cRLDistributionPoints (RFC 5280 section
+4.2.1.13). A revocation list contains its own distribution point in the extension
 issuingDistributionPoint (section 5.2.5).
 """
 
@@ -24,36 +26,39 @@ REASONS = (
     "privilegeWithdrawn",
     "aACompromise",
 )
-"""Names of the ReasonFlags, by bit number."""
+"""Names of the ReasonFlags (section 4.2.1.13), in the order of their bit numbers."""
 
 ALL_REASONS = frozenset(REASONS[1:])
-"""The set that section 6.3.2 calls all-reasons."""
+"""The set of all reasons, which section 6.3.2 (a) calls the special value all-reasons."""
 
 Key = tuple[object, ...]
-"""A value that is equal for equal general names. For a directoryName it consists of the kind and ``Name.key``, for others of the kind and
-the contents."""
+"""Comparable form of a general name. It consists of the kind of the name, and of ``Name.key`` for a
+directoryName or the contents for any other kind."""
 
 
 class PointName(NamedTuple):
-    """A DistributionPointName: either complete names, or the last part of a name. Exactly one of the two members is set.
+    """A DistributionPointName. Either ``full`` or ``relative`` is set, and the other one is None.
 
     Attributes:
-        full: the fullName.
-        relative: the nameRelativeToCRLIssuer, as the entry that it adds to ``Name.key``.
+        full: the fullName, which contains complete names.
+        relative: the nameRelativeToCRLIssuer, which is the last part of a distinguished name. It
+            has the form of an entry of ``Name.key``.
     """
 
     full: tuple[GeneralName, ...] | None
     relative: tuple[bytes, ...] | None
 
     def keys(self, issuer: Name) -> frozenset[Key]:
-        """Return the keys of the names. A relative name is appended to ``issuer``, the name of the list's issuer."""
+        """Return the keys of the names. A relative name is appended to ``issuer``, which is the
+        name of the list's issuer."""
         if self.relative is not None:
             return frozenset({("directoryName", (*issuer.key, *self.relative))})
         return frozenset(key_of(name) for name in self.full or ())
 
 
 class DistributionPoint(NamedTuple):
-    """One member of cRLDistributionPoints. If the field ``reasons`` is absent, all reasons are set."""
+    """One DistributionPoint of the extension cRLDistributionPoints. If its field ``reasons`` is
+    absent, the attribute contains all reasons."""
 
     name: PointName | None = None
     reasons: frozenset[str] = ALL_REASONS
@@ -61,12 +66,14 @@ class DistributionPoint(NamedTuple):
 
     @property
     def issuers(self) -> tuple[Name, ...] | None:
-        """Distinguished names in cRLIssuer. None means that the field is absent and the certificate's issuer also issues the list."""
+        """Distinguished names in the field cRLIssuer. None means that the field is absent; in this
+        case, the issuer of the certificate also issues the list."""
         return None if self.crl_issuer is None else tuple(name.name for name in self.crl_issuer if name.name is not None)
 
 
 class IssuingDistributionPoint(NamedTuple):
-    """The scope of a revocation list. If the field onlySomeReasons is absent, ``only_some_reasons`` contains all reasons."""
+    """The scope of a revocation list, from the extension issuingDistributionPoint. If the field
+    onlySomeReasons is absent, ``only_some_reasons`` contains all reasons."""
 
     der: bytes
     name: PointName | None
@@ -78,6 +85,7 @@ class IssuingDistributionPoint(NamedTuple):
 
 
 def key_of(name: GeneralName) -> Key:
+    """Return the comparable form of a general name."""
     return (name.kind, name.value if name.name is None else name.name.key)
 
 
@@ -85,7 +93,7 @@ def points_of(certificate: Certificate) -> tuple[DistributionPoint, ...]:
     """Return the distribution points of a certificate, or () if it does not have the extension.
 
     Raises:
-        DerError: the extension does not follow its grammar.
+        DerError: the value of the extension does not follow the grammar.
     """
     for extension in certificate.extensions:
         if extension.oid == oids.CRL_DISTRIBUTION_POINTS:
@@ -113,7 +121,7 @@ def read_issuing_distribution_point(reader: Reader) -> IssuingDistributionPoint:
     """Parse an IssuingDistributionPoint.
 
     Raises:
-        DerError: the value does not follow its grammar.
+        DerError: the value does not follow the grammar.
     """
     der = reader.data[reader.pos : reader.stop]
     members = reader.sequence()
@@ -142,13 +150,15 @@ def _point_name(members: Reader) -> PointName | None:
 
 
 def _flag(members: Reader, field: str, number: int) -> bool:
-    """Parse a BOOLEAN DEFAULT FALSE. DER forbids encoding FALSE here, but an encoded FALSE is accepted, because its meaning is clear."""
+    """Parse an optional BOOLEAN whose default is FALSE. DER forbids encoding the default. An
+    encoded FALSE is accepted anyway, because its meaning is clear."""
     tag = context(number, constructed=False)
     return members.boolean(field, tag) if members.peek() == tag else False
 
 
 def read_reasons(members: Reader, field: str, number: int) -> frozenset[str]:
-    """Parse ReasonFlags. Bits without a name are ignored."""
+    """Parse ReasonFlags, and return the names of the bits that are set. Bits without a name are
+    ignored."""
     _, octets = members.bits(field, context(number, constructed=False))
     size = 8 * len(octets)
     flags = int.from_bytes(octets, "big")

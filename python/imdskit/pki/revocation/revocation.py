@@ -1,20 +1,28 @@
-"""Revocation checking of a path with lists from the caller (RFC 5280 section 6.3). Nothing is fetched.
+"""Check whether certificates on a path are revoked, with revocation lists from the caller (RFC 5280
+section 6.3). Nothing is fetched.
 
-A list is consulted for a certificate below the anchor if all of the following hold:
+Every certificate below the anchor is checked. A list is used for a certificate if all of these
+conditions are met:
 
-- It comes from the certificate's issuer, or from the issuer that the certificate's distribution point names.
-- It covers certificates of this kind, and at least one reason that no earlier list has covered.
-- It is current at the time of the check.
-- It is signed with a key that may sign lists, and the key's certificate is itself valid under the same anchor.
+- The list comes from the certificate's issuer, or from the issuer that a distribution point of the
+  certificate names.
+- The list covers certificates of this kind.
+- The time of the check is between thisUpdate and nextUpdate of the list.
+- The key that signed the list may sign lists, and a valid path leads from the certificate of this
+  key to the same anchor.
 
-A delta list is used together with the complete list that it updates. ``certificateHold`` counts as a revocation.
+A delta list is used together with the complete list that it updates. The reason ``certificateHold``
+counts as a revocation.
 
-The lists are consulted in a fixed order. The lists of the distribution points come first, in the order of the points in the certificate.
-The issuer's own lists follow (the last step of section 6.3.3). For each distribution point, and among the issuer's own lists, newer lists
-come first. When the consulted lists have covered all reasons, older lists are ignored. Lists of the same age are all consulted, and the
-certificate is revoked if one of them says so, because nobody can know which of these lists the issuer intended.
+The lists are used in a fixed order. The lists for the distribution points come first, in the order
+of the points in the certificate. The other lists of the certificate's issuer follow (the last step
+of section 6.3.3). Within each of these groups, newer lists come first. A list may cover only some
+of the reasons for a revocation. As soon as the lists of one group, together with all earlier ones,
+cover all reasons, older lists are ignored. If several lists are equally new, all of them are used,
+because nobody can know which of them the issuer intended. The certificate is revoked if one of them
+says so.
 
-Comments such as "(b)(1)" name steps of section 6.3.3.
+Comments such as "(b)(1)" are the names of steps in section 6.3.3.
 """
 
 from __future__ import annotations
@@ -33,15 +41,17 @@ from imdskit.pki.x509.certificate import Certificate, Name
 from imdskit.reasons import Reason
 
 MAX_NESTED = 4
-"""Maximum depth of nested checks. Checking the issuer of a list may require another list, whose issuer must be checked too."""
+"""Maximum depth of nested checks. To check the issuer of a list, another list may be needed, and
+the issuer of that list must be checked as well."""
 
 
 class Lists:
-    """Revocation lists by issuer, newest first. Immutable.
+    """Immutable collection of revocation lists. It returns the lists of an issuer, the newest
+    first.
 
     Args:
         lists: revocation lists in any order.
-        required: if True, a certificate that no list covers is refused.
+        required: if True, a certificate is refused unless a list covers it.
     """
 
     def __init__(self, lists: Iterable[CertificateList], *, required: bool = True) -> None:
@@ -53,10 +63,12 @@ class Lists:
             kept.setdefault(one.issuer.key, []).append(one)
 
     def complete(self, issuer: Name) -> Sequence[CertificateList]:
+        """Return the complete lists of an issuer, the newest first."""
         return self._complete.get(issuer.key, ())
 
     def deltas(self, base: CertificateList) -> Iterable[CertificateList]:
-        """Yield the delta lists that update ``base`` (section 6.3.3 (c)). Section 5.2.4 has the rules for the list numbers."""
+        """Yield the delta lists that update the complete list ``base``, the newest first (section
+        6.3.3 (c)). The conditions for the list numbers come from section 5.2.4."""
         for delta in self._delta.get(base.issuer.key, ()):
             assert delta.base_number is not None
             same_scope = (delta.scope.der if delta.scope else None) == (base.scope.der if base.scope else None)
@@ -70,23 +82,29 @@ def _newness(one: CertificateList) -> tuple[int, int]:
     return one.this_update, one.number or 0
 
 
-class _Unusable(Exception):  # noqa: N818  # not an error: another list may tell the status
-    """Raised if a list does not tell the status of a certificate."""
+class _Unusable(Exception):  # noqa: N818  # not an error, because another list may show the status
+    """Raised if a list cannot be used for a certificate."""
 
 
 @dataclass(slots=True)
 class Statuses:
-    """Revocation statuses of the certificates on paths. Each search for a path has its own instance.
+    """Checks of the revocation statuses of certificates. Each search for a path has a separate
+    instance.
 
     Attributes:
-        lists: the lists to consult.
-        at: Unix seconds, or None to ignore times (test suites only).
+        lists: the revocation lists.
+        at: time of the check in Unix seconds, or None to ignore times (test suites only).
         budget: the budget of the search.
-        min_rsa_bits, accept_weak: policy for the keys and signatures of lists, the same as for certificates.
-        issuers: certificates by subject. Issuers of lists are looked up among them if they are not on the path.
-        vouch: function that returns True if a certificate may sign lists, has a path to the given anchor, and is not revoked. Its last
-            argument is ``pending``.
-        pending: certificates whose own status is being checked, so that none of them can vouch for itself.
+        min_rsa_bits: minimum size in bits of an RSA key that signs lists.
+        accept_weak: if True, weak signature algorithms are accepted (test suites only).
+        issuers: certificates by subject. If the issuer of a list is not on the path, its
+            certificate is looked up here.
+        vouch: function that returns True if a certificate may sign lists and a valid path leads
+            from it to an anchor. Its arguments are the certificate, the anchor, and the
+            certificates for ``pending`` in the nested check.
+        pending: DER of the certificates whose status is being checked at present. None of them may
+            sign the list that decides its own status.
+        signatures: results of verifying the signatures on lists, by list and key.
     """
 
     lists: Lists
@@ -100,8 +118,9 @@ class Statuses:
     signatures: dict[tuple[bytes, bytes], str | None] = field(default_factory=dict)
 
     def check_path(self, path: Sequence[Certificate]) -> None:
-        """Check every certificate but the anchor. Begin below the anchor, so that all certificates above the current certificate have
-        already been checked.
+        """Check every certificate except the anchor. The check begins at the certificate below the
+        anchor. When a certificate is checked, all certificates above it have therefore been checked
+        already.
 
         Raises:
             Refusal: ``revoked`` or ``revocation-unknown``.
@@ -145,8 +164,11 @@ class Statuses:
             raise Refusal(Reason.REVOCATION_UNKNOWN, f"chain[{index}]", detail)
 
     def _points(self, certificate: Certificate) -> Iterable[DistributionPoint]:
-        """Yield the certificate's distribution points and then the implicit one: its issuer's name, for all reasons."""
-        # If the extension is malformed, a list of the issuer that is not limited to a distribution point can still tell the status.
+        """Yield the distribution points of the certificate, and then the implicit one (the last
+        step of section 6.3.3). The implicit distribution point stands for the certificate's issuer
+        and all reasons."""
+        # If the extension is malformed, the status can still come from a list of the issuer that is
+        # not limited to a distribution point.
         with suppress(DerError):
             yield from points_of(certificate)
         yield DistributionPoint()
@@ -156,7 +178,7 @@ class Statuses:
     ) -> Sequence[CertificateList]:
         """Check that the complete list ``one`` is usable, and return its newest usable delta lists.
 
-        The result has more than one delta list only if they are equally new.
+        If several delta lists are the newest, the result contains all of them.
 
         Raises:
             _Unusable: ``one`` is not usable.
@@ -174,7 +196,8 @@ class Statuses:
         return found
 
     def _check_current(self, one: CertificateList) -> None:
-        """Raise _Unusable unless the list may be relied on and is within its validity period. Both ends of the period are inclusive (a)."""
+        """Raise _Unusable unless the time of the check is between thisUpdate and nextUpdate, both
+        inclusive, and the list has no other defect (a)."""
         if one.unusable:
             raise _Unusable(one.unusable)
         if self.at is None or one.next_update is None:
@@ -182,17 +205,18 @@ class Statuses:
         if self.at < one.this_update:
             raise _Unusable("its list was issued after the time of the check")
         if self.at > one.next_update:
-            raise _Unusable(f"its list should have been replaced {self.at - one.next_update} s before")
+            raise _Unusable(f"its list should have been replaced {self.at - one.next_update} s before the time of the check")
 
     def _signer(self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int) -> Certificate:
-        """Return the certificate whose key signed the list (f), (g). Certificates on the path come first, because they have been checked
-        already.
+        """Return the certificate whose key signed the list (f), (g). Certificates on the path are
+        tried first, because they have been checked already.
 
         Raises:
-            _Unusable: no certificate of the list's issuer may sign lists.
+            _Unusable: none of the known certificates belongs to a key that signed the list and may
+                sign lists.
         """
         above = [certificate for certificate in path[index + 1 :] if certificate.subject.key == one.issuer.key]
-        why = _Unusable("the certificate of the list's issuer is not known here")
+        why = _Unusable("the certificate of the list's issuer is unknown")
         for holder in above:
             try:
                 self._check_signed(one, holder)
@@ -211,14 +235,15 @@ class Statuses:
             except _Unusable as error:
                 why = error
                 continue
-            # A certificate may name itself as the issuer of the list that covers it. In this case, the list that it signed is accepted,
-            # because no other issuer could provide a list for it.
+            # A distribution point of a certificate can name the certificate itself as the issuer of
+            # the list. In this case, a list that this certificate signed is accepted, because no
+            # other issuer could provide a list.
             if holder.der == checked and checked in self.pending and point.crl_issuer is not None:
                 return holder
             pending = self.pending | {checked}
             if holder.der not in pending and len(pending) <= MAX_NESTED and self.vouch(holder, path[-1], pending):
                 return holder
-            why = _Unusable("the list's issuer is itself not good")
+            why = _Unusable("the certificate of the list's issuer is not valid or may not sign lists")
         raise why
 
     def _check_signed(self, one: CertificateList, holder: Certificate) -> None:
@@ -242,14 +267,15 @@ class Statuses:
 
 
 def _reasons(one: CertificateList, point: DistributionPoint, certificate: Certificate) -> frozenset[str]:
-    """Return the reasons for which the list covers the certificate through this distribution point (b), (d).
+    """Return the reasons for a revocation that the list covers, for this certificate and this
+    distribution point (b), (d).
 
     Raises:
         _Unusable: the list does not cover the certificate.
     """
     scope = one.scope
     if point.crl_issuer is not None and not (scope is not None and scope.indirect):  # (b)(1)
-        raise _Unusable("another issuer's list is needed, and the one at hand is not indirect")
+        raise _Unusable("a list of another issuer must be indirect, and this one is not")
     if scope is None:
         return point.reasons
     if scope.name is not None:  # (b)(2)(i)
@@ -261,7 +287,7 @@ def _reasons(one: CertificateList, point: DistributionPoint, certificate: Certif
         else:
             names = frozenset({("directoryName", certificate.issuer.key)})
         if not names & scope.name.keys(one.issuer):
-            raise _Unusable("the list is that of another distribution point")
+            raise _Unusable("the list belongs to another distribution point")
     authority = certificate.basic_constraints is not None and certificate.basic_constraints.ca
     if (scope.only_user and authority) or (scope.only_ca and not authority) or scope.only_attribute:  # (b)(2)(ii) to (iv)
         raise _Unusable("the list is for certificates of another kind")

@@ -1,1 +1,2 @@
-"""Signature verification: RSA (RFC 8017), ECDSA (FIPS 186-5) and their algorithm identifiers. Internal."""
+"""Verification of RSA (RFC 8017) and ECDSA (FIPS 186-5) signatures, selected by algorithm
+identifier. This package is internal."""

@@ -17,7 +17,8 @@ HASHES = {
     oids.SHA512_224: "sha512_224",
     oids.SHA512_256: "sha512_256",
 }
-"""All known digests, by the names that hashlib gives them. :mod:`imdskit.pki.signatures.signature` defines which of them are strong enough.
+"""Maps the object identifier of each known digest to its name in hashlib.
+:mod:`imdskit.pki.signatures.signature` defines which of them are strong enough.
 """
 
 _DIRECT: dict[str, Callable[[bytes], Any]] = {

@@ -1,7 +1,8 @@
 """ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2, SEC 1 section 4.1.4).
 
-This module only verifies signatures, so it handles no secrets and need not run in constant time. It serves the rare certificates with
-elliptic curve keys. The service itself signs with RSA.
+This module only verifies signatures. It therefore handles no secrets, and its duration may depend
+on its input. It is needed for the few certificates with elliptic curve keys. The metadata service
+signs its documents with RSA.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from imdskit.pki.x509.certificate import EcPublicKey
 
 
 class Curve(NamedTuple):
-    """A curve y^2 = x^3 - 3x + b over the integers modulo p. The base point G has the prime order n (SP 800-186 section 3.2.1).
+    """A curve y^2 = x^3 - 3x + b over the integers modulo p. The base point G has the prime order n
+    (SP 800-186 section 3.2.1).
 
-    ``parameters`` is the object identifier that names the curve in a key (RFC 5480 section 2.1.1.1).
+    ``parameters`` is the DER of the object identifier that names the curve in a public key (RFC
+    5480 section 2.1.1.1). ``gx`` and ``gy`` are the coordinates of G.
     """
 
     name: str
@@ -74,7 +77,8 @@ _INFINITY: _Jacobian = (1, 1, 0)
 
 
 def is_on_curve(curve: Curve, x: int, y: int) -> bool:
-    """Return True if the coordinates are in range and (x, y) is a point of the curve. The cofactor is 1, so every such point has order n."""
+    """Return True if the coordinates are in range and (x, y) is a point of the curve. Every such
+    point has the order n, because the cofactor of these curves is 1."""
     return 0 <= x < curve.p and 0 <= y < curve.p and (y * y - (x * x - 3) * x - curve.b) % curve.p == 0
 
 
@@ -96,7 +100,8 @@ def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -
     if not (0 < r < n and 0 < s < n):
         return False
     digest = digest_of(hash_name, message)
-    # The signature covers the leftmost bits of the digest, as many as n has (FIPS 186-5 section 6.4.2, step 2).
+    # If the digest has more bits than n, only its leftmost bits are used, as many as n has (FIPS
+    # 186-5 section 6.4.2, step 2).
     e = int.from_bytes(digest, "big") >> max(0, 8 * len(digest) - n.bit_length())
     w = pow(s, -1, n)
     x, _, z = _sum_of_multiples(curve, e * w % n, r * w % n, (key.x, key.y))
@@ -109,9 +114,11 @@ def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -
 
 
 def _sum_of_multiples(curve: Curve, u1: int, u2: int, point: _Affine) -> _Jacobian:
-    """Return u1 G + u2 Q, computed in one sequence of doublings (Shamir's trick) with digits in signed windows.
+    """Return u1 G + u2 Q, where Q is ``point``.
 
-    The method is "interleaving with NAFs" (Hankerson, Menezes and Vanstone, Guide to Elliptic Curve Cryptography, algorithm 3.51).
+    The method is "interleaving with NAFs" (Hankerson, Menezes and Vanstone, Guide to Elliptic Curve
+    Cryptography, algorithm 3.51). Both products share one sequence of doublings (Shamir's trick),
+    and each factor has signed digits.
     """
     p = curve.p
     terms: dict[int, list[_Affine]] = {}
@@ -129,6 +136,8 @@ def _sum_of_multiples(curve: Curve, u1: int, u2: int, point: _Affine) -> _Jacobi
 
 _G_WIDTH = 8
 _Q_WIDTH = 5
+"""Widths of the signed digits in bits. The width for G is larger, because its multiples are
+computed only once."""
 
 
 @cache
@@ -138,9 +147,10 @@ def _multiples_of_g(curve: Curve) -> tuple[_Affine, ...]:
 
 
 def _odd_multiples(p: int, point: _Affine, width: int) -> tuple[_Affine, ...]:
-    """Return the multiples of a point by 1, 3, 5, ..., as many as signed digits of ``width`` bits need.
+    """Return the products of a point with 1, 3, 5 and so on. The last factor is the largest digit
+    of :func:`_signed_digits` with this width.
 
-    None of them is the point at infinity, because n is prime and much larger than the factors.
+    No product is the point at infinity, because n is prime and much larger than the factors.
     """
     twice = _affine(p, [_double(p, (*point, 1))])[0]
     multiples: list[_Jacobian] = [(*point, 1)]
@@ -165,8 +175,8 @@ def _affine(p: int, points: list[_Jacobian]) -> tuple[_Affine, ...]:
 
 
 def _signed_digits(number: int, width: int) -> list[tuple[int, int]]:
-    """Return pairs of a position and an odd digit. The number is the sum of digit * 2^position over all pairs. Digits are between
-    -2^(width-1) and 2^(width-1).
+    """Return ``number`` as pairs of a position and an odd digit. The number is the sum of digit *
+    2^position over all pairs. Each digit is between -2^(width-1) and 2^(width-1).
 
     This is the "width-w NAF" of the Guide to Elliptic Curve Cryptography, algorithm 3.35.
     """
@@ -186,7 +196,9 @@ def _signed_digits(number: int, width: int) -> list[tuple[int, int]]:
 
 
 def _double(p: int, point: _Jacobian) -> _Jacobian:
-    """Return twice the point, for a = -3 ("dbl-2001-b" of the Explicit-Formulas Database). No point of prime order has y = 0."""
+    """Return the double of a point on a curve with a = -3. The formula is "dbl-2001-b" of the
+    Explicit-Formulas Database. The case y = 0 does not occur, because no point of prime order has y
+    = 0."""
     x, y, z = point
     delta = z * z
     gamma = y * y % p
@@ -197,9 +209,11 @@ def _double(p: int, point: _Jacobian) -> _Jacobian:
 
 
 def _add(p: int, left: _Jacobian, right: _Affine) -> _Jacobian:
-    """Return the sum of any point and a point other than infinity.
+    """Return the sum of two points. ``left`` may be any point, and ``right`` may be any point
+    except the point at infinity.
 
-    The formula is "madd" of the Explicit-Formulas Database. The cases that it does not cover are handled separately.
+    The formula is "madd" of the Explicit-Formulas Database. The code handles the cases that the
+    formula does not cover separately.
     """
     x1, y1, z1 = left
     x2, y2 = right

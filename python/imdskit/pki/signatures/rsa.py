@@ -1,4 +1,5 @@
-"""RSA signatures (RFC 8017). This module only verifies, so it handles no secrets and need not run in constant time."""
+"""Verification of RSA signatures (RFC 8017). This module only verifies. It therefore handles no
+secrets, and its duration may depend on its input."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ DIGEST_INFO = {
     "sha512_224": bytes.fromhex("302d300d06096086480165030402050500041c"),
     "sha512_256": bytes.fromhex("3031300d060960864801650304020605000420"),
 }
-"""The bytes before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1)."""
+"""Maps the name of a hash to the bytes that precede the digest in the DER of DigestInfo (RFC 8017
+section 9.2, note 1)."""
 
 MAX_MODULUS_BITS = 16384
 MAX_EXPONENT_BITS = 64
@@ -25,7 +27,8 @@ limits, the sender of a document could choose how long one exponentiation takes 
 def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
     """Return True if an RSASSA-PKCS1-v1_5 signature is valid (section 8.2.2).
 
-    The function builds the expected block and compares it as a whole. It never parses padding, so it cannot accept malformed padding.
+    The function builds the complete block that a valid signature contains, and compares the two. It
+    never parses padding, so it cannot accept malformed padding.
     """
     size = (key.bits + 7) // 8
     info = DIGEST_INFO[hash_name] + digest_of(hash_name, message)
@@ -46,7 +49,8 @@ def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: in
     block = number.to_bytes(em_length, "big")
     db_length = em_length - len(digest) - 1
     masked, h, trailer = block[:db_length], block[db_length:-1], block[-1]
-    # The block is a number below the modulus, so the excess bits of its first byte are zero (section 9.1.2, steps 6 and 9).
+    # The number has at most em_bits bits, so the excess bits of the first byte of the block are
+    # zero (section 9.1.2, steps 6 and 9).
     db = int.from_bytes(masked, "big") ^ int.from_bytes(_mgf1(mgf_hash, h, db_length), "big")
     db &= (1 << 8 * db_length - (8 * em_length - em_bits)) - 1
     # DB consists of zeros, one byte with the value 1, and the salt (step 10).

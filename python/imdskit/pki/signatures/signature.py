@@ -1,7 +1,9 @@
-"""Verification of signatures by AlgorithmIdentifier (RFC 4055, RFC 5754, RFC 5758), and the policy for algorithms and keys.
+"""Verification of signatures whose algorithm is given by an AlgorithmIdentifier (RFC 4055, RFC
+5754, RFC 5758), and the policy for algorithms and keys.
 
-:func:`fault` verifies a signature made with any known algorithm. :func:`algorithm_fault` and :func:`key_fault` are the policy: they refuse
-algorithms and keys that are known but too weak, and keys that are too large to verify signatures with in reasonable time.
+:func:`fault` verifies a signature made with any known algorithm. :func:`algorithm_fault` and
+:func:`key_fault` are the policy. They refuse known algorithms and keys that are too weak, and keys
+that are so large that verifying a signature would take too long.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from imdskit.pki.x509.certificate import AlgorithmIdentifier, EcPublicKey, Publi
 from imdskit.pki.x509.keys import NULL
 
 ACCEPTED_HASHES = frozenset({"sha256", "sha384", "sha512"})
+"""Names of the hashes that the policy accepts."""
 MAX_RSA_BITS = 8192
 MIN_RSA_EXPONENT = 65537
 MAX_RSA_EXPONENT_BITS = 32
 
 MAX_PSS_OCTETS = 128
-"""Maximum length of RSASSA-PSS-params. Parameters with known hashes have fewer than 80 bytes. Longer parameters would only help an attacker
-to fill the cache."""
+"""Maximum length of RSASSA-PSS-params in bytes. Parameters with known hashes have fewer than 80
+bytes. Longer parameters are refused without parsing, so an attacker cannot fill the cache with
+them."""
 
 RSA_WITH = {
     oids.SHA1_WITH_RSA: "sha1",
@@ -36,7 +40,7 @@ RSA_WITH = {
     oids.SHA512_224_WITH_RSA: "sha512_224",
     oids.SHA512_256_WITH_RSA: "sha512_256",
 }
-"""Names of the hashes of the RSASSA-PKCS1-v1_5 algorithms."""
+"""Maps the object identifier of an RSASSA-PKCS1-v1_5 algorithm to the name of its hash."""
 
 ECDSA_WITH = {
     oids.ECDSA_WITH_SHA1: "sha1",
@@ -45,19 +49,20 @@ ECDSA_WITH = {
     oids.ECDSA_WITH_SHA384: "sha384",
     oids.ECDSA_WITH_SHA512: "sha512",
 }
-"""Names of the hashes of the ECDSA algorithms."""
+"""Maps the object identifier of an ECDSA algorithm to the name of its hash."""
 
 
 class Fault(Enum):
-    """The reason why a signature is not valid."""
+    """Reason why a signature is not valid."""
 
     ALGORITHM = "the algorithm is not known, or its parameters are wrong"
-    KEY = "the key is not one for this algorithm"
-    SIGNATURE = "the signature does not fit"
+    KEY = "the type of the key is not that of the algorithm"
+    SIGNATURE = "the signature does not match"
 
 
 class PssParameters(NamedTuple):
-    """RSASSA-PSS-params (RFC 4055 section 3.1) with MGF1. The trailer field is always 1."""
+    """Decoded RSASSA-PSS-params (RFC 4055 section 3.1). The mask generation function is always
+    MGF1, and the trailer field is always 1. ``salt_length`` is in bytes."""
 
     hash_name: str
     mgf_hash: str
@@ -65,7 +70,8 @@ class PssParameters(NamedTuple):
 
 
 def fault(algorithm: AlgorithmIdentifier, key: PublicKey, message: bytes, signature: bytes) -> Fault | None:
-    """Return the reason why a signature is not valid, or None if it is valid. Weak algorithms and keys are verified like all others."""
+    """Verify a signature. Return None if it is valid, and otherwise the reason why it is not. This
+    function accepts weak algorithms and keys."""
     oid = algorithm.oid
     if oid in RSA_WITH:
         # Signers must send NULL, but verifiers must accept absent parameters too (RFC 4055 section 5).
@@ -92,7 +98,8 @@ def fault(algorithm: AlgorithmIdentifier, key: PublicKey, message: bytes, signat
 
 
 def hash_of(algorithm: AlgorithmIdentifier) -> str | None:
-    """Return the name of the hash that a signature algorithm prescribes, or None if the algorithm is unknown or prescribes none."""
+    """Return the name of the hash that a signature algorithm uses. Return None if the algorithm is
+    unknown or does not determine the hash."""
     if algorithm.oid == oids.RSASSA_PSS:
         parameters = pss_parameters(algorithm.parameters)
         return parameters.hash_name if parameters else None
@@ -100,13 +107,15 @@ def hash_of(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
-    """Return a text that says why the policy refuses an algorithm, or None if it accepts it.
+    """Return None if the policy accepts a signature algorithm, and otherwise a text that says why
+    it refuses the algorithm.
 
-    An algorithm is refused if it is unknown, has wrong parameters, or uses a hash weaker than SHA-256.
+    An algorithm is refused if it is unknown, has wrong parameters, or uses a hash weaker than
+    SHA-256.
     """
     named = hash_of(algorithm)
     if named is None:
-        return f"{algorithm.oid} is not known, or its parameters are not"
+        return f"the algorithm {algorithm.oid} or its parameters are unknown"
     hash_names = [named]
     if algorithm.oid == oids.RSASSA_PSS:
         parameters = pss_parameters(algorithm.parameters)
@@ -116,10 +125,11 @@ def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
-    """Return a text that says why the policy refuses a key, or None if it accepts it.
+    """Return None if the policy accepts a key, and otherwise a text that says why it refuses the
+    key.
 
-    A key is refused if its type is unsupported, if its modulus is too small, too large or even, or if its exponent is even, too small or
-    too long.
+    A key is refused if its type is unsupported, if its modulus is too small, too large or even, or
+    if its exponent is even, too small or too long.
 
     Args:
         key: the key of a signer or of an authority.
@@ -139,8 +149,7 @@ def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
 
 
 def is_too_large(key: PublicKey) -> bool:
-    """Return True if verifying one signature with this key would take longer than the verification of a whole document is allowed to
-    take."""
+    """Return True if the key is so large that verifying a signature with it would take too long."""
     return isinstance(key, RsaPublicKey) and (key.bits > MAX_RSA_BITS or key.exponent.bit_length() > MAX_RSA_EXPONENT_BITS)
 
 
@@ -152,8 +161,8 @@ def describe_key(key: PublicKey) -> str:
 
 
 def pss_parameters(der: bytes | None) -> PssParameters | None:
-    """Return decoded RSASSA-PSS-params, or None if they are absent, malformed or of an unknown kind. Every RSASSA-PSS signature must have
-    them."""
+    """Return the decoded RSASSA-PSS-params of a signature. Return None if they are absent,
+    malformed or of an unknown kind; a signature must have them."""
     return None if der is None or len(der) > MAX_PSS_OCTETS else _pss_parameters(der)
 
 
@@ -203,7 +212,8 @@ def _read_pss_parameters(members: Reader) -> PssParameters | None:
 
 
 def _read_hash(reader: Reader) -> str | None:
-    """Return the name of a HashAlgorithm, or None if it is unknown. Its parameters must be NULL or absent (RFC 4055 section 2.1)."""
+    """Parse a HashAlgorithm. Return the name of the hash, or None if the hash is unknown. The
+    parameters of the algorithm must be NULL or absent (RFC 4055 section 2.1)."""
     algorithm = reader.sequence()
     name = HASHES.get(algorithm.oid())
     if algorithm:
@@ -213,8 +223,9 @@ def _read_hash(reader: Reader) -> str | None:
 
 
 def _key_allows(key: RsaPublicKey, used: PssParameters) -> bool:
-    """Return True if the key allows these parameters. An RSASSA-PSS key may fix its hashes and a minimum salt length (RFC 4055 section
-    3.3)."""
+    """Return True if the key may be used with these parameters. An id-RSASSA-PSS key can have
+    parameters as well. They determine the hashes and the minimum length of the salt (RFC 4055
+    section 3.3)."""
     if not key.only_pss or key.pss is None:
         return True
     fixed = pss_parameters(key.pss)

@@ -1,1 +1,2 @@
-"""Certificates (RFC 5280 section 4): their grammar, their rules, names and name constraints. Internal."""
+"""Certificates (RFC 5280 section 4): the grammar, rules for single certificates, names and name
+constraints. This package is internal."""

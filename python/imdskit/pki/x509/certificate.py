@@ -1,6 +1,8 @@
-"""Value types of X.509 certificates. :mod:`imdskit.pki.x509.parser` creates them, and all code that validates certificates reads them.
+"""Value types of X.509 certificates. :mod:`imdskit.pki.x509.parser` creates them, and all code that
+validates certificates reads them.
 
-Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are text in dotted decimal form.
+The attributes are named after the fields in RFC 5280. Times are Unix seconds. Object identifiers
+are text in dotted decimal form.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ class EcPublicKey(NamedTuple):
 
 
 class UnsupportedPublicKey(NamedTuple):
-    """A key that is parsed but cannot be used: a DSA or EdDSA key, a key on explicit curve parameters, or a point off its curve. ``why`` is
-    a text for logs."""
+    """A key that can be parsed but not used. Examples are a DSA or EdDSA key, an elliptic curve key
+    with explicit curve parameters, and a point that is not on its curve. ``oid`` is the algorithm
+    of the key, and ``why`` says in logs why the key cannot be used."""
 
     oid: str
     why: str
@@ -58,8 +61,9 @@ class Name(NamedTuple):
 
     Attributes:
         der: DER of the whole Name.
-        key: a value that is equal for two names if RFC 5280 section 7.1 calls them equal. It has one entry for each relative distinguished
-            name, in order.
+        key: comparable form of the name. If two names match according to RFC 5280 section 7.1,
+            their keys are equal. The key has one entry for each relative distinguished name, in
+            order.
         common_names: values of the CN attributes, in order.
         email_addresses: values of the emailAddress attributes.
     """
@@ -74,9 +78,10 @@ class GeneralName(NamedTuple):
     """A GeneralName (RFC 5280 section 4.2.1.6).
 
     Attributes:
-        kind: the ASN.1 name of the kind: ``dNSName``, ``iPAddress``, ``directoryName``, ``rfc822Name``, ``uniformResourceIdentifier``,
-            ``otherName``, ``x400Address``, ``ediPartyName`` or ``registeredID``.
-        value: the content octets.
+        kind: the ASN.1 name of the kind: ``dNSName``, ``iPAddress``, ``directoryName``,
+            ``rfc822Name``, ``uniformResourceIdentifier``, ``otherName``, ``x400Address``,
+            ``ediPartyName`` or ``registeredID``.
+        value: contents of the element, without identifier and length.
         name: the decoded name if ``kind`` is ``directoryName``, otherwise None.
     """
 
@@ -91,49 +96,72 @@ class GeneralName(NamedTuple):
 
 
 class BasicConstraints(NamedTuple):
+    """The extension basicConstraints (RFC 5280 section 4.2.1.9). ``path_length`` is None if the
+    field is absent."""
+
     ca: bool
     path_length: int | None
 
 
 class GeneralSubtree(NamedTuple):
+    """A subtree of name constraints (RFC 5280 section 4.2.1.10). ``maximum`` is None if the field
+    is absent."""
+
     base: GeneralName
     minimum: int
     maximum: int | None
 
 
 class NameConstraints(NamedTuple):
+    """The extension nameConstraints (RFC 5280 section 4.2.1.10). An absent list of subtrees is
+    None."""
+
     permitted: tuple[GeneralSubtree, ...] | None
     excluded: tuple[GeneralSubtree, ...] | None
 
 
 class PolicyConstraints(NamedTuple):
+    """The extension policyConstraints (RFC 5280 section 4.2.1.11). An absent field is None."""
+
     require_explicit: int | None
     inhibit_mapping: int | None
 
 
 class AuthorityKeyIdentifier(NamedTuple):
+    """The extension authorityKeyIdentifier (RFC 5280 section 4.2.1.1). An absent field is None."""
+
     key_identifier: bytes | None
     issuer: tuple[GeneralName, ...] | None
     serial: int | None
 
 
 class Extension(NamedTuple):
+    """One extension (RFC 5280 section 4.1). ``value`` is the contents of the OCTET STRING
+    extnValue."""
+
     oid: str
     critical: bool
     value: bytes
 
 
 class Certificate(NamedTuple):
-    """A certificate (RFC 5280 section 4.1). Extensions that path validation needs are decoded. An absent extension is None.
+    """A certificate (RFC 5280 section 4.1). The extensions that path validation needs are decoded.
+    If such an extension is absent, its attribute is None.
 
     Attributes:
         der: DER of the whole certificate.
         tbs: DER of the tbsCertificate, which the issuer signed.
-        key_usage: names of the bits that are set (``digitalSignature``, ``keyCertSign``, ...).
-        unknown_critical: critical extensions that this package does not understand.
-        faults: violations of RFC 5280 as pairs of an extension or field and a text. The parser accepts such certificates, because their DER
-            is well-formed, but a path validator must refuse them. Examples are two extensions of one type and an empty sequence of
-            extensions.
+        spki: DER of the subjectPublicKeyInfo.
+        extensions: all extensions, in order.
+        key_usage: names of the bits that are set, such as ``digitalSignature`` and ``keyCertSign``.
+        ca_issuers: URLs of the issuer's certificate, from the extension authorityInfoAccess. Empty
+            if there are none.
+        unknown_critical: object identifiers of critical extensions that this package does not
+            understand.
+        faults: violations of RFC 5280. Each is a pair: the name of a field or extension, and a text
+            that says what is wrong. The parser accepts such a certificate, because its DER follows
+            the grammar, but path validation refuses it. Examples are two extensions of the same
+            type, and a keyUsage in which no bit is set.
     """
 
     der: bytes

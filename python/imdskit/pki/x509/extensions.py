@@ -1,7 +1,7 @@
 """Decoders of certificate extensions (RFC 5280 section 4.2).
 
-The decoders check the grammar: a value that does not follow it raises :class:`~imdskit.errors.DerError`. Rules for well-formed values are
-in :mod:`imdskit.pki.x509.rules`.
+A decoder raises :class:`~imdskit.errors.DerError` if the value does not follow the grammar of its
+extension. The rules that a value must obey in addition are in :mod:`imdskit.pki.x509.rules`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,17 @@ KEY_USAGE_BITS = (
     "encipherOnly",
     "decipherOnly",
 )
+"""Names of the bits of keyUsage (section 4.2.1.3), in the order of their bit numbers."""
 
 
 MAX_ITEMS = 1024
-"""Maximum number of items in a list inside one extension. Path validation compares such items with one another."""
+"""Maximum number of items in a list inside one extension. Path validation compares such items with
+one another, so longer lists would take too long."""
 
 
 def _items(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
-    """Call ``read`` with the reader and a field until the reader is at its end, and return the results."""
+    """Decode items up to the end of the reader, and return them. The arguments of ``read``, which
+    decodes one item, are the reader and the name of the item for errors."""
     found: list[T] = []
     while reader:
         found.append(read(reader, f"[{len(found)}]"))
@@ -57,8 +60,8 @@ def _list_of(read: Callable[[Reader, str], T]) -> Callable[[Reader], tuple[T, ..
 
 def _basic_constraints(reader: Reader) -> BasicConstraints:
     members = reader.sequence()
-    # FALSE is the default, so DER forbids encoding it (X.690 section 11.5). Some authorities have encoded it anyway, and the meaning is the
-    # same.
+    # FALSE is the default, so DER forbids encoding it (X.690 section 11.5). Some authorities have
+    # encoded it anyway. It is accepted, because the meaning is the same.
     ca = members.boolean("cA") if members.peek() == BOOLEAN else False
     path_length = _count(members, "pathLenConstraint", INTEGER) if members else None
     members.finish()
@@ -66,7 +69,8 @@ def _basic_constraints(reader: Reader) -> BasicConstraints:
 
 
 def _key_usage(reader: Reader) -> frozenset[str]:
-    # DER forbids trailing zeros in named bits (X.690 section 11.2.2). Some authorities have encoded them anyway, and they have no meaning.
+    # DER forbids trailing zeros in named bits (X.690 section 11.2.2). Some authorities have encoded
+    # them anyway. They are accepted, because they have no meaning.
     _, value = reader.bits()
     size = 8 * len(value)
     number = int.from_bytes(value, "big")
@@ -111,7 +115,8 @@ def _subtree(reader: Reader, field: str) -> GeneralSubtree:
 
 
 def _policy_identifier(reader: Reader, field: str) -> str:
-    """Return the policy of a PolicyInformation. Path validation does not use its qualifiers, so only their form is checked."""
+    """Return the policy of a PolicyInformation. Only the form of its qualifiers is checked, because
+    path validation does not use them."""
     information = reader.sequence(field)
     policy = information.oid("policyIdentifier")
     if information:
@@ -163,7 +168,8 @@ def _access_description(reader: Reader, field: str) -> tuple[str, GeneralName]:
 
 
 def _authority_info_access(reader: Reader) -> tuple[str, ...]:
-    """Return the URLs of the issuer's certificates. Other access methods and locations are skipped."""
+    """Return the URLs of the certificates of the issuer. Descriptions with another access method,
+    or with a location that is not a URL, are skipped."""
     descriptions = _items(reader.sequence(), _access_description)
     if not descriptions:
         raise reader.fault("The list of access descriptions is empty.")
@@ -175,7 +181,8 @@ def _subject_key_identifier(reader: Reader) -> bytes:
 
 
 def _any_sequence(reader: Reader) -> None:
-    """Check that the value is a well-formed SEQUENCE. imdskit does not use its contents."""
+    """Check that the value of an extension is a well-formed SEQUENCE. The contents are decoded
+    elsewhere, or not used."""
     if reader.peek() != SEQUENCE:
         raise reader.fault("The element is not a SEQUENCE.")
     reader.any()
@@ -197,5 +204,6 @@ DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.ISSUER_ALT_NAME: (None, _general_names),
     oids.CRL_DISTRIBUTION_POINTS: (None, _any_sequence),
 }
-"""Maps the object identifier of an extension to a pair: the name of the member of Certificate that the extension sets (or None), and the
-decoder. An extension that sets a member is understood, so it may be critical."""
+"""Maps the object identifier of an extension to a pair: the attribute of Certificate that the
+extension sets, or None, and the decoder. An extension that sets an attribute is understood, so it
+may be critical."""

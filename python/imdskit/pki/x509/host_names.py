@@ -1,6 +1,8 @@
-"""Comparison of a signer's DNS names with those of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
+"""Comparison of the DNS names in a signer's certificate with the domain of a cloud's metadata
+service (RFC 6125 section 6.4, IMDS documentation "Attested data").
 
-Names are compared label by label. Comparing the ends of strings would accept ``evilexample.com`` for ``example.com``.
+Names are compared label by label. A comparison of the ends of two strings would accept
+``evilexample.com`` for ``example.com``.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 def labels(name: str) -> tuple[str, ...] | None:
     """Return the labels of a DNS name in lower case, or None if the text is not a DNS name.
 
-    The text is refused if it has an empty label, no dot, or a character that host names do not have. The first label may be a wildcard.
-    Text with characters beyond ASCII is refused before it is converted to lower case, because the conversion would turn the Kelvin sign
-    into a k.
+    A text with an empty label, without a dot, or with a character that host names cannot have is
+    not a DNS name. The first label may be the wildcard ``*``. A text with a character beyond ASCII
+    is not a DNS name either, even if its lower-case form is ASCII: the lower-case form of the
+    Kelvin sign (U+212A) is the letter k.
     """
     parts = tuple(name.lower().split("."))
     if not name.isascii() or len(name) > 253 or len(parts) < 2:
@@ -39,16 +42,17 @@ def dns_names(certificate: Certificate, *, allow_common_name: bool = False) -> t
 
 
 def matching_name(certificate: Certificate, domain: str, *, allow_common_name: bool = False) -> str | None:
-    """Return the first DNS name of the certificate that is ``domain`` or below it, or None.
+    """Return the first DNS name of the certificate that is equal to ``domain`` or below it. Return
+    None if there is none.
 
-    A wildcard name such as ``*.example.com`` stands for names below its parent ``example.com``. The parent must therefore be the domain or
-    a name below it.
+    A wildcard name such as ``*.example.com`` stands for names below ``example.com``. It is returned
+    if ``example.com`` is equal to the domain or below it.
     """
     domain = domain.lower()
     wanted = tuple(domain.split("."))
     for name in dns_names(certificate, allow_common_name=allow_common_name):
         if not name.lower().endswith(domain):
-            continue  # This skips nearly every name, so a certificate with thousands of names costs little.
+            continue  # This fast test makes the loop fast for certificates with thousands of other names.
         found = labels(name)
         if found is not None and len(found) >= len(wanted) and found[len(found) - len(wanted) :] == wanted:
             return name

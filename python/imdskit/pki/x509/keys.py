@@ -1,4 +1,5 @@
-"""Public keys and algorithm identifiers (RFC 5280 sections 4.1.1.2 and 4.1.2.7, RFC 3279, RFC 4055, RFC 5480)."""
+"""Parser of public keys and algorithm identifiers (RFC 5280 sections 4.1.1.2 and 4.1.2.7, RFC 3279,
+RFC 4055, RFC 5480)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _USUAL = {
         (oids.SHA384_WITH_RSA, bytes.fromhex("300d06092a864886f70d01010c0500")),
     )
 }
-"""Parsed algorithm identifiers of genuine documents and their certificates, by DER. The table saves parsing them again."""
+"""Maps the DER of the algorithm identifiers in genuine documents and their certificates to the
+parsed form, which saves parsing them."""
 
 
 def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:
@@ -50,8 +52,12 @@ def parse_public_key(spki: bytes) -> PublicKey:
 def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> PublicKey:
     """Parse a SubjectPublicKeyInfo and return its key.
 
-    A key of a type that cannot be used here is returned as an :class:`~imdskit.pki.x509.certificate.UnsupportedPublicKey`. Raise DerError
-    if an RSA key does not contain a valid RSAPublicKey.
+    If imdskit cannot use the key, the result is an
+    :class:`~imdskit.pki.x509.certificate.UnsupportedPublicKey`.
+
+    Raises:
+        DerError: the next element is not a SubjectPublicKeyInfo, or an RSA key does not contain a
+            valid RSAPublicKey.
     """
     info = reader.sequence(field)
     algorithm = read_algorithm(info, "algorithm")
@@ -82,7 +88,7 @@ def _read_rsa(reader: Reader) -> tuple[int, int]:
 def _elliptic(algorithm: AlgorithmIdentifier, point: bytes) -> PublicKey:
     """Return the key for an uncompressed point on a named curve (RFC 5480 sections 2.1.1 and 2.2).
 
-    A point that is not on the curve makes the key unsupported (SEC 1 section 3.2.2).
+    If the point is not on the curve, the result is an unsupported key (SEC 1 section 3.2.2).
     """
     curve = ecdsa.NAMED_BY.get(algorithm.parameters or b"")
     if curve is None:

@@ -1,11 +1,15 @@
-"""Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)), which limit the names for which an authority may issue.
+"""Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)). They limit the names
+for which an authority may issue certificates.
 
-The constraints of each authority's certificate are stored separately, and a name must satisfy all of them. The result is the same as
-intersecting the permitted subtrees and uniting the excluded ones. Subtrees are stored in sets. The number of lookups depends on the name,
-not on the number of subtrees.
+RFC 5280 combines the constraints of all authorities on a path: it intersects the permitted subtrees
+and unites the excluded ones. This module keeps the constraints of each authority separate and
+requires that a name satisfies all of them, which has the same result. The subtrees are stored in
+sets, so the number of lookups depends on the name and not on the number of subtrees.
 
-DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on any other kind of name refuses
-every name of that kind. Section 4.2.1.10 is less strict: it allows a verifier to ignore such a constraint if the extension is not critical.
+The module understands constraints on DNS names, mail addresses, hosts of URIs, IP addresses and
+directory names. If there is a constraint on another kind of name, every name of this kind is
+refused. Section 4.2.1.10 is less strict: it allows verifiers to ignore such a constraint if the
+extension is not critical.
 """
 
 from __future__ import annotations
@@ -18,28 +22,46 @@ from imdskit.pki.path.budget import Budget
 from imdskit.pki.x509.certificate import Certificate, GeneralName, GeneralSubtree, NameConstraints
 
 COUNTED = frozenset({"dNSName", "iPAddress", "directoryName", "rfc822Name"})
+"""Kinds of names that count for :data:`MAX_COMPARISONS`."""
 UNDERSTOOD = COUNTED | {"uniformResourceIdentifier"}
+"""Kinds of names whose constraints this module understands."""
 
 MAX_COMPARISONS = 1 << 20
-"""Maximum number of comparisons of names with subtrees on one path. It is computed from the numbers of names and subtrees whose kind is in
-``COUNTED``. Real paths stay far below it; OpenSSL and BoringSSL have the same limit."""
+"""Maximum number of comparisons of names with subtrees on one path. The number of comparisons of a
+certificate is the number of its names, multiplied by the number of subtrees of all authorities
+above it. Only names and subtrees of the kinds in :data:`COUNTED` count. Real paths need far fewer
+comparisons. OpenSSL and BoringSSL have the same limit."""
 
 PARTS_OF_ITEM, MASKS_OF_ITEM = 4, 16
-"""Factors for the budget: ``PARTS_OF_ITEM`` name parts (labels or relative names), or ``MASKS_OF_ITEM`` address masks in a lookup, cost as
-much as one item."""
+"""Costs of lookups. The unit is the item of :meth:`Budget.spend_items`. ``PARTS_OF_ITEM`` parts of
+a name (labels of a DNS name, or relative distinguished names) cost one item. ``MASKS_OF_ITEM``
+address masks also cost one item."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 _MAILBOX = re.compile(rb"[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)*")
-"""Local part of a mail address in a constraint (RFC 5321 section 4.1.2, Dot-string): printable ASCII without an at sign, and no empty part
-between dots."""
+"""Local part of a mail address in a constraint. It consists of printable ASCII without an at sign,
+and has no empty part between dots (Dot-string in RFC 5321 section 4.1.2)."""
 
 Key = tuple[object, ...]
-"""Lookup key of a subtree."""
+"""Lookup key of a subtree. A name is within the subtree if the key is among the keys of the
+name."""
 
 
 class Subtrees:
-    """Set of subtrees of one kind of name."""
+    """Set of subtrees, all of the same kind of name.
+
+    Args:
+        bases: bases of the subtrees.
+        exclude: True for excluded subtrees, False for permitted ones.
+
+    Attributes:
+        keys: lookup keys of all bases.
+        masks: pairs of the length of an address in bytes and a mask, for IP addresses.
+        parents: keys of all DNS bases, each without the leftmost label of the base.
+        lengths: numbers of relative distinguished names in the directory names.
+        count: number of bases.
+    """
 
     def __init__(self, bases: Iterable[GeneralName], *, exclude: bool) -> None:
         self.keys: set[Key] = set()
@@ -64,16 +86,18 @@ class Subtrees:
             size, address = len(name.value), int.from_bytes(name.value, "big")
             return any((half, mask, address & mask) in self.keys for half, mask in self.masks if half == size)
         if name.name is not None:
-            # Only the prefixes that are as long as some base are looked up. The total size of all prefixes would be quadratic in the length
-            # of the name.
+            # Only those prefixes of the name are looked up that are as long as a base. Looking up
+            # all prefixes would take quadratic time in the length of the name.
             parts = name.name.key
             return any(parts[:length] in self.keys for length in self.lengths if length <= len(parts))
         return any(key in self.keys for key in keys_above(name))
 
     def touch(self, name: GeneralName) -> bool:
-        """Return True if the name, or a name that its wildcard stands for, is within one of the subtrees.
+        """Return True if the name is within one of the subtrees, or stands for such a name because
+        of its wildcard.
 
-        For example, ``*.example.com`` stands for ``a.example.com``, so an exclusion of ``a.example.com`` applies to it (CVE-2025-61727).
+        For example, ``*.example.com`` stands for ``a.example.com``, among other names. If
+        ``a.example.com`` is excluded, ``*.example.com`` must be refused as well (CVE-2025-61727).
         """
         if name.kind == "dNSName" and name.value.startswith(b"*.") and _labels(name.value)[:-1] in self.parents:
             return True
@@ -90,14 +114,15 @@ class Constraints:
         self.masks = sum(len(kinds["iPAddress"].masks) for kinds in (self.permitted, self.excluded) if "iPAddress" in kinds)
 
     def fault(self, name: GeneralName) -> str | None:
-        """Return a text that says why the constraints forbid the name, or None if they allow it."""
+        """Return None if the constraints allow the name, and otherwise a text that says why they
+        forbid it."""
         excluded, permitted = self.excluded.get(name.kind), self.permitted.get(name.kind)
         if excluded is None and permitted is None:
             return None
         if name.kind not in UNDERSTOOD:
-            return f"a {name.kind} under a constraint that is not understood"
+            return f"{name.kind}: constraints on this kind of name are not supported"
         if not _is_well_formed(name):
-            return f"{_shown(name)} cannot be compared"
+            return f"{_shown(name)} cannot be compared with the constraints"
         if excluded is not None and excluded.touch(name):
             return f"{_shown(name)} is excluded"
         if permitted is not None and not permitted.contain(name):
@@ -106,10 +131,15 @@ class Constraints:
 
 
 class PathConstraints:
-    """The constraints of all authorities seen so far on one path, from the anchor down.
+    """Constraints of those authorities on a path that have been processed so far. The caller
+    processes the path from the anchor to the signer.
 
-    Both methods raise VerificationError(``budget-spent``) if the budget is used up. If ``common_names`` is True, common names count as DNS
-    names, because a caller that looks for a host name would accept a common name.
+    Both methods raise VerificationError (``budget-spent``) if the budget is used up.
+
+    Args:
+        budget: budget of the search for a path.
+        common_names: if True, constraints on DNS names apply to common names as well. The caller
+            sets this if it accepts a common name as the name of a host.
     """
 
     def __init__(self, budget: Budget, *, common_names: bool) -> None:
@@ -126,7 +156,8 @@ class PathConstraints:
             self.all.append(Constraints(constraints))
 
     def fault(self, certificate: Certificate) -> str | None:
-        """Return a text about the first forbidden name of the certificate, or None if all names are allowed (6.1.3 (b) and (c))."""
+        """Return None if all names of the certificate are allowed, and otherwise a text about the
+        first forbidden name (6.1.3 (b) and (c))."""
         if not self.all:
             return None
         others = other_names(certificate, common_names=self.common_names)
@@ -138,7 +169,8 @@ class PathConstraints:
         parts = len(subject.key) + sum(_parts(name) for name in others)
         lookups = (len(others) + 1 + parts // PARTS_OF_ITEM) * len(self.all)
         self.budget.spend_items(lookups + addresses * sum(constraints.masks for constraints in self.all) // MASKS_OF_ITEM)
-        # An empty subject is not a name. Section 4.2.1.10 applies restrictions only if the name form is present.
+        # An empty subject is left out, because constraints apply only to names that the certificate
+        # has (section 4.2.1.10).
         names = [GeneralName("directoryName", subject.der, subject), *others] if subject.key else others
         for constraints in self.all:
             for name in names:
@@ -149,11 +181,13 @@ class PathConstraints:
 
 
 def other_names(certificate: Certificate, *, common_names: bool) -> list[GeneralName]:
-    """Return the names of a certificate beside its subject: its alternative names and the mail addresses in the subject.
+    """Return all names of a certificate except its subject. These are its alternative names, and
+    the mail addresses in the subject.
 
-    Section 4.2.1.10 ignores mail addresses in the subject if there are alternative names. They always count here, which is the stricter
-    choice. If ``common_names`` is True and there is no alternative name of the kind dNSName, common names that look like DNS names are
-    included.
+    Section 4.2.1.10 ignores the mail addresses in the subject if the certificate has alternative
+    names. Here they always count, which is stricter. If ``common_names`` is True and there is no
+    alternative name of the kind dNSName, the result also contains those common names that look like
+    DNS names.
     """
     subject = certificate.subject
     names = list(certificate.subject_alt_name or ())
@@ -165,28 +199,32 @@ def other_names(certificate: Certificate, *, common_names: bool) -> list[General
 
 
 def malformed(constraints: NameConstraints) -> str | None:
-    """Return a text that says why the constraints cannot be applied at all, or None.
+    """Return None if the constraints are well-formed, and otherwise a text that says what is wrong.
 
-    Section 4.2.1.10 forbids the fields minimum and maximum. The base of a subtree must have a form that can contain names.
+    The field minimum must be 0, and the field maximum must be absent (section 4.2.1.10). The base
+    of a subtree must have a valid form for its kind of name.
     """
     for subtree in (*(constraints.permitted or ()), *(constraints.excluded or ())):
         kind, value = subtree.base.kind, subtree.base.value
         if subtree.minimum != 0 or subtree.maximum is not None:
-            return "minimum or maximum"
+            return "the field minimum or maximum is set"
         if kind == "iPAddress" and not _is_network(value):
-            return "an address range that is none"
+            return "the base is not a valid address and mask"
         if kind == "dNSName" and value and not is_host(value.removeprefix(b".")):
-            return "a DNS name that is none"
+            return "the base is not a valid DNS name"
         if kind == "rfc822Name" and not _is_mail_base(value):
-            return "a mailbox, host or domain that is none"
+            return "the base is not a valid mailbox, host or domain"
         if kind == "uniformResourceIdentifier" and value and not _is_named_host(value.removeprefix(b".")):
-            return "a host or domain that is none"
+            return "the base is not a valid host or domain"
     return None
 
 
 def _is_mail_base(value: bytes) -> bool:
-    """Return True if a base for mail addresses is valid: one mailbox, one host, a dot followed by a domain (all hosts below the domain), or
-    the empty value (4.2.1.10)."""
+    """Return True if the base of a subtree of mail addresses is valid (4.2.1.10).
+
+    A base is one mailbox, one host, a dot followed by a domain (for all hosts below the domain), or
+    empty.
+    """
     mailbox, at, host = value.rpartition(b"@")
     if at:
         return _MAILBOX.fullmatch(mailbox) is not None and is_host(host)
@@ -194,7 +232,8 @@ def _is_mail_base(value: bytes) -> bool:
 
 
 def base_key(base: GeneralName, *, exclude: bool) -> Key:
-    """Return the lookup key of a subtree. A name within the subtree has this key among its ``keys_above``."""
+    """Return the lookup key of the subtree with this base. For DNS names, mail addresses and URIs,
+    :func:`keys_above` yields this key for every name within the subtree."""
     if base.kind == "directoryName":
         assert base.name is not None
         return base.name.key
@@ -206,27 +245,30 @@ def base_key(base: GeneralName, *, exclude: bool) -> Key:
         mailbox, at, host = base.value.rpartition(b"@")
         if at:
             return "mailbox", mailbox, _labels(host)
-        # A base with a leading dot contains all hosts below it. Without the dot it contains this host only. The empty base contains every
-        # host.
+        # A base with a leading dot contains all hosts below the domain. A base without a leading
+        # dot contains only this host. The empty base contains every host.
         return ("below", *_labels(host[1:])) if host.startswith(b".") or not host else ("host", *_labels(host))
-    # A DNS name must not begin with a dot. If one does, it is given the stricter meaning: as a permitted base it contains only the names
-    # below it, and as an excluded base it contains the name itself as well.
+    # A DNS base must not begin with a dot. If one does, it gets the stricter of its two possible
+    # meanings. As a permitted base, it contains only the names below the domain. As an excluded
+    # base, it contains the domain as well.
     if base.value.startswith(b".") and not exclude:
         return (*_labels(base.value[1:]), "below")
     return _labels(base.value.removeprefix(b"."))
 
 
 def keys_above(name: GeneralName) -> Iterator[Key]:
-    """Yield the keys of all subtrees that would contain the name (4.2.1.10). The name must be of a kind that has hosts."""
+    """Yield the keys of all possible subtrees that contain the name (4.2.1.10). The name must be a
+    DNS name, a mail address or a URI."""
     if name.kind in ("rfc822Name", "uniformResourceIdentifier"):
-        # The local part is compared case-sensitively, and the host is not.
+        # Letter case matters in the local part of a mail address, but not in the host.
         mailbox, host = _mailbox(name) if name.kind == "rfc822Name" else (b"", _uri_host(name))
         labels = _labels(host)
         yield "mailbox", mailbox, labels
         yield "host", *labels
         yield from (("below", *labels[:length]) for length in range(len(labels)))
     else:
-        # A subtree contains every name that adds labels on the left of its base. The empty base contains every name.
+        # A subtree contains its base, and every name that adds labels to the left of the base. The
+        # empty base contains every name.
         labels = _labels(name.value)
         yield from (labels[:length] for length in range(len(labels) + 1))
         yield from ((*labels[:length], "below") for length in range(1, len(labels)))
@@ -240,7 +282,8 @@ def _by_kind(subtrees: Iterable[GeneralSubtree], *, exclude: bool) -> dict[str, 
 
 
 def _parts(name: GeneralName) -> int:
-    """Return the number of relative names of a directory name, or the number of labels of another name beyond the first."""
+    """Return the number of relative distinguished names in a directory name, or the number of dots
+    in another name."""
     return name.value.count(b".") if name.name is None else len(name.name.key)
 
 
@@ -258,7 +301,8 @@ def _is_well_formed(name: GeneralName) -> bool:
         mailbox, host = _mailbox(name)
         return mailbox != b"" and b"@" not in mailbox and is_host(host)
     if name.kind == "uniformResourceIdentifier":
-        # A constraint on URIs refuses every URI that has no host or whose host is an address (4.2.1.10).
+        # If there is a constraint on URIs, a URI without a host, or with an IP address as its host,
+        # is refused (4.2.1.10).
         return _is_named_host(_uri_host(name))
     return True
 
@@ -276,7 +320,8 @@ def _uri_host(name: GeneralName) -> bytes:
 
 
 def is_host(name: bytes) -> bool:
-    """Return True if all labels have a valid length and consist of letters, digits, underscores and inner hyphens."""
+    """Return True if the name is a valid host name: all labels have a valid length, and consist of
+    letters, digits, underscores and inner hyphens."""
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(b"."))
 
 
@@ -286,7 +331,8 @@ def _is_named_host(name: bytes) -> bool:
 
 
 def _is_network(value: bytes) -> bool:
-    """Return True for an address and a mask of the same length. In the mask, no 1 bit may follow a 0 bit (RFC 4632)."""
+    """Return True if the value consists of an IP address and a mask of the same length. In the
+    mask, no 1 bit may follow a 0 bit (RFC 4632 section 3.1)."""
     if len(value) not in (8, 32):
         return False
     half = len(value) // 2

@@ -1,4 +1,5 @@
-"""Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and the comparison of names (section 7.1)."""
+"""Parser of distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and the
+comparison of names (section 7.1)."""
 
 from __future__ import annotations
 
@@ -32,31 +33,34 @@ _ENCODINGS = {
     BMP_STRING: "utf-16-be",
     UNIVERSAL_STRING: "utf-32-be",
 }
-"""Encodings of the string types. No implementation follows the definition of TeletexString beyond ASCII; in practice the strings are
-Latin-1."""
+"""Encodings of the string types. The definition of TeletexString has a complex encoding of
+characters beyond ASCII, which no implementation follows. In practice, these strings are Latin-1."""
 
 _CHARACTERS = {
     NUMERIC_STRING: re.compile("[0-9 ]*"),
     PRINTABLE_STRING: re.compile(r"[A-Za-z0-9 '()+,\-./:=?*&]*"),
     VISIBLE_STRING: re.compile("[ -~]*"),
 }
-"""Characters of the string types that allow only a part of ASCII (X.680 sections 41.3 and 41.4).
+"""Characters of those string types that allow only a part of ASCII (X.680 sections 41.3 and 41.4).
 
-PrintableString has neither ``*`` nor ``&``, but authorities use both (for example in "*.metadata.azure.com"), and OpenSSL and Go accept
-them. See docs/verification.md.
+The standard does not allow ``*`` and ``&`` in a PrintableString. They are accepted here because
+authorities use both, for example in "*.metadata.azure.com". OpenSSL and Go accept them as well. See
+docs/verification.md.
 """
 
 MAX_CHARACTERS = 1024
 """Maximum number of characters of a string that contains characters beyond ASCII.
 
-RFC 5280 appendix A.1 allows 64 to 255 characters in the attributes that are in use, and authorities exceed this a little. ASCII strings
-have no limit, because no operation on them is slow.
+RFC 5280 appendix A.1 allows 64 to 255 characters in most attributes, and some authorities use a few
+more. For ASCII strings there is no limit, because all operations on them are fast.
 """
 
 MAX_COMBINING = 30
-"""Maximum number of consecutive combining characters, as in the Stream-Safe Text Format (UAX 15 section 13).
+"""Maximum number of consecutive combining characters, as in the Stream-Safe Text Format (UAX 15
+section 13).
 
-Normalization sorts such a sequence in quadratic time, and no writing system needs a longer one. A longer sequence is refused.
+No writing system needs a longer sequence. A string with a longer sequence is refused, because
+Unicode normalization would take quadratic time.
 """
 
 _STRINGS_ONLY = frozenset(
@@ -97,20 +101,23 @@ GENERAL_NAMES = {
 
 IA5_KINDS = frozenset({"rfc822Name", "dNSName", "uniformResourceIdentifier"})
 
-# U+0085, the separators of Unicode, and TAB, LF, VT, FF, CR and SPACE of ASCII (RFC 4518 sections 2.2 and 2.6.1).
+# Blanks are U+0085, the separators of Unicode, and TAB, LF, VT, FF, CR and SPACE of ASCII (RFC 4518
+# sections 2.2 and 2.6.1).
 _BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _SEPARATORS = re.compile("[\x1c-\x1f]")
 
 
 def read_name(reader: Reader, field: str) -> Name:
-    """Parse a Name: a sequence of relative distinguished names, none of which may be empty."""
+    """Parse a Name, which is a sequence of relative distinguished names. Raise DerError if one of
+    them is empty."""
     pos = reader.pos
     start, stop = reader.expect(SEQUENCE, field)
     return _parse(Reader(reader.data, start, stop, reader.base, field, reader), reader.data[pos:stop])
 
 
 def read_relative_name(reader: Reader, field: str, tag: int) -> tuple[bytes, ...]:
-    """Parse a RelativeDistinguishedName with an implicit tag and return its entry for ``Name.key``."""
+    """Parse a RelativeDistinguishedName with the implicit tag ``tag``, and return it in the form of
+    an entry of ``Name.key``."""
     pos = reader.pos
     reader.expect(tag, field)
     element = bytes((SET,)) + reader.data[pos + 1 : reader.pos]
@@ -145,7 +152,8 @@ def _parse(rdns: Reader, der: bytes) -> Name:
                 common_names.append(value)
             elif oid == oids.EMAIL_ADDRESS:
                 email_addresses.append(value)
-        # The length before each part ensures that two different lists of parts never produce the same bytes.
+        # The length precedes each part, so that two different lists of parts never give the same
+        # bytes.
         key.append(b"".join(b"%d:%s" % (len(part), part) for part in sorted(parts)) if len(parts) > 1 else parts[0])
     return Name(der, tuple(key), tuple(common_names), tuple(email_addresses))
 
@@ -183,25 +191,29 @@ def _has_long_row(text: str) -> bool:
 
 
 def comparable(text: str) -> bytes:
-    """Return the form in which two strings are compared, regardless of their ASN.1 types.
+    """Return the comparable form of a string. Two strings are equal in a name if their comparable
+    forms are equal, whatever their ASN.1 types are.
 
-    The form is case-folded and has a Unicode normal form. Blanks at both ends are removed, and each sequence of blanks inside becomes one
-    blank (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 removes or forbids are kept. Therefore two
-    strings that differ only in such characters count as different here.
+    The function folds letter case, applies a Unicode normal form, removes blanks at both ends, and
+    replaces each sequence of blanks inside by one blank (RFC 5280 section 7.1; RFC 4518 sections
+    2.2, 2.3 and 2.6.1). RFC 4518 also removes or forbids some characters. This function keeps them,
+    so two strings that differ only in such characters are different.
 
-    The normal form is NFKD. Two strings are equal under NFKD exactly if they are equal under NFKC, and Python computes NFKD in a tenth of
-    the time.
+    RFC 4518 uses the normal form NFKC, and this function uses NFKD. The result of a comparison is
+    the same, and Python computes NFKD in a tenth of the time.
     """
     if text.isascii():
         return b" ".join(text.lower().encode("ascii").split())
     folded = normalize("NFKD", text.casefold()).casefold()
-    # str.split is faster, but it also treats four control characters as blanks.
+    # str.split is faster. It is used unless the text contains one of the four control characters
+    # that it would treat as blanks.
     words = filter(None, _BLANKS.split(folded)) if _SEPARATORS.search(folded) else folded.split()
     return " ".join(words).encode("utf-8", "surrogatepass")
 
 
 def read_general_name(reader: Reader, field: str) -> GeneralName:
-    """Parse a GeneralName and check its contents as far as its kind defines them."""
+    """Parse a GeneralName. The form of its contents is checked for the kinds of names that RFC 5280
+    defines completely."""
     pos = reader.pos
     tag = reader.peek()
     kind = GENERAL_NAMES.get(tag)
@@ -238,7 +250,9 @@ def read_general_names(reader: Reader, field: str = "") -> tuple[GeneralName, ..
 
 
 def _read_other_name(reader: Reader) -> None:
-    """Parse an OtherName: a type and a value. The value is checked if its type is known here (RFC 4108 section 5)."""
+    """Parse an OtherName, which has a type and a value. Only the value of the type
+    hardwareModuleName (RFC 4108 section 5) is checked in detail. Any other value must be
+    well-formed DER."""
     kind = reader.oid("type-id")
     value = reader.enter(context(0), "value")
     if kind == oids.HARDWARE_MODULE_NAME:

@@ -1,8 +1,9 @@
 """Parser of certificates (RFC 5280 section 4.1).
 
-The parser refuses bytes that do not follow the grammar of a certificate. If a certificate follows the grammar but breaks a rule for its
-use, the parser records this in ``Certificate.faults`` and path validation refuses the certificate. One bad certificate in a message or
-bundle therefore does not make the others unreadable.
+The parser raises an error for bytes that do not follow the grammar of a certificate. If a
+certificate follows the grammar, but violates another rule of RFC 5280, the parser records the
+violation in ``Certificate.faults``, and path validation refuses the certificate. Therefore one such
+certificate in a message or a trust bundle does not prevent the use of the others.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from imdskit.pki.x509.names import read_name
 _UNIQUE_IDENTIFIERS = ((context(1, constructed=False), "issuerUniqueID"), (context(2, constructed=False), "subjectUniqueID"))
 
 MAX_FAULTS = 16
-"""Maximum number of faults that are recorded for one certificate. The first one is enough to refuse it."""
+"""Maximum number of faults that are recorded for one certificate. Path validation reports only the
+first one."""
 
 
 def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -> Certificate:
-    """Parse ``der``, all of whose bytes must belong to one certificate.
+    """Parse the DER of one certificate. No other bytes may follow it.
 
     Args:
         der: DER of one Certificate.
@@ -93,8 +95,11 @@ def _is_understood(oid: str) -> bool:
 
 
 def _read_version(tbs: Reader) -> int:
-    """Return the version: 1, 2 or 3. DER forbids encoding version 1, because it is the default (X.690 section 11.5), but some old
-    certificates encode it."""
+    """Return the version: 1, 2 or 3.
+
+    DER forbids encoding version 1, because it is the default (X.690 section 11.5). An encoded
+    version 1 is accepted anyway, because some old certificates have it.
+    """
     if tbs.peek() != context(0):
         return 1
     pos = tbs.pos
@@ -107,7 +112,8 @@ def _read_version(tbs: Reader) -> int:
 
 
 def _read_extensions(tbs: Reader) -> tuple[tuple[Extension, ...], dict[str, Any]]:
-    """Return the extensions, and the members of Certificate that they set. If an extension occurs twice, the first one sets the member."""
+    """Return the extensions, and the attributes of Certificate that they set. If an extension
+    occurs twice, the first occurrence sets the attribute."""
     wrapped = tbs.enter(context(3))
     items = wrapped.sequence("extensions")
     wrapped.finish()

@@ -1,6 +1,7 @@
-"""Rules of RFC 5280 for single certificates that are well-formed.
+"""Rules of RFC 5280 for a single certificate that follows the grammar.
 
-A certificate that breaks a rule can be parsed, but no path may contain it. The grammar is in :mod:`imdskit.pki.x509.parser` and
+A certificate that violates a rule can be parsed, but no valid path may contain it. Section numbers
+are those of RFC 5280. The grammar is in :mod:`imdskit.pki.x509.parser` and
 :mod:`imdskit.pki.x509.extensions`. Rules for paths are in :mod:`imdskit.pki.path.validation`.
 """
 
@@ -13,41 +14,45 @@ from imdskit.asn1 import oids
 from imdskit.pki.x509.certificate import AlgorithmIdentifier, Certificate, GeneralName
 
 ADDRESS_OCTETS = (4, 16)
-"""Valid lengths of an iPAddress: 4 for IPv4 and 16 for IPv6 (section 4.2.1.6). In name constraints a mask of the same length follows
-(section 4.2.1.10)."""
+"""Valid lengths of an iPAddress in bytes: 4 for IPv4 and 16 for IPv6 (section 4.2.1.6). In name
+constraints, a mask of the same length follows the address (section 4.2.1.10)."""
 
 MAX_SERIAL_BITS = 8 * 20
+"""Maximum length of a serial number in bits (section 4.1.2.2)."""
 
 NEVER_CRITICAL = {
     oids.AUTHORITY_KEY_IDENTIFIER: "section 4.2.1.1",
     oids.SUBJECT_KEY_IDENTIFIER: "section 4.2.1.2",
     oids.AUTHORITY_INFO_ACCESS: "section 4.2.2.1",
 }
-"""Extensions that no authority may mark critical, and the sections that forbid it."""
+"""Maps each extension that must not be critical to the section that says so."""
 
 _ABSOLUTE_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:.+", re.DOTALL)
 _MAILBOX = re.compile(rb"[^@ ]+@[^@ ]+")
 
 
 def faults(certificate: Certificate, inner_algorithm: AlgorithmIdentifier) -> Iterator[tuple[str, str]]:
-    """Yield a field and a text for every rule that the certificate breaks.
+    """Yield a pair for each rule that the certificate violates: the name of the field, and a text
+    that says what is wrong.
 
     Args:
-        certificate: the parsed certificate, whose ``faults`` are not set yet.
-        inner_algorithm: tbsCertificate.signature. The certificate does not store it, because it must equal ``signature_algorithm``.
+        certificate: the parsed certificate. Its attribute ``faults`` is not set yet.
+        inner_algorithm: the field tbsCertificate.signature. ``certificate`` has no attribute for
+            it, because it must be equal to ``signature_algorithm``.
     """
-    # Authorities must not use zero or negative numbers, but certificate users "SHOULD be prepared to gracefully handle" them (PKITS
+    # Zero and negative serial numbers are no fault here. Authorities must not use them, but
+    # verifiers "SHOULD be prepared to gracefully handle such certificates" (section 4.1.2.2; PKITS
     # 4.4.14).
     if certificate.serial.bit_length() > MAX_SERIAL_BITS:
         yield "serialNumber", "longer than 20 octets (section 4.1.2.2)"
     if inner_algorithm.der != certificate.signature_algorithm.der:
-        yield "signature", "not the algorithm that stands outside (section 4.1.1.2)"
+        yield "signature", "differs from signatureAlgorithm (section 4.1.1.2)"
     if not certificate.issuer.key:
         yield "issuer", "empty (section 4.1.2.4)"
     seen = set()
     for index, extension in enumerate(certificate.extensions):
         if extension.oid in seen:
-            yield f"extensions[{index}]", "an extension of this kind stands before it (section 4.2)"
+            yield f"extensions[{index}]", "the extension occurs twice (section 4.2)"
         seen.add(extension.oid)
         if extension.critical and extension.oid in NEVER_CRITICAL:
             yield f"extensions[{index}]", f"critical ({NEVER_CRITICAL[extension.oid]})"
@@ -77,7 +82,7 @@ def _empty_lists(certificate: Certificate) -> Iterator[tuple[str, str]]:
 def _identifiers(certificate: Certificate) -> Iterator[tuple[str, str]]:
     identifier = certificate.authority_key_identifier
     if identifier is not None and (identifier.issuer is None) != (identifier.serial is None):
-        yield "authorityKeyIdentifier", "an issuer without a serial number, or the other way round (section 4.2.1.1)"
+        yield "authorityKeyIdentifier", "an issuer without a serial number, or a serial number without an issuer (section 4.2.1.1)"
 
 
 def _is_bad_name(name: GeneralName) -> bool:
@@ -99,14 +104,15 @@ def _constraints(certificate: Certificate) -> Iterator[tuple[str, str]]:
     if constraints.permitted is None and constraints.excluded is None:
         yield "nameConstraints", "empty (section 4.2.1.10)"
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
-        yield "nameConstraints", "in a certificate that is no authority's (section 4.2.1.10)"
+        yield "nameConstraints", "in a certificate that does not belong to an authority (section 4.2.1.10)"
     for subtree in (*(constraints.permitted or ()), *(constraints.excluded or ())):
         if subtree.base.kind == "iPAddress" and not _is_range(subtree.base.value):
-            yield "nameConstraints", "an iPAddress that is no range of addresses (section 4.2.1.10)"
+            yield "nameConstraints", "an iPAddress that is not a valid address and mask (section 4.2.1.10)"
 
 
 def _is_range(value: bytes) -> bool:
-    """Return True for an address and a mask. In the mask, no 1 bit may follow a 0 bit (RFC 4632 section 3.1)."""
+    """Return True if the value consists of an IP address and a mask. In the mask, no 1 bit may
+    follow a 0 bit (RFC 4632 section 3.1)."""
     size = len(value) // 2
     if size not in ADDRESS_OCTETS or len(value) != 2 * size:
         return False
@@ -117,7 +123,7 @@ def _is_range(value: bytes) -> bool:
 def _policies(certificate: Certificate) -> Iterator[tuple[str, str]]:
     policies = certificate.certificate_policies or ()
     if len(policies) != len(set(policies)):
-        yield "certificatePolicies", "a policy is there twice (section 4.2.1.4)"
+        yield "certificatePolicies", "a policy occurs twice (section 4.2.1.4)"
     if any(oids.ANY_POLICY in mapping for mapping in certificate.policy_mappings or ()):
         yield "policyMappings", "anyPolicy is mapped (section 4.2.1.5)"
     constraints = certificate.policy_constraints

@@ -1,11 +1,13 @@
-"""Optional download of issuer certificates from the addresses that certificates name ("AIA", RFC 5280 section 4.2.2.1).
+"""Optional download of issuer certificates from the URLs that certificates name in the extension
+authorityInfoAccess (AIA, RFC 5280 section 4.2.2.1).
 
-A verifier never uses the network unless it is created with ``Verifier(..., aia=AiaFetcher())``. It then calls the fetcher only if the
-signature of a document is good and an issuer is unknown. A fetched certificate is treated like any other intermediate: it is not trusted,
-it only helps to build a path to a trust anchor.
+A verifier uses the network only if it was created with ``Verifier(..., aia=AiaFetcher())``. It
+calls the fetcher only for a document whose signature is valid and whose chain contains an unknown
+issuer. A fetched certificate is treated like any other intermediate. It is not trusted, and only
+helps to build a path to a trust anchor.
 
-Importing this package imports no network code. The module ``transport`` does, but it is imported only if an :class:`AiaFetcher` is created
-without a transport or without a resolver.
+Importing this package imports no network code. The only module with network code is ``transport``.
+It is imported when an :class:`AiaFetcher` is created without a transport or without a resolver.
 """
 
 from imdskit.verify.aia.budget import FetchBudget

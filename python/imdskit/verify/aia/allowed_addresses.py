@@ -1,6 +1,7 @@
-"""Rule that decides to which IP addresses the fetcher may connect.
+"""Decision to which IP addresses the fetcher may connect.
 
-Only public addresses are allowed. A host name that resolves to any other address is a configuration error or an attack.
+Only public addresses are allowed. A host name that resolves to any other address is a configuration
+error or an attack.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
         ("203.0.113.0/24", "documentation"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved, or broadcast"),
-        # All other IPv6 addresses outside 2000::/3 are refused as well: loopback, IPv4-mapped, unique local, link-local and multicast ones.
+        # The following networks are inside of 2000::/3. IPv6 addresses outside of it are refused
+        # without an entry here. These are the loopback, IPv4-mapped, unique local, link-local and
+        # multicast addresses.
         ("2001::/23", "protocol assignments, Teredo"),
         ("2001:db8::/32", "documentation"),
         ("2002::/16", "6to4"),
@@ -43,7 +46,7 @@ _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
 
 
 def refusal(address: str) -> str | None:
-    """Return the reason why the fetcher must not connect to ``address``, in words, or None if it may connect."""
+    """Return None if the fetcher may connect to ``address``, and otherwise the reason in words."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address)
     except ValueError:

@@ -1,4 +1,5 @@
-"""Budget of fetches: an upper limit per period, however many documents need an issuer."""
+"""Limit on the number of fetches per period. It does not depend on the number of documents that
+need an issuer."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ SECOND = 1_000_000_000
 
 
 class FetchBudget(ForkAware):
-    """Limit of ``fetches`` fetches in any period of ``seconds`` seconds. It can be shared between threads and between fetchers.
+    """Limit on the number of fetches in any period of a given length. It can be shared between
+    threads and between fetchers.
 
-    A sender of documents with forged certificates can use up the budget. In this case, unknown issuers stay unknown until the period ends.
-    Known issuers, and documents that need no fetch, are not affected.
+    An attacker who sends documents with unknown issuers can use up the budget. In this case,
+    unknown issuers stay unknown until the period ends. Documents with known issuers are not
+    affected.
 
     Args:
         fetches: the largest number of fetches in a period, 0 to 1,000,000.

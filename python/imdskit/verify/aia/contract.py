@@ -1,4 +1,5 @@
-"""Interfaces between the fetcher and the network: a resolver of host names, and a transport for one HTTP request."""
+"""Interfaces through which the fetcher uses the network: a resolver of host names, and a transport
+that performs HTTP requests."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ class Response(NamedTuple):
 class Resolver(Protocol):
     """Resolver of host names.
 
-    The fetcher calls it once for each fetch and connects to the returned addresses. A later change of the DNS record therefore has no
-    effect.
+    The fetcher calls the resolver once for each fetch, and connects only to the addresses that it
+    returned. A later change of the DNS record therefore has no effect on the fetch.
     """
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
@@ -44,16 +45,19 @@ class Resolver(Protocol):
 
 
 class Transport(Protocol):
-    """Client for one HTTP GET request. It must not follow redirects, use a proxy or send credentials."""
+    """Client for HTTP GET requests. It must not follow redirects, use a proxy or send
+    credentials."""
 
     def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:
-        """Send a GET request for ``target`` to ``address``, and return the response. The transport must connect to no other address.
+        """Send a GET request for ``target`` to ``address``, and return the response. The method
+        must not connect to any other address.
 
         Args:
             target: host, port and path of the request.
             address: IP address of the server.
             limit: the largest size of the body in bytes.
-            timeout_ns: time limit in nanoseconds for the whole exchange, from connecting to the last byte.
+            timeout_ns: time limit in nanoseconds for the whole exchange, from connecting to the
+                last byte.
 
         Raises:
             FetchError: ``timed-out``, ``too-large`` or ``not-http``.

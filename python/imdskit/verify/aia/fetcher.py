@@ -1,4 +1,4 @@
-"""The fetcher: it downloads issuer certificates from the addresses that a certificate names."""
+"""Fetcher, which downloads issuer certificates from the URLs that certificates name."""
 
 from __future__ import annotations
 
@@ -25,36 +25,47 @@ SECOND = 1_000_000_000
 MAX_BYTES = 16 * 1024
 """Maximum size of a response in bytes. The certificates of Azure's authorities have at most 1950 bytes."""
 MAX_HOPS = 4
-"""Maximum number of certificates that one call fetches. Each of them is the issuer of the one before it."""
+"""Maximum number of certificates that one call of :meth:`AiaFetcher.issuers` fetches. Each of them
+is the issuer of the previous one."""
 MAX_ADDRESSES = 4
-"""Maximum number of URLs that are tried for one certificate. Azure's certificates name at most two."""
+"""Maximum number of URLs that are tried for one certificate. The certificates of Azure name at most
+two URLs."""
 MAX_CONNECTIONS = 2
-"""Maximum number of IP addresses of one host that are tried until one of them can be reached."""
+"""Maximum number of IP addresses that are tried for one host, if the first ones cannot be
+reached."""
 MIN_RSA_BITS = 2048
+"""Minimum size in bits of the RSA key of an issuer."""
 
 _log = logging.getLogger("imdskit.verify.aia")
 
 
 class AiaFetcher:
-    """Fetcher of issuer certificates. Create one and keep it, because it caches the certificates. It can be shared between threads.
+    """Fetcher of issuer certificates. It caches them, so create it once and keep it. It can be
+    shared between threads.
 
-    A :class:`imdskit.verify.Verifier` calls the fetcher only if the signature of a document is good and an issuer is unknown. Anybody can
-    send such a document, so every fetch is limited:
+    A :class:`imdskit.verify.Verifier` calls the fetcher only for a document whose signature is
+    valid and whose chain contains an unknown issuer. Anybody can create such a document, so all
+    fetches are limited:
 
-    - The fetcher requests only URLs in ``locations``. The host name is resolved once, and must resolve to public IP addresses only.
-    - A response must be one certificate in DER of at most 16 KiB. This certificate must have signed the certificate for which it was
-      fetched.
-    - All fetches for one document together take at most ``seconds`` seconds, and add at most four certificates.
-    - A URL is requested at most once in 24 hours, or at most once in five minutes if the request failed.
+    - The fetcher requests only URLs in ``locations``. It resolves the host name of a URL once, and
+      requires that all resulting IP addresses are public.
+    - A response must be one certificate in DER of at most 16 KiB. This certificate must have signed
+      the certificate for which it was fetched.
+    - All fetches for one document together take at most ``seconds`` seconds, and add at most four
+      certificates.
+    - A URL is requested at most once in 24 hours, or at most once in five minutes if the request
+      failed.
     - The number of fetches per period is limited by ``budget``.
 
     Args:
         locations: the locations from which issuers may be fetched.
         seconds: time limit for all fetches for one document, 1 to 600 seconds.
         budget: limit of the number of fetches; by default one budget for the whole process.
-        cache: directory in which issuers are stored that were part of an accepted path; None for no directory.
-        allow_addresses: IP addresses that are permitted although they are not public, such as ``127.0.0.1`` for an emulator, or the address
-            of a mirror inside a company. The fetcher requests only URLs in ``locations`` from these addresses as well.
+        cache: directory in which the fetcher stores the fetched certificates of accepted paths;
+            None for no directory.
+        allow_addresses: IP addresses that are permitted although they are not public, such as
+            ``127.0.0.1`` for an emulator, or the address of a mirror inside a company. This does
+            not permit any other URL than those in ``locations``.
         resolver: resolver of host names. By default, the resolver of the operating system is used.
         transport: HTTP client; a minimal one on sockets by default.
         clock: the source of the current time; the system clock by default.
@@ -88,7 +99,7 @@ class AiaFetcher:
         if transport is not None:
             arguments.methods(transport, "transport", "get")
         if resolver is None or transport is None:
-            from imdskit.verify.aia.transport import HttpTransport, SystemResolver  # late, because it takes 12 ms
+            from imdskit.verify.aia.transport import HttpTransport, SystemResolver  # a late import, because it takes 12 ms
 
             resolver = resolver or SystemResolver()
             transport = transport or HttpTransport(self._clock)
@@ -109,9 +120,10 @@ class AiaFetcher:
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the certificates above ``certificate`` as DER, the direct issuer first.
 
-        Each certificate has signed the one before it. The method stops at a certificate that an anchor issued, or where it finds no further
-        issuer. If a fetch fails, the method raises no error. It logs the failure to ``imdskit.verify.aia``, and the result is shorter or
-        empty.
+        Each certificate has signed the one before it. The last one is a certificate that an anchor
+        issued, or one whose issuer could not be found. If a fetch fails, the method does not raise
+        an error. It logs the failure to ``imdskit.verify.aia``, and returns the certificates that
+        it has found so far.
         """
         deadline = self._clock.monotonic_ns() + self._span
         found: list[bytes] = []
@@ -145,7 +157,7 @@ class AiaFetcher:
     def _fetch(self, target: Target, deadline: int) -> Certificate:
         """Download one certificate."""
         if not self._budget.take():
-            raise FetchError("fetch-budget", "The budget of fetches is used up for now.", location=target.host)
+            raise FetchError("fetch-budget", "The limit on the number of fetches per period is reached.", location=target.host)
         response = self._request(target, self._resolve(target.host, deadline), deadline)
         if 300 <= response.status < 400:
             raise FetchError(
@@ -163,8 +175,8 @@ class AiaFetcher:
             ) from None
 
     def _resolve(self, host: str, deadline: int) -> Sequence[str]:
-        """Return the addresses of a host. If one of them is not public, raise FetchError, because an attacker may have changed the DNS
-        record."""
+        """Return the IP addresses of a host. Raise FetchError if one of them is not permitted,
+        because an attacker may have changed the DNS record."""
         try:
             found = self._resolver.resolve(host, self._left(deadline))
         except OSError as error:
@@ -204,29 +216,32 @@ def _addresses(given: object) -> frozenset[str]:
 
 
 def check_issuer(issuer: Certificate, child: Certificate) -> None:
-    """Raise FetchError unless ``issuer`` issued ``child``, judged by names, key identifiers and signature.
+    """Raise FetchError unless names, key identifiers and signature show that ``issuer`` issued
+    ``child``.
 
-    Path validation checks later whether the issuer was allowed to issue ``child`` and whether both certificates are valid.
+    Whether the issuer was allowed to issue ``child``, and whether both certificates are valid, is
+    checked later by path validation.
 
     Raises:
         FetchError: ``wrong-issuer``.
     """
     if not _names(issuer, child):
-        raise FetchError("wrong-issuer", "The name or the key identifier is not that of the issuer.")
+        raise FetchError("wrong-issuer", "The fetched certificate does not have the name and the key identifier of the issuer.")
     if issuer.basic_constraints is None or not issuer.basic_constraints.ca:
-        raise FetchError("wrong-issuer", "The certificate is not that of an authority.")
+        raise FetchError("wrong-issuer", "The fetched certificate does not belong to an authority.")
     weak = signature.key_fault(issuer.public_key, MIN_RSA_BITS)
     if weak is not None:
-        raise FetchError("wrong-issuer", f"The key of the certificate is not accepted: {weak}.")
+        raise FetchError("wrong-issuer", f"The key of the fetched certificate is not accepted: {weak}.")
     fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
     if fault is not None:
-        raise FetchError("wrong-issuer", f"The certificate did not sign the one below it: {fault.value}.")
+        raise FetchError("wrong-issuer", f"The fetched certificate did not sign the certificate below it: {fault.value}.")
 
 
 def _names(issuer: Certificate, child: Certificate) -> bool:
     """Return True if ``child`` names ``issuer`` as its issuer (RFC 5280 section 4.1.2.4).
 
-    If both certificates have a key identifier, the two identifiers must agree as well (section 4.2.1.1).
+    If ``issuer`` has a subject key identifier and ``child`` has an authority key identifier, the
+    two must be equal as well (section 4.2.1.1).
     """
     if issuer.subject.key != child.issuer.key:
         return False

@@ -1,7 +1,8 @@
-"""The locations from which issuer certificates may be fetched.
+"""Locations from which issuer certificates may be fetched.
 
-A test checks that every address in the certificates of genuine documents, and of the authorities above them, is in one of these locations.
-The fetcher requests no other address, whatever a certificate says.
+The fetcher requests only URLs in these locations, whatever URL a certificate names. A test checks
+that the locations contain every issuer URL in the certificates of genuine documents, and in those
+of the authorities above them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Location(NamedTuple):
 
     Attributes:
         host: exact host name, in lower case.
-        directory: path that begins and ends with a slash. Files must be directly in it.
+        directory: path that begins and ends with a slash. Only files directly in this directory are
+            in the location.
         port: TCP port of the server.
     """
 
@@ -29,7 +31,7 @@ class Location(NamedTuple):
 
     @property
     def prefix(self) -> str:
-        """The beginning of every address in this location."""
+        """The beginning of every URL in this location."""
         port = "" if self.port == 80 else f":{self.port}"
         return f"http://{self.host}{port}{self.directory}"
 
@@ -44,27 +46,29 @@ LOCATIONS = (
 )
 """Locations of Azure's authorities.
 
-Sources: certificates of 2019 to 2026, and the AIA hosts in "Azure Certificate Authority details". Only that page lists the last two
-locations. No certificate that names them has been seen.
+Sources: certificates of 2019 to 2026, and the AIA hosts on the page "Azure Certificate Authority
+details". The last two locations are only on that page; no certificate that names them has been
+seen.
 
-All real addresses use plain HTTP. Plain HTTP is sufficient, because the signature proves who issued a certificate. HTTPS could itself
-depend on the certificate that is being fetched.
+All real URLs use plain HTTP. It is sufficient, because the signature on a certificate proves who
+issued it. HTTPS is not used for such URLs, because verifying the server's certificate could require
+the certificate that is being fetched.
 """
 
-# One path segment (RFC 3986 section 3.3) that does not begin with a dot. Only a space and some punctuation marks from 0x21 to 0x2c may be
-# percent-encoded, so the encoding cannot hide a letter, a dot, a slash, a percent sign, a question mark or a control character.
+# One path segment (RFC 3986 section 3.3) that does not begin with a dot. Only a space and some
+# punctuation marks from 0x21 to 0x2c may be percent-encoded. Percent-encoding therefore cannot hide
+# a letter, a dot, a slash, a percent sign, a question mark or a control character.
 _FILE = re.compile(r"(?!\.)(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%2[0146-9A-Ca-c]){1,200}", re.ASCII)
 
 
 def target(address: str, locations: Iterable[Location]) -> Target:
-    """Return the target of a request for ``address``, which must consist of the exact prefix of a location and one file name.
+    """Return the target of a request for the URL ``address``. The URL must consist of the prefix of
+    a location, which is compared exactly, and one file name.
 
     Raises:
-        FetchError: ``url-refused``: the address is in none of the locations.
+        FetchError: ``url-refused``: the URL is in none of the locations.
     """
     for location in locations:
         if address.startswith(location.prefix) and _FILE.fullmatch(address, len(location.prefix)):
             return Target(location.host, location.port, address[len(location.prefix) - len(location.directory) :])
-    raise FetchError(
-        "url-refused", "The address is in none of the locations from which issuers may be fetched.", location=repr(address[:200])
-    )
+    raise FetchError("url-refused", "The URL is in none of the locations from which issuers may be fetched.", location=repr(address[:200]))

@@ -1,4 +1,5 @@
-"""Cache of fetched certificates and of failures. Only one thread at a time requests the same address."""
+"""Cache of fetched certificates and of failed fetches. It also ensures that only one thread at a
+time requests a URL."""
 
 from __future__ import annotations
 
@@ -16,15 +17,18 @@ from imdskit.single_flight import SingleFlight
 SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND
 BAD_NS = 5 * 60 * SECOND
-"""Lifetimes of cache entries in nanoseconds: ``GOOD_NS`` for a successful fetch and ``BAD_NS`` for a failed one. kops uses the same times.
+"""Lifetimes of cache entries in nanoseconds: ``GOOD_NS`` for a successful fetch and ``BAD_NS`` for
+a failed one. The Kubernetes tool kops uses the same lifetimes.
 
-A longer lifetime for failures would be harmful, because the cause of a failure may be over soon. Authorities change only about once a year.
+A certificate can be cached for long, because authorities replace their certificates only about once
+a year. A failure must not be cached for long, because its cause may be temporary.
 """
 
 CAPACITY = 128
-"""Maximum number of cached successes, and of cached failures.
+"""Maximum number of cached certificates, and also of cached failures.
 
-The two are counted separately, because an attacker can cause many failures, which must not evict a success.
+Certificates and failures are counted separately. An attacker can cause many failures, which must
+not evict the certificates.
 """
 
 
@@ -38,7 +42,7 @@ _Outcome = Certificate | _Failure
 
 
 class Outcomes(ForkAware):
-    """Cache of certificates and failures by address. It can be shared between threads."""
+    """Cache of certificates and failures by URL. It can be shared between threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -53,16 +57,17 @@ class Outcomes(ForkAware):
         self._lock = threading.Lock()
 
     def get(self, address: str, fetch: Callable[[], Certificate], wait_ns: int) -> Certificate:
-        """Return the certificate at ``address`` from the cache, from ``fetch``, or from another thread that is fetching it now.
+        """Return the certificate at the URL ``address``. It comes from the cache, from the function
+        ``fetch``, or from another thread that is fetching the same URL at present.
 
         Raises:
-            FetchError: ``fetch`` failed now or in the last five minutes; ``timed-out`` if another thread took longer than ``wait_ns``
-                nanoseconds.
+            FetchError: the fetch failed now, or in the last five minutes. The code is ``timed-out``
+                if another thread took longer than ``wait_ns`` nanoseconds.
         """
         try:
             outcome = self._single_flight.run(address, lambda: self._known_or_fetched(address, fetch), wait_ns / SECOND)
         except TimeoutError:
-            raise FetchError("timed-out", "Another thread is still fetching it.") from None
+            raise FetchError("timed-out", "Another thread is still fetching the certificate.") from None
         if isinstance(outcome, _Failure):
             raise FetchError(outcome.code, outcome.message, location=outcome.location)
         return outcome
@@ -93,7 +98,7 @@ class Outcomes(ForkAware):
 
     def _keep(self, address: str, outcome: _Outcome) -> None:
         if isinstance(outcome, _Failure) and outcome.code == "fetch-budget":
-            return  # there was no request, so nothing is known about the address
+            return  # there was no request, so nothing is known about the URL
         outcomes, life = (self._bad, BAD_NS) if isinstance(outcome, _Failure) else (self._good, GOOD_NS)
         outcomes[address] = (self._clock.monotonic_ns() + life, outcome)
         if len(outcomes) > CAPACITY:

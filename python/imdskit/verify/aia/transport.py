@@ -1,4 +1,5 @@
-"""Default resolver and HTTP client of the fetcher. No other module of ``verify`` opens a socket or uses HTTP."""
+"""Default resolver and default HTTP client of the fetcher. This is the only module of
+``imdskit.verify`` that opens sockets or uses HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ SECOND = 1_000_000_000
 HEAD_BYTES = 8 * 1024
 """Maximum size of the status line, the header fields and the chunk framing together, in bytes."""
 
-# RFC 9112 sections 4, 5 and 7.1. The name of a field is a token, and no white space may precede the colon. A value may contain any bytes.
+# Grammar of RFC 9112 sections 4, 5 and 7.1. The name of a header field is a token, and no white
+# space may precede the colon. The value of a header field may contain any bytes.
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -27,7 +29,8 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
 class SystemResolver:
     """Resolver of the operating system, ``getaddrinfo``.
 
-    ``getaddrinfo`` has no time limit. It therefore runs in a separate thread, and the caller stops waiting when the time is over.
+    ``getaddrinfo`` has no time limit. Therefore it runs in a separate thread, and the caller stops
+    waiting for this thread when the time limit is reached.
     """
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
@@ -53,10 +56,12 @@ def _look_up(host: str, found: Future[list[str]]) -> None:
 
 
 class HttpTransport:
-    """HTTP/1.1 client that opens one connection for one request. It supports no proxies, redirects, cookies or compression.
+    """HTTP/1.1 client that opens one connection for one request. It supports no proxies, redirects,
+    cookies or compression.
 
-    It has its own parser of responses, because ``http.client`` accepts chunks of negative size and uses an e-mail parser for header fields.
-    A response that violates RFC 9112 raises :class:`imdskit.errors.FetchError`. The text of the error never repeats bytes from the server.
+    The client does not use ``http.client``, which accepts chunks of negative size and uses an
+    e-mail parser for header fields. It raises :class:`imdskit.errors.FetchError` for a response
+    that violates RFC 9112. The text of the error contains no bytes from the server.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -88,10 +93,11 @@ def _request(target: Target) -> bytes:
 
 
 def _response(incoming: _Incoming, target: Target, limit: int) -> Response:
-    """Return the response. The media type is ignored, because the caller checks whether the body is a certificate."""
+    """Read and return the response. Its media type does not matter, because the caller checks
+    whether the body is a certificate."""
     stream = io.BufferedReader(incoming)
     status, fields = _head(stream, target)
-    while status < 200:  # interim responses (RFC 9110 section 15.2); HEAD_BYTES limits them, too
+    while status < 200:  # interim responses (RFC 9110 section 15.2); HEAD_BYTES limits their total size
         if status == 101:
             raise _not_http("It switches protocols without a request.", target)
         status, fields = _head(stream, target)
@@ -101,7 +107,8 @@ def _response(incoming: _Incoming, target: Target, limit: int) -> Response:
 
 
 def _head(stream: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:
-    """Return the status, and the values of the two header fields that determine the length of the body, by lower-case name."""
+    """Read the status line and the header section. Return the status, and the values of the two
+    header fields that determine the length of the body, by lower-case name."""
     match = _STATUS.fullmatch(_line(stream, target))
     if match is None:
         raise _not_http("There is no status line of HTTP/1.1.", target)
@@ -115,7 +122,8 @@ def _head(stream: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, l
 
 
 def _body(stream: io.BufferedIOBase, fields: dict[bytes, list[bytes]], target: Target, limit: int) -> bytes:
-    """Return the body (RFC 9112 section 6.3). An ambiguous length raises FetchError."""
+    """Read and return the body (RFC 9112 section 6.3). Raise FetchError if its length is
+    ambiguous."""
     lengths, codings = fields[b"content-length"], fields[b"transfer-encoding"]
     if codings:
         if lengths or [coding.lower() for coding in codings] != [b"chunked"]:
@@ -132,7 +140,8 @@ def _body(stream: io.BufferedIOBase, fields: dict[bytes, list[bytes]], target: T
 
 
 def _chunks(stream: io.BufferedIOBase, target: Target, limit: int) -> bytes:
-    """Return the joined chunks (RFC 9112 section 7.1). The trailer is not read, because the connection is closed after the last chunk."""
+    """Read the chunks and return them joined (RFC 9112 section 7.1). The trailer section is not
+    read, because the connection is closed after the last chunk."""
     body = b""
     while True:
         match = _CHUNK.fullmatch(_line(stream, target))
@@ -156,7 +165,8 @@ def _exactly(stream: io.BufferedIOBase, size: int, target: Target, limit: int) -
 
 
 def _line(stream: io.BufferedIOBase, target: Target) -> bytes:
-    """Return one line without its line end, which is CRLF, or LF alone (RFC 9112 section 2.2).
+    """Read one line and return it without its line end. The line end is CRLF, or LF alone (RFC 9112
+    section 2.2).
 
     Raises:
         FetchError: ``not-http``: the line is too long, has no end, or contains CR or NUL.
@@ -179,9 +189,11 @@ def _too_large(target: Target, limit: int) -> FetchError:
 
 
 class _Incoming(io.RawIOBase):
-    """Read-only file over a socket. Reading raises FetchError when the data is too long or takes too long.
+    """Read-only file that reads from a socket. Reading raises FetchError if the server sends too
+    many bytes or takes too long.
 
-    The socket timeout is set to the remaining time before each read, so a server cannot exceed the limit by sending one byte at a time.
+    Before each read, the timeout of the socket is set to the remaining time. Therefore a server
+    cannot exceed the time limit by sending one byte at a time.
     """
 
     def __init__(self, connection: socket.socket, limit: int, clock: Clock, deadline: int) -> None:

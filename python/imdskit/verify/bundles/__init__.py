@@ -1,1 +1,2 @@
-"""Functions to read, write, update and examine trust bundles. All modules of this package are internal. ``imdskit trust`` uses them."""
+"""Functions to read, write, update and examine trust bundles, for ``imdskit trust`` and
+``imdskit doctor``. All modules of this package are internal."""

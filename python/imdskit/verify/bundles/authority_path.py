@@ -1,4 +1,5 @@
-"""Validation of the path from the certificate of an authority to an anchor, before a signer below that authority is known."""
+"""Validation of the path from an authority's certificate to an anchor. In contrast to the path of a
+document, this path has no signer below the authority."""
 
 from __future__ import annotations
 
@@ -15,10 +16,14 @@ from imdskit.reasons import Reason
 def authority_path(
     certificate: Certificate, anchors: Sequence[Certificate], intermediates: Sequence[Certificate], at: int
 ) -> tuple[Certificate, ...] | Reason:
-    """Return the first good path from ``certificate`` to an anchor, both included, or the reason why there is none.
+    """Return the first valid path, as the certificates from ``certificate`` to an anchor. If there
+    is none, return the reason.
 
-    The authority is checked like the signer of a document, with three differences. It needs the key usage ``keyCertSign``, it needs no
-    extended key usage, and the path length limits of the authorities above it must allow one more intermediate on the path.
+    The authority is checked like the signer of a document, with three differences:
+
+    - The key usage, if present, must contain ``keyCertSign``.
+    - anyExtendedKeyUsage is accepted as an extended key usage.
+    - The path length constraints of the authorities above must allow one more intermediate.
 
     Args:
         certificate: certificate of the authority. It may be an anchor itself.
@@ -34,8 +39,8 @@ def authority_path(
     except VerificationError as refusal:
         return refusal.reason
     for index, above in enumerate(found[1:], 1):
-        # The search treated the authority as the signer and therefore did not count it. On the path of a real signer, the authority counts
-        # as one more intermediate (RFC 5280 section 4.2.1.9).
+        # The search treated the authority as the signer, so it did not count as an intermediate. On
+        # the path of a real signer, the authority is an intermediate (RFC 5280 section 4.2.1.9).
         limit = above.basic_constraints.path_length if above.basic_constraints else None
         if limit is not None and sum(not c.self_issued for c in found[:index]) > limit:
             return Reason.PATH_LENGTH

@@ -1,7 +1,7 @@
 """Functions to read, check and write trust bundles.
 
-A trust bundle is a folder of certificates with a date. Operators can replace it without installing a new release. ``docs/trust.md``
-describes the format.
+A trust bundle is a folder with the certificates that a verifier uses. It has a date, and operators
+can replace it without installing a new release of imdskit. ``docs/trust.md`` describes the format.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from imdskit.pki.x509 import parser
 from imdskit.verify import pem
 
 FORMAT, FORMAT_OF_PEM = "imdskit-trust-bundle/2", "imdskit-trust-bundle/1"
-"""The current format, which stores certificates as DER, and the older one, which stores them as PEM and can only be read."""
+"""Names of the current format, which stores certificates as DER, and of an older format, which
+stores them as PEM. imdskit writes only the current format."""
 MANIFEST = "bundle.json"
 FILES = (MANIFEST, "anchors.der", "intermediates.der", "anchors.pem", "intermediates.pem")
 """Names of all files that a bundle may contain, in either format."""
@@ -36,11 +37,12 @@ _HINT = "docs/trust.md describes the format."
 
 
 class SigningAuthority(NamedTuple):
-    """Authority that is known to issue the certificates of signers of attested documents.
+    """Authority that is known to issue certificates for signers of attested documents.
 
     Attributes:
         name: common name of the authority.
-        key: SHA-256 of the DER of its SubjectPublicKeyInfo, in hexadecimal. It is the same in all certificates of the authority.
+        key: SHA-256 of the DER of its SubjectPublicKeyInfo, in hexadecimal. It is the same in all
+            certificates of the authority.
         evidence: description of the evidence, for people.
     """
 
@@ -57,9 +59,10 @@ class Bundle:
         date: date of the bundle, ``YYYY-MM-DD``.
         anchors: trusted certificates as DER, in the order of the file.
         intermediates: other certificates as DER, in the order of the file; may be empty.
-        signing: authorities that are known to sign documents; empty if the bundle does not list them.
-        audit: SHA-256, in hexadecimal, of the certificates that are kept only for audits of old documents; empty if the bundle does not
-            list them.
+        signing: authorities that are known to issue certificates for signers. Empty if the bundle
+            does not list them.
+        audit: SHA-256, in hexadecimal, of those certificates that are kept only for audits of old
+            documents. Empty if the bundle does not list them.
     """
 
     date: str
@@ -72,17 +75,18 @@ class Bundle:
 def read(folder: Traversable, origin: str) -> Bundle:
     """Read and check the bundle in a folder.
 
-    The function checks that every certificate can be parsed, that the files contain exactly the certificates that ``bundle.json`` lists,
-    and that every anchor is a self-signed authority. This proves that the bundle is complete and intact. It does not prove who created it,
-    so only trusted users may have write access to the folder.
+    The function checks that every certificate can be parsed, that the files contain exactly the
+    certificates that ``bundle.json`` lists, and that every anchor is the self-signed certificate of
+    an authority. This proves that the bundle is complete and intact. It does not prove who created
+    the bundle, so only trusted users may have write access to the folder.
 
     Args:
         folder: a :class:`pathlib.Path`, or package data.
         origin: name of the folder in error messages.
 
     Raises:
-        TrustError: ``bad-bundle``: the bundle is damaged; ``bundle-format``: this release does not support its format; ``bad-trust``: a
-            certificate cannot be used.
+        TrustError: ``bad-bundle``: the bundle is damaged; ``bundle-format``: this release does not
+            support its format; ``bad-trust``: a certificate cannot be used.
     """
     manifest = _manifest(_content(folder, MANIFEST, MAX_MANIFEST_BYTES, origin), f"{origin}/{MANIFEST}")
     suffix, certificates = ("pem", pem.certificates) if manifest["format"] == FORMAT_OF_PEM else ("der", _certificates)
@@ -91,7 +95,8 @@ def read(folder: Traversable, origin: str) -> Bundle:
         name = f"{member}.{suffix}"
         location = f"{origin}/{name}"
         listed = _fingerprints(manifest, member, f"{origin}/{MANIFEST}")
-        # The parser refuses an empty PEM file, so the file of an empty list is not read.
+        # If the list is empty, the file is not read, because the parser refuses a PEM file without
+        # a certificate.
         ders = certificates(_content(folder, name, pem.MAX_BYTES, origin), location) if listed else ()
         _compare(ders, listed, location)
         for index, der in enumerate(ders):
@@ -155,7 +160,8 @@ def _content(folder: Traversable, name: str, limit: int, origin: str) -> bytes:
 
 
 def _certificates(data: bytes, location: str) -> tuple[bytes, ...]:
-    """Split the content of a file of DER certificates, which follow each other without a separator."""
+    """Return the certificates in the content of a DER file, in which they follow each other without
+    a separator."""
     reader = Reader(data)
     found: list[bytes] = []
     try:
@@ -236,7 +242,7 @@ def _check(der: bytes, location: str, *, anchor: bool) -> None:
         raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{location} {error.location}") from None
     basic = certificate.basic_constraints
     if basic is not None and not basic.ca:
-        raise _bad(location, "The certificate is not that of an authority.")
+        raise _bad(location, "The certificate does not belong to an authority.")
     if anchor and not (
         certificate.self_issued
         and signature.fault(certificate.signature_algorithm, certificate.public_key, certificate.tbs, certificate.signature) is None

@@ -1,9 +1,8 @@
-"""The doctor, which implements ``imdskit doctor``.
+"""Examination of trusted certificates, for ``imdskit doctor``.
 
-It reports which authorities of a trust have a path to an anchor, how long this path stays valid, and for which clouds documents can be
-verified.
-
-The doctor only examines the certificates that it is given. It fetches and changes nothing.
+The examination shows from which authorities a path leads to an anchor, how long this path stays
+valid, and for which clouds documents can be verified. It uses only the given certificates. It
+fetches nothing and changes nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from imdskit.verify.trust import Trust
 
 DAY = 86_400
 MAX_AGE_DAYS = 180
-"""Age in days after which a bundle is old. *Inferred* from the validity period of signers' certificates, which is about 180 days.
-Intermediates are replaced without notice."""
+"""Age in days after which a bundle counts as old. This number is *inferred*: the certificates of
+signers are valid for about 180 days, and Azure replaces intermediates without notice."""
 State = Literal["good", "ending", "ended", "early", "broken"]
 Use = Literal["anchor", "signs", "audit", "path"]
 
@@ -36,10 +35,13 @@ ISSUERS: dict[str, tuple[str, ...]] = {
     CHINA.name: ("DigiCert ",),
     GERMANY.name: ("D-TRUST ",),
 }
-"""Prefixes of the common names of the authorities that sign for each cloud.
+"""Maps the name of a cloud to prefixes of common names. The common name of each authority that
+issues certificates for the signers of this cloud begins with one of them.
 
-The prefixes for the public cloud come from all genuine documents that have been published. The prefixes for the other clouds are *inferred*
-from the authorities that Azure lists for them. Only the doctor uses this table. A verifier judges a document by its own chain.
+The prefixes for the public cloud come from all genuine documents that have been published. The
+prefixes for the other clouds are *inferred* from the authorities that Azure lists for these clouds.
+Only this module uses the table. A verifier does not: it builds the chain of a document from the
+certificates.
 """
 
 
@@ -52,14 +54,19 @@ class Authority:
         fingerprint: SHA-256 of the DER, in hexadecimal.
         anchor: True if the certificate is an anchor.
         not_after: last second of its validity, as Unix time.
-        state: ``good``: a path leads from the certificate to an anchor, now and at the end of the period. ``ending``: the path is no longer
-            valid at the end of the period. ``ended``: the certificate has expired. ``early``: it is not valid yet. ``broken``: it is valid,
-            but no path leads to an anchor.
-        chain: common names from the certificate to the anchor; empty if there is no path.
-        reason: the reason why there is no path now or at the end of the period. None if there is a path at both times.
-        use: ``signs``: the authority is known to sign attested documents. ``audit``: the certificate is kept only for audits of old
-            documents. ``anchor``: an anchor with neither use. ``path``: the certificate may help to reach an anchor.
-        evidence: evidence that the authority signs documents; ``""`` for the other uses.
+        state: ``good``: a path leads from the certificate to an anchor, both now and at the end of
+            the examined period. ``ending``: there is a path now, but none at the end of the period.
+            ``ended``: the certificate has expired. ``early``: the certificate is not valid yet.
+            ``broken``: the certificate is valid, but no path leads from it to an anchor.
+        chain: common names of the certificates on the path, from this certificate to the anchor.
+            Empty if there is no path now.
+        reason: reason why there is no path now or, for ``ending``, at the end of the period. None
+            for ``good``.
+        use: ``audit``: the certificate is kept only for audits of old documents. ``anchor``: it is
+            any other anchor. ``signs``: it is an intermediate of an authority that is known to
+            issue certificates for signers. ``path``: it is any other intermediate, which may be
+            part of a path.
+        evidence: evidence for the use ``signs``; ``""`` for the other uses.
     """
 
     name: str
@@ -80,9 +87,9 @@ class Finding:
     Attributes:
         at: time of the examination in Unix seconds.
         days: length of the examined period in days.
-        authorities: anchors, then intermediates, each in the order of the trust.
-        clouds: maps the name of each cloud to common names of intermediates. These are the intermediates that could sign for the cloud and
-            lead to an anchor.
+        authorities: the anchors and then the intermediates, in the order of the examined trust.
+        clouds: maps the name of each cloud to the common names of those intermediates that could
+            issue certificates for its signers and have a path to an anchor.
         advice: recommended actions; empty if there is nothing to do.
     """
 
@@ -99,19 +106,21 @@ class Finding:
 
 
 def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,)) -> Finding:
-    """Examine every certificate of a trust.
+    """Examine all certificates in ``trust``, and return the findings with recommended actions.
 
-    An expired certificate alone is not a problem, because it may be needed for audits. A certificate that expires within the period is a
-    problem, unless it is marked for audits or there is another good certificate of the same name and key.
+    An expired certificate is not a problem, because it may be needed for audits. A certificate
+    whose path ends within the period is a problem, unless it is kept only for audits, or there is
+    another certificate in the state ``good`` with the same name and key.
 
-    If the trust comes from a bundle, the bundle must not be old. It must also contain every authority that is known to sign documents,
-    according to this bundle or to the bundle of this release.
+    If the trust comes from a bundle, there are two more requirements. The bundle must be at most
+    :data:`MAX_AGE_DAYS` days old. It must also contain every authority that, according to this
+    bundle or to the bundle of this release, is known to issue certificates for signers.
 
     Args:
-        trust: the trust to examine.
+        trust: the certificates to examine.
         at: time of the examination in Unix seconds.
         days: length of the period in days.
-        wanted: clouds whose documents must be verifiable.
+        wanted: clouds whose documents it must be possible to verify.
 
     Raises:
         TrustError: a certificate cannot be read.
@@ -144,14 +153,14 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
         clouds[cloud.name] = tuple(dict.fromkeys(names))
         if cloud in wanted and not names:
             advice.append(
-                f"No authority that signs for the cloud {cloud.name} leads to an anchor: add its intermediates, or get a newer bundle."
+                f"No authority that signs for the cloud {cloud.name} has a path to an anchor: add the intermediates of this cloud, or get a newer bundle."
             )
     return Finding(at, days, tuple(authority for _, authority in (*known, *below)), clouds, tuple(advice))
 
 
 _ADVICE: dict[State, str] = {
-    "ending": "{name} ({fingerprint}) ends within {days} days: get a newer bundle, or its successor (docs/trust.md).",
-    "broken": "{name} ({fingerprint}) is valid, but leads to no anchor ({reason}): give the certificate above it, or take it out.",
+    "ending": "{name} ({fingerprint}) ends within {days} days: get a newer bundle, or add the certificate that replaces it (docs/trust.md).",
+    "broken": "{name} ({fingerprint}) is valid, but has no path to an anchor ({reason}): add the certificate of its issuer, or remove this one.",
 }
 
 
@@ -159,10 +168,13 @@ _MISSING = (
     "There is no current certificate of {name}, which signs documents: run `imdskit trust update --bundle DIR`, "
     "or get a newer bundle (docs/trust.md)."
 )
-_OLD = "The bundle is of {date}, {age} days old, and intermediates rotate without notice: update imdskit, or the bundle (docs/trust.md)."
+_OLD = "The bundle of {date} is {age} days old, and Azure replaces intermediates without notice: update imdskit, or the bundle (docs/trust.md)."
 
 
 class _Judge:
+    """Examination of single certificates. ``at`` and ``later`` are the start and the end of the
+    examined period in Unix seconds."""
+
     def __init__(
         self,
         anchors: list[Certificate],

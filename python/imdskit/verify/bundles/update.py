@@ -1,8 +1,9 @@
 """Updates of a trust bundle between two releases.
 
-This module decides which certificates may be added to a bundle, and replaces the bundle atomically while other processes read it. It adds
-intermediates only. An update never adds an anchor: the operator who installs a bundle decides which roots to trust, not a document or a
-server.
+This module decides which certificates may be added to a bundle. It replaces the bundle atomically,
+so other processes can read it at the same time. An update adds only intermediates and never an
+anchor. Neither a document nor a server may decide which roots are trusted; only the operator who
+installs a bundle decides this.
 """
 
 from __future__ import annotations
@@ -35,19 +36,22 @@ if sys.platform != "win32":
     import fcntl
 
 MAX_OFFERED = 64
-"""Maximum number of certificates in one update. Azure has about forty intermediates."""
+"""Maximum number of certificates that one update can add. Azure has about forty intermediates."""
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
-"""Maximum size of a certificate, as for the fetcher. The certificates of Azure's authorities have at most 1950 bytes."""
+"""Maximum size of a certificate in bytes. The fetcher has the same limit. The certificates of
+Azure's authorities have at most 1950 bytes."""
 
 WAIT_SECONDS = 30
-"""Time that an update waits for another update of the same bundle. An update normally takes milliseconds."""
+"""Maximum time in seconds that an update waits for another update of the same bundle. An update
+normally takes milliseconds."""
 
 _POLL_SECONDS = 0.05
 
 
 class Offered(NamedTuple):
-    """Certificate that may be added to a bundle, as DER, and its name in error messages."""
+    """Certificate to add to a bundle if it is acceptable: its DER, and its name in error
+    messages."""
 
     der: bytes
     location: str
@@ -59,7 +63,7 @@ class Update:
 
     Attributes:
         folder: the folder of the current bundle.
-        added: intermediates that the bundle did not contain before, as DER. If it is empty, no certificate was added.
+        added: DER of the intermediates that the update added. Empty if it added none.
     """
 
     folder: Path
@@ -67,19 +71,22 @@ class Update:
 
 
 def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediates: Sequence[bytes], at: int) -> tuple[bytes, ...]:
-    """Return the new ones among the offered certificates, as DER. If one of them is not acceptable, raise an error and accept none.
+    """Return the DER of those offered certificates that the bundle does not contain yet. Raise an
+    error if one of them is not acceptable.
 
-    A new certificate must belong to an authority, and a path must lead from the certificate to an anchor at the time ``at`` (RFC 5280
-    section 6.1). Other offered certificates may be part of this path.
+    A certificate is acceptable if it belongs to an authority, and a valid path leads from it to an
+    anchor at the time ``at`` (RFC 5280 section 6.1). Other offered certificates may be part of this
+    path.
 
     Args:
-        offered: certificates that may be added.
+        offered: certificates to add.
         anchors: anchors of the bundle, as DER.
         intermediates: intermediates of the bundle, as DER.
         at: time of validation in Unix seconds.
 
     Raises:
-        TrustError: ``bad-trust``: the data is not a certificate; ``bad-intermediate``: the certificate must not be added to the bundle.
+        TrustError: ``bad-trust``: the data is not a certificate; ``bad-intermediate``: the
+            certificate must not be added to the bundle.
     """
     known = {*anchors, *intermediates}
     new = list({one.der: one for one in offered if one.der not in known}.values())
@@ -112,7 +119,7 @@ def _parsed(offered: Offered) -> Certificate:
 def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         raise _bad(
-            offered.location, "The certificate is not that of an authority.", "Give the certificate of the issuer, not of the signer."
+            offered.location, "The certificate does not belong to an authority.", "Give the certificate of the issuer, not of the signer."
         )
     if isinstance(found, tuple):
         return
@@ -128,15 +135,16 @@ def _bad(location: str, message: str, hint: str) -> TrustError:
 
 
 def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int) -> tuple[bytes, ...]:
-    """Return the issuer certificates that are missing to verify a document, as DER. The result is empty if none is missing.
+    """Return the DER of those issuer certificates that are missing for the verification of a
+    document. The result is empty if none is missing.
 
-    The function requests issuers from ``source`` only if the signature of the document is good.
+    The function requests issuers from ``source`` only if the signature of the document is valid.
 
     Args:
         document: attested document, in a form that :meth:`imdskit.verify.Verifier.verify` accepts.
         trust: anchors and intermediates that are already available.
         source: source of issuers, such as an :class:`imdskit.verify.aia.AiaFetcher`.
-        at: time for which the chain is validated, in Unix seconds.
+        at: time as of which the chain is validated, in Unix seconds.
 
     Raises:
         VerificationError: the document is refused for a reason other than a missing issuer.
@@ -154,8 +162,9 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
         found = source.issuers(signer, trust.anchors)
         known = {*trust.anchors, *trust.intermediates}
         if not set(found) <= known:
-            # Drop certificates from which no path leads to an anchor. If this would leave no new certificate, keep all of them, so that the
-            # update explains why it refuses them.
+            # Leave out certificates from which no path leads to an anchor. If no new certificate is
+            # left, return all of them instead, so that the error of the update says why they are
+            # refused.
             leading = _leading(found, trust, at)
             return found if set(leading) <= known else leading
         if refusal.reason is not Reason.UNKNOWN_ISSUER:
@@ -172,21 +181,24 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
 def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClock | None = None) -> Update:
     """Add intermediates to the bundle to which a symbolic link points.
 
-    The function writes the new bundle into a new folder beside the link, reads it back, and replaces the link atomically
-    (:func:`os.replace`). A reader therefore always finds either the old bundle or the new one. The old folder is kept, because other
-    processes may still be reading it. Concurrent updates of the same link wait for each other, so that no update is lost.
+    The function writes the new bundle into a new folder beside the link, reads it to check it, and
+    replaces the link atomically (:func:`os.replace`). Other processes therefore find either the old
+    bundle or the new one at any time. The old folder is kept, because other processes may still be
+    reading it. Concurrent updates of the same link wait for one another, so no update is lost.
 
     Args:
-        link: symbolic link to the folder of a bundle. If it does not exist, the update starts with the bundle of this release.
-        offered: certificates that may be added.
-        at: time in Unix seconds at which the certificates must be valid. The date of the new bundle is the day of this time, or the date of
-            the old bundle if the old bundle's date is later.
+        link: symbolic link to the folder of a bundle. If it does not exist, it is created, and the
+            update extends the bundle of this release.
+        offered: certificates to add.
+        at: time as of which the certificates are validated, in Unix seconds. The date of the new
+            bundle is the day of this time, or the date of the old bundle if that is later.
         clock: clock for waiting; the system clock by default.
 
     Raises:
-        TrustError: ``bad-trust`` or ``bad-intermediate``: a certificate is not acceptable; ``bad-bundle`` or ``bundle-format``: the old
-            bundle cannot be read; ``bundle-unwritable``; ``bundle-busy``: another update takes too long. The old bundle is unchanged in
-            each case.
+        TrustError: ``bad-trust`` or ``bad-intermediate``: a certificate is not acceptable;
+            ``bad-bundle`` or ``bundle-format``: the old bundle cannot be read;
+            ``bundle-unwritable``: the new bundle cannot be written; ``bundle-busy``: another update
+            takes too long. In each case, the old bundle is unchanged.
         UsageError: ``link`` exists and is not a symbolic link.
     """
     check_link(link)
@@ -202,21 +214,23 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
             return Update(folder, added)
     except OSError as failure:
         message = f"The new bundle cannot be written: {failure.strerror or failure}."
-        hint = "Give a path in a folder in which this user may write, on a file system with symbolic links."
+        hint = "Give a path in a folder that this user may write to, on a file system that supports symbolic links."
         raise TrustError("bundle-unwritable", message, location=str(link), hint=hint) from None
 
 
 def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
-    """Return intermediates of this release that are missing in ``base``.
+    """Return those intermediates of this release that the bundle ``base`` lacks.
 
-    An intermediate is returned only if a path leads from it to an anchor of ``base`` at the time ``at``, in Unix seconds.
+    An intermediate is returned only if a path leads from it to an anchor of ``base`` at the time
+    ``at``, in Unix seconds.
     """
     new = [der for der in Trust.bundled().intermediates if der not in base.intermediates]
     return tuple(Offered(der, "this release") for der in _leading(new, Trust(base.anchors, base.intermediates), at))
 
 
 def _leading(certificates: Sequence[bytes], trust: Trust, at: int) -> tuple[bytes, ...]:
-    """Return the certificates from which a path leads to an anchor of the trust. The path may contain others of these certificates."""
+    """Return those certificates from which a valid path leads to an anchor of ``trust``. Other
+    certificates in ``certificates`` may be part of the path."""
     anchors = [parser.parse_certificate(der) for der in trust.anchors]
     parsed = [parser.parse_certificate(der) for der in certificates]
     others = [*parsed, *(parser.parse_certificate(der) for der in trust.intermediates)]
@@ -224,7 +238,8 @@ def _leading(certificates: Sequence[bytes], trust: Trust, at: int) -> tuple[byte
 
 
 def check_link(link: Path) -> None:
-    """Raise UsageError if ``link`` exists and is not a symbolic link, because a folder cannot be replaced atomically."""
+    """Raise UsageError if ``link`` exists and is not a symbolic link. Only a link can be replaced
+    atomically, not a folder."""
     if "\0" in str(link):
         raise UsageError("bad-argument", "The path contains a NUL character.", location=str(link))
     if os.path.lexists(link) and not os.path.islink(link):
@@ -262,7 +277,7 @@ def _written(link: Path, new: Bundle) -> Path:
 
 
 def _swap(link: Path, folder: Path) -> None:
-    temporary = link.with_name(f".{folder.name}")  # unique, because the name of the folder is
+    temporary = link.with_name(f".{folder.name}")  # this name is unique, because the name of the folder is unique
     try:
         os.symlink(folder.name, temporary, target_is_directory=True)
         os.replace(temporary, link)
@@ -274,7 +289,8 @@ def _swap(link: Path, folder: Path) -> None:
 
 
 def _to_disk(folder: Path) -> None:
-    """Flush the entries of a folder to the disk, so that they survive a crash of the machine."""
+    """Flush the directory entries of a folder to the disk, so that they survive a crash of the
+    machine."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -284,7 +300,8 @@ def _to_disk(folder: Path) -> None:
 
 @contextmanager
 def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
-    """Lock a bundle for one update at a time. The operating system releases the lock when the process ends."""
+    """Hold the lock of a bundle, which allows one update at a time. The operating system releases
+    the lock even if the process is killed."""
     if sys.platform == "win32":
         hint = "Replace the folder manually; see docs/trust.md."
         raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)
@@ -299,7 +316,7 @@ def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
                 if clock.monotonic_ns() >= deadline:
                     message = f"Another update of this bundle has not ended within {WAIT_SECONDS} seconds."
                     raise TrustError(
-                        "bundle-busy", message, location=str(link), hint="Look for a process that hangs, and try again."
+                        "bundle-busy", message, location=str(link), hint="Look for an update that hangs, and try again."
                     ) from None
                 clock.sleep(_POLL_SECONDS)
         yield

@@ -1,7 +1,8 @@
-"""Stores of used documents and nonces, so that each is accepted only once.
+"""Stores of used documents and nonces. With a store, a verifier accepts each document and each
+nonce only once.
 
-The protocol is in :mod:`imdskit.verify.stores.store`. This package does not import ``sqlite`` and ``redis``; import them where you need
-them.
+:mod:`imdskit.verify.stores.store` defines the protocol of a store. To use a store in SQLite or
+Redis, import the module ``sqlite`` or ``redis`` of this package.
 """
 
 from imdskit.verify.stores.memory import MemoryStore

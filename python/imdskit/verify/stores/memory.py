@@ -13,14 +13,17 @@ from imdskit.verify.stores.store import check_arguments, forked, now_before, ref
 
 
 class MemoryStore(ForkAware):
-    """Store of used keys for a service that runs in one process. Its content is lost when the process ends.
+    """Store of used keys for a service that runs in one process. Its content is lost when the
+    process ends.
 
-    A child process that inherits the store by ``fork()`` cannot use it: two copies would each admit the same document. Every call in the
-    child raises ``store-forked``, even if the store was empty (decision 0021).
+    A child process that inherits the store by ``fork()`` cannot use it, because parent and child
+    would each admit the same document once. Every call in the child raises ``store-forked``, even
+    if the store was empty at the fork (decision 0021).
 
     Args:
-        capacity: largest number of keys, 1 to 1,000,000,000. A key takes about 250 bytes. A full store raises ``store-full``, because
-            removing a key that has not expired would allow a replay.
+        capacity: maximum number of keys, 1 to 1,000,000,000. A key takes about 250 bytes. If the
+            store is full, ``consume`` raises ``store-full``. It does not remove a key that has not
+            expired, because this would allow a replay.
         clock: the source of the current time; the system clock by default.
 
     Raises:
@@ -55,7 +58,9 @@ class MemoryStore(ForkAware):
                 return False
             if len(self._used) >= self._capacity:
                 hint = "Increase `capacity`. A key is stored until 70 minutes after its document's expiresOn, whatever the policy says."
-                raise StoreError("store-full", f"{self._capacity} keys are stored already.", location="memory", hint=hint)
+                raise StoreError(
+                    "store-full", f"The store already contains {self._capacity} keys, which is its capacity.", location="memory", hint=hint
+                )
             self._used.add(key)
             heapq.heappush(self._expiries, (expires_at, key))
             return True

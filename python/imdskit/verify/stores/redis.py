@@ -12,33 +12,40 @@ from imdskit.verify.stores.store import check_arguments, now_before
 CLOCK_SECONDS = 24 * 60 * 60
 """Additional time in seconds for which the server keeps a key.
 
-The server removes keys by its own clock, and it cannot report that it has removed a key. The additional time protects against a server
-clock that is ahead. A wrong time zone, for example, puts the clock ahead by at most 14 hours.
+The server removes keys according to its own clock, and it does not report that it has removed a
+key. Without the additional time, a server whose clock is ahead would remove keys too early. For
+example, a wrong time zone can put the clock ahead by up to 14 hours.
 """
 
 
 class RedisClient(Protocol):
-    """Interface of the client library. It has one method, which is the only method of ``redis.Redis`` or ``valkey.Valkey`` that the store
-    uses."""
+    """Client of a server. ``redis.Redis`` and ``valkey.Valkey`` have this interface. ``set`` is the
+    only method that the store calls."""
 
     def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
-        """Send ``SET name value PX px NX``. Return True or ``OK`` if the key was set, and None if it already existed."""
+        """Send the command ``SET name value PX px NX``. Return True or ``OK`` if the server set the
+        key, and None if the key already existed."""
 
 
 class RedisStore:
-    """Store of used keys in Redis or Valkey. It uses the atomic command ``SET key value NX PX milliseconds``.
+    """Store of used keys in Redis or Valkey. Each key is one atomic command,
+    ``SET key value NX PX milliseconds``.
 
-    The server must not remove keys before they expire, so its ``maxmemory-policy`` must be ``noeviction``. After a failover, a replica may
-    lack the last writes; ``docs/freshness.md`` explains the consequences.
+    The server must not remove keys before they expire, so its ``maxmemory-policy`` must be
+    ``noeviction``. After a failover, the new server may lack the latest keys; ``docs/freshness.md``
+    explains the consequences.
 
-    A key is stored for one day longer than necessary. Each document is therefore admitted only once, as long as the verifier's clock and
-    the server's clock are, in total, at most one day ahead of the true time.
+    The server stores a key for one day longer than necessary. Each document is therefore admitted
+    only once, even if the clocks of the verifier and the server are ahead of the true time by up to
+    one day in total.
 
     Args:
-        client: a connected client. Set its ``socket_timeout``, or a call may hang.
-        errors: exceptions that the client raises if the server cannot be reached, such as ``redis.RedisError``.
+        client: a connected client. Set its ``socket_timeout``; otherwise a call may wait forever.
+        errors: exceptions that the client raises if the server cannot be reached, such as
+            ``redis.RedisError``.
         prefix: prefix of the keys on the server.
-        clock: the source of the current time; the system clock by default. The server uses its own clock to count the remaining time.
+        clock: the source of the current time; the system clock by default. The server uses its own
+            clock to remove expired keys.
 
     Raises:
         UsageError: an argument is of the wrong type.
@@ -73,7 +80,12 @@ class RedisStore:
         if response is True or response in ("OK", b"OK"):
             return True
         hint = "Pass a plain client, not a pipeline or an asynchronous one."
-        raise StoreError("store-broken", f"The client responded with {type(response).__name__}.", location="redis", hint=hint)
+        raise StoreError(
+            "store-broken",
+            f"The client returned an object of type {type(response).__name__} instead of a response.",
+            location="redis",
+            hint=hint,
+        )
 
 
 __all__ = ["RedisClient", "RedisStore"]

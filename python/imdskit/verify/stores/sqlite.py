@@ -16,16 +16,18 @@ from imdskit.fork import ForkAware
 from imdskit.verify.stores.store import check_arguments, forked, now_before, refuse_forgotten
 
 FORMAT = 1
-"""``PRAGMA user_version`` of the files that this release reads and writes. The files of older releases have version 0."""
+"""``PRAGMA user_version`` of the files that this release writes. The files of older releases have
+version 0; the store converts them."""
 
 APPLICATION_ID = 0x696D6473
-"""``PRAGMA application_id``: "imds"."""
+"""``PRAGMA application_id`` of the files. It consists of the ASCII letters "imds"."""
 
 MIGRATION_SECONDS = 7 * 3600 + 600
-"""Time in seconds by which a migration extends the life of each key.
+"""Time in seconds that is added to the expiry of each key when a file of format 0 is converted.
 
-In format 0, the expiry of a key depended on the policy and could be as early as ten minutes after ``createdOn``. A genuine document expires
-six hours after ``createdOn``. One hour of clock skew and ten minutes of margin must be added.
+In format 0, the expiry of a key depended on the policy. It could be as early as ten minutes after
+``createdOn``. A key must be stored until six hours after ``createdOn``, when a genuine document
+expires, and then for one more hour of clock skew and ten minutes of margin.
 """
 
 _SCHEMA = """
@@ -41,32 +43,35 @@ _COLUMNS_OF_FORMAT_0 = [("used", "key", "BLOB"), ("used", "expires_at", "INTEGER
 _PURGE = "DELETE FROM used WHERE key IN (SELECT key FROM used WHERE expires_at < :now ORDER BY expires_at LIMIT 2048)"
 
 PURGE_EVERY = 256
-"""Number of calls of ``consume`` between two purges by one process. A purge removes up to eight times this number of rows, so the file does
-not grow."""
+"""Number of calls of ``consume`` between two purges by one process. A purge removes up to eight
+times as many expired rows, so expired rows do not accumulate."""
 
 PREPARE_SECONDS = 5
-"""Additional time in seconds that a fork waits for another thread that is using the file. It is added to ``busy_seconds``."""
+"""A fork waits until no other thread uses the file. It waits at most for ``busy_seconds``, and for
+this additional time in seconds."""
 
 
 class SqliteStore(ForkAware):
     """Store of used keys in one file.
 
-    The file must be on a local disk, because the write-ahead log of SQLite needs shared memory and reliable locks. Each used key is on the
-    disk before ``consume`` returns (``synchronous=FULL``).
+    The file must be on a local disk, because the write-ahead log of SQLite needs shared memory and
+    reliable locks. Before ``consume`` returns, the key is on the disk (``synchronous=FULL``).
 
-    A store that was opened before a fork works in the parent and in the child. The connection is closed before the fork, and each process
-    opens a new one.
+    A store that was opened before a fork works in the parent and in the child. Its connection is
+    closed before the fork, and each process opens a new connection.
 
     Args:
-        path: path of the file, which is created if it does not exist. Users with write access to the file or its directory can allow
-            replays.
+        path: path of the file, which is created if it does not exist. Only trusted users may have
+            write access to the file and its directory, because a user who removes a key from it
+            allows a replay.
         clock: the source of the current time; the system clock by default.
         busy_seconds: maximum time to wait for other processes, 0 to 3600 seconds.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
-        StoreError: ``store-unreachable``; ``store-broken``: the file is not a database, or belongs to another program; ``store-format``: a
-            newer release of imdskit wrote it.
+        StoreError: ``store-unreachable``: the file cannot be opened; ``store-broken``: the file is
+            not a database, or belongs to another program; ``store-format``: a newer release of
+            imdskit wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
@@ -78,7 +83,7 @@ class SqliteStore(ForkAware):
         self._calls = 0
         self._forked = False
         try:
-            self._path = self._path.absolute()  # the working directory may change later, or be removed
+            self._path = self._path.absolute()  # the process may change its working directory later
             with self._lock:
                 self._open()
         except (sqlite3.Error, OSError) as error:
@@ -94,7 +99,8 @@ class SqliteStore(ForkAware):
             now = now_before(expires_at, self._clock)
             try:
                 connection = self._open()
-                # SQLite allows one writer at a time, so only one of several processes inserts the row.
+                # SQLite allows only one writer at a time, so if several processes consume the same
+                # key, one of them inserts the row.
                 with _transaction(connection):
                     return self._consume(connection, key, expires_at, now)
             except sqlite3.Error as error:
@@ -129,7 +135,8 @@ class SqliteStore(ForkAware):
         refuse_forgotten(expires_at, _value(connection, "SELECT purged_at FROM purges"))
         purged = connection.execute(_PURGE, values).rowcount if self._calls % PURGE_EVERY == 0 else 0
         self._calls += 1
-        # Remove an expired row of this key first, so that the result does not depend on the time of the last purge.
+        # An expired row of this key is removed first, so that the result does not depend on when
+        # the last purge ran.
         purged += connection.execute("DELETE FROM used WHERE key = :key AND expires_at < :now", values).rowcount
         if purged:
             connection.execute("UPDATE purges SET purged_at = max(purged_at, :now)", values)
@@ -153,14 +160,14 @@ class SqliteStore(ForkAware):
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous=FULL")
-        found = self._format(connection)  # before the first write, because the file may belong to another program
+        found = self._format(connection)  # this check precedes the first write, because the file may belong to another program
         if _value(connection, "PRAGMA journal_mode") != "wal":
             _value(connection, "PRAGMA journal_mode=WAL")
         if found == FORMAT:
             return
         with _transaction(connection):
             if self._format(connection) == FORMAT:
-                return  # another process has migrated the file in the meantime
+                return  # another process has converted the file in the meantime
             for statement in _SCHEMA.strip().split("\n"):
                 connection.execute(statement)
             connection.execute("UPDATE used SET expires_at = expires_at + ?", (MIGRATION_SECONDS,))
@@ -168,7 +175,7 @@ class SqliteStore(ForkAware):
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _format(self, connection: sqlite3.Connection) -> int:
-        """Return the format of the file, 0 for an empty one.
+        """Return the format of the file. It is 0 for an empty file.
 
         Raises:
             StoreError: ``store-broken`` or ``store-format``.
@@ -194,7 +201,8 @@ class SqliteStore(ForkAware):
 
 
 def _value(connection: sqlite3.Connection, query: str) -> Any:
-    """Return the only value of the only row. All rows are fetched, because PyPy cannot commit while a statement has unread rows."""
+    """Return the only value of the only row. ``fetchall`` is necessary, because PyPy cannot commit
+    a transaction while a statement has unread rows."""
     ((value,),) = connection.execute(query).fetchall()
     return value
 

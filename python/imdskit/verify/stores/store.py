@@ -8,25 +8,29 @@ from imdskit.clock import Clock
 from imdskit.errors import StoreError, UsageError
 
 KEY_BYTES = 64
-"""Maximum length of a key in bytes. imdskit uses SHA-256 digests, which have 32."""
+"""Maximum length of a key in bytes. The keys of imdskit are SHA-256 digests, which have 32
+bytes."""
 
 _END = 1 << 40
-"""Largest accepted time of expiry, in the year 36812. It leaves ample room: documents have two-digit years, up to 2099."""
+"""Upper limit of a time of expiry in Unix seconds, in the year 36812. Documents expire long before,
+because their years have two digits."""
 
 
 class NonceStore(Protocol):
-    """Store that keeps used keys until they expire. It can be shared between threads; some stores also between processes and machines."""
+    """Store of used keys, which keeps each key until it expires. Every store can be shared between
+    threads. Some stores can also be shared between processes and machines."""
 
     def consume(self, key: bytes, expires_at: int) -> bool:
-        """Mark a key as used. Return True for the first call with this key, and False for all others until the key expires.
+        """Mark a key as used. Return True for the first call with this key, and False for all
+        others until the key expires.
 
         Args:
             key: 1 to 64 bytes, such as :attr:`imdskit.verify.Attestation.replay_key`.
             expires_at: Unix second until which the key must be stored, inclusive.
 
         Raises:
-            StoreError: the store cannot determine whether the key was used. The caller must not admit the document. It is unknown whether
-                this call marked the key as used.
+            StoreError: the store cannot determine whether the key was used before. The caller must
+                not admit the document. This call may or may not have marked the key as used.
             UsageError: an argument is of the wrong type or size.
         """
 
@@ -40,23 +44,27 @@ def check_arguments(key: bytes, expires_at: int) -> None:
 
 
 def refuse_forgotten(expires_at: int, purged_at: int) -> None:
-    """Raise StoreError if a key that expires at ``expires_at`` may already have been used and purged.
+    """Raise StoreError if a key that expires at ``expires_at`` may already have been used and
+    purged.
 
-    A clock that jumps forward makes a store purge keys that are still needed. When the clock is set back, the documents with these keys
-    would be accepted again. Therefore every key that expired before the latest purge is refused, whether it was used or not.
+    If the clock of a store is ahead for some time, the store purges keys that are still needed.
+    When the clock is correct again, the store would accept the documents with these keys a second
+    time. Therefore every key whose expiry is before the latest purge is refused, whether it was
+    used or not.
 
     Args:
         expires_at: Unix second until which the key must be stored.
-        purged_at: latest time at which the store purged keys, by its own clock, in Unix seconds; 0 if it never did.
+        purged_at: latest time at which the store purged keys, by its own clock, in Unix seconds; 0
+            if it never did.
 
     Raises:
         StoreError: ``store-clock``.
     """
     if expires_at < purged_at:
         message = (
-            f"The key ends {purged_at - expires_at} s before the store last purged keys, so the store cannot tell whether it was used."
+            f"The key expires {purged_at - expires_at} s before the last purge of the store, so the store cannot tell whether it was used."
         )
-        hint = "The store's clock was ahead and was set back. Request a new document. docs/freshness.md says how to start over."
+        hint = "The store's clock was ahead and has been set back. Request a new document. docs/freshness.md says how to reset the store."
         raise StoreError("store-clock", message, location="expires_at", hint=hint)
 
 
@@ -67,10 +75,12 @@ def forked(location: str) -> StoreError:
 
 
 def now_before(expires_at: int, clock: Clock) -> int:
-    """Return the current time in Unix seconds, or raise an error if ``expires_at`` is already in the past.
+    """Return the current time in Unix seconds, or raise an error if ``expires_at`` is already in
+    the past.
 
     Raises:
-        StoreError: ``store-clock``: the store would remove the key at once and could not detect a second use.
+        StoreError: ``store-clock``: the store would remove the key at once, so it could not detect
+            a second use.
     """
     now = clock.now()
     if now > expires_at:

@@ -1,7 +1,8 @@
 //! A strict DER reader (X.690). DER allows one encoding of each value; the reader refuses every other encoding.
 //!
-//! A [`Reader`] walks the elements between two offsets of one buffer. A constructed element gives another reader over the same buffer. A [`Trail`] records
-//! the position of each reader in the grammar, so that every error can name the field at fault. The text of that name is built only when an error occurs.
+//! A [`Reader`] reads the elements between two offsets of one buffer. For each constructed element, it creates another reader over the
+//! same buffer. A [`Trail`] records which field of the grammar each reader reads, so that an error can name the field at fault. The name
+//! is built only when an error occurs.
 
 // Python counterpart: `asn1/reader.py`.
 
@@ -82,7 +83,7 @@ pub(crate) struct Field {
     index: Option<usize>,
 }
 
-/// Returns the field of a list element that has no name of its own.
+/// Returns the field of an element in a list without a name, such as `[3]`.
 pub(crate) const fn item(index: usize) -> Field {
     Field {
         name: "",
@@ -90,7 +91,7 @@ pub(crate) const fn item(index: usize) -> Field {
     }
 }
 
-/// Returns the field of an element in a named list.
+/// Returns the field of an element in a named list, such as `signerInfos[0]`.
 pub(crate) const fn item_of(name: &'static str, index: usize) -> Field {
     Field { name, index: Some(index) }
 }
@@ -101,7 +102,7 @@ impl From<&'static str> for Field {
     }
 }
 
-/// The positions of all readers of one buffer in the grammar. Each entry refers to its parent.
+/// The fields that the readers of one buffer read. Each entry refers to the entry of the enclosing field.
 #[derive(Debug)]
 pub(crate) struct Trail {
     entries: RefCell<Vec<(u32, Field)>>,
@@ -119,7 +120,7 @@ impl Trail {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation)] // one entry for each element, which has at least two octets
+    #[allow(clippy::cast_possible_truncation)] // an element has at least two octets, so 2^32 entries need a buffer of 8 GiB
     fn add(&self, parent: u32, field: Field) -> u32 {
         if field.name.is_empty() && field.index.is_none() {
             return parent;
@@ -175,7 +176,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Returns a reader over a range of this buffer. `field` names the range as a member of the element that this reader walks.
+    /// Returns a reader over a range of this buffer. `field` is the name of the range inside the element that this reader reads.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
         Self {
             data: self.data,
@@ -186,7 +187,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Returns the ASN.1 path of `field` inside the element that this reader walks.
+    /// Returns the ASN.1 path of `field` inside the element that this reader reads.
     pub(crate) fn path(&self, field: impl Into<Field>) -> String {
         self.trail.path(self.node, field.into())
     }
@@ -343,7 +344,8 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Reads an INTEGER in its shortest form (X.690 section 8.3) and returns its contents in two's complement. Equal numbers have equal contents.
+    /// Reads an INTEGER, which must be in its shortest form (X.690 section 8.3). Returns its contents, a number in two's complement. Equal
+    /// numbers have equal contents.
     pub(crate) fn integer(&mut self, field: impl Into<Field>) -> Result<Integer<'d>> {
         self.integer_as(INTEGER, field)
     }

@@ -35,9 +35,9 @@ impl<'d> Integer<'d> {
     }
 }
 
-/// Returns the first 16 bits of a BIT STRING with named bits. The least significant bit of the result is bit 0 of the BIT STRING. DER forbids
-/// trailing zero bits here (X.690 section 11.2.2), but some certificate authorities have written them. Trailing zeros carry no meaning, so this
-/// function accepts them.
+/// Returns the first 16 bits of a BIT STRING with named bits. The least significant bit of the result is bit 0 of the BIT STRING. DER
+/// forbids trailing zero bits here (X.690 section 11.2.2), but some certificate authorities have issued certificates with them. They do
+/// not change the meaning, so this function accepts them.
 pub(crate) fn named_bits(octets: &[u8]) -> u16 {
     octets
         .iter()

@@ -38,7 +38,8 @@ enum SignerIdentifier<'d> {
     KeyIdentifier(&'d [u8]),
 }
 
-/// The name of an issuer. If a certificate in the message has the same encoded name, this is the parsed name of that certificate.
+/// The issuer in a signer identifier. If a certificate of the message has an issuer with the same DER, `Of` refers to this certificate, so
+/// that the name is not parsed again.
 #[derive(Debug)]
 enum Issuer {
     Read(NameKey),
@@ -82,8 +83,8 @@ enum Digest<'d> {
     Other(&'d [u8]),
 }
 
-/// Returns the digest for an object identifier. The identifier of a signature algorithm is accepted too, because the service uses one for SHA-256 in
-/// every genuine document.
+/// Returns the digest for an object identifier. The identifier of sha256WithRSAEncryption, a signature algorithm, counts as SHA-256 too,
+/// because every genuine document contains it as the digest algorithm.
 fn digest_named(oid: &[u8]) -> Digest<'_> {
     let known = if oid == oids::SHA256_WITH_RSA {
         Some(Hash::Sha256)
@@ -95,7 +96,8 @@ fn digest_named(oid: &[u8]) -> Digest<'_> {
 
 /// Parses the SignedData inside a ContentInfo.
 ///
-/// `read_certificate` receives the DER of a certificate, its offset and its field. This allows the caller to cache certificates.
+/// `read_certificate` parses a certificate. Its arguments are the DER of the certificate, the offset and the field. The caller may return
+/// a cached certificate.
 pub(crate) fn parse<'d>(
     message: &'d [u8],
     read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
@@ -156,7 +158,8 @@ pub(crate) fn parse<'d>(
     let mut infos = data.enter(SET, "signerInfos")?;
     let mut signers = Vec::new();
     while !infos.is_empty() {
-        // A genuine document has one signer. Only for the first signer is it worthwhile to search the certificates for the issuer's name.
+        // A genuine document has one signer. The search of the certificates for the issuer's name is therefore worthwhile only for the
+        // first signer.
         let certificates = if signers.is_empty() { &certificates[..] } else { &[] };
         signers.push(read_signer(&mut infos, item(signers.len()), &listed, certificates)?);
     }
@@ -245,7 +248,8 @@ fn read_signer<'d>(
     })
 }
 
-/// Reads a non-empty set of attributes. Only signed attributes have to be DER and therefore sorted (sections 5.3 and 5.4).
+/// Reads a non-empty set of attributes. Signed attributes must be DER, and are therefore sorted; unsigned attributes need not be DER
+/// (sections 5.3 and 5.4).
 fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str) -> der::Result<Attributes<'d>> {
     let start = reader.pos;
     let mut attributes = reader.enter(tag, field)?;
@@ -276,7 +280,7 @@ fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str
     Ok(Attributes { items, der })
 }
 
-/// Returns the certificate that the signer identifies (RFC 5652 section 5.3), at any position in the list.
+/// Returns the certificate that the signer identifies (RFC 5652 section 5.3). It may stand at any position in the list.
 pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [Arc<Certificate>]) -> Option<&'c Arc<Certificate>> {
     match &signer.sid {
         SignerIdentifier::KeyIdentifier(identifier) => certificates
@@ -299,7 +303,7 @@ fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<
         _ => return Err(format!("digest algorithm {}", oid_text(digest.oid)).into()),
     };
     if !signer.digest_listed {
-        return Err(format!("digest algorithm {}, which digestAlgorithms does not have", oid_text(digest.oid)).into());
+        return Err(format!("digest algorithm {}, which is not listed in digestAlgorithms", oid_text(digest.oid)).into());
     }
     let algorithm = signer.signature_algorithm;
     if algorithm.oid == oids::RSA_ENCRYPTION {
@@ -352,8 +356,9 @@ pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -
 
 /// Checks the signed attributes (RFC 5652 sections 5.4 to 5.6).
 ///
-/// If there are signed attributes, content-type and message-digest must each occur once, with one correct value. The signature is then over the DER
-/// of the SET of attributes. Without signed attributes the signature is over the content, whose type must be id-data (section 5.3).
+/// If there are signed attributes, content-type and message-digest must each occur once, with one correct value, and the signature is over
+/// the DER of the SET of attributes. Without signed attributes the signature is over the content, whose type must be id-data (section
+/// 5.3).
 pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], content: &[u8], hash: Hash) -> Result<(), Refusal> {
     let location = signer!("signedAttrs");
     let Some(attributes) = &signer.signed_attributes else {
@@ -363,7 +368,7 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
         return Err(Refusal::new(
             Reason::SignedAttributes,
             location,
-            format!("absent, over {}", oid_text(content_type)),
+            format!("absent, although the content has the type {}", oid_text(content_type)),
         ));
     };
     let refuse = |error: DerError| Refusal::new(Reason::SignedAttributes, location, format!("{}: {}", error.field, error.message));
@@ -380,7 +385,11 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
         attributes.only(oids::SIGNING_TIME, "signing-time", &trail).map_err(refuse)?;
     }
     if kind != content_type {
-        let detail = format!("content-type {} over {}", oid_text(kind), oid_text(content_type));
+        let detail = format!(
+            "content-type is {}, but the content has the type {}",
+            oid_text(kind),
+            oid_text(content_type)
+        );
         return Err(Refusal::new(Reason::SignedAttributes, location, detail));
     }
     if claimed != hash.digest(&[content]).as_ref() {

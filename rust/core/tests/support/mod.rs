@@ -10,8 +10,8 @@ fn skip(switch: &str, why: &str) {
     println!("skipped: {why}");
 }
 
-/// Returns one element for each run of a test, which says whether that run uses the AVX-512 kernels. With `IMDSKIT_REQUIRE_IFMA` set, panics if the
-/// processor does not support them.
+/// Returns the settings with which a test runs: with and without the AVX-512 kernels, or only without them if the processor does not
+/// support them. Panics in the latter case if `IMDSKIT_REQUIRE_IFMA` is set.
 pub fn kernels() -> &'static [bool] {
     imdskit_core::use_kernels(true);
     if imdskit_core::cpu_path() == "avx512-ifma" {
@@ -24,7 +24,7 @@ pub fn kernels() -> &'static [bool] {
     &[false]
 }
 
-/// Returns the folder with the shared data. With `IMDSKIT_REQUIRE_SHARED` set, panics if there is none.
+/// Returns the folder with the shared data, or `None` if there is none. Panics in this case if `IMDSKIT_REQUIRE_SHARED` is set.
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("IMDSKIT_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),

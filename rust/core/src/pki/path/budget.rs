@@ -1,10 +1,10 @@
-//! The budget of a search for a path. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification; the budget counts thousandths of
-//! it.
+//! The budget of a search for a path. The unit of [`crate::contract::Limits::work`] is the cost of one RSA-2048 verification. The budget
+//! counts thousandths of this unit.
 //!
 //! A search pays for cached results too, so that the state of a cache never changes a verdict.
 
-// Python counterpart: `pki/path/budget.py`. Its prices are part of the contract: both backends exhaust the budget at the same point, although the
-// relative speed of the operations differs between the backends.
+// Python counterpart: `pki/path/budget.py`. The prices must be the same in both backends, so that both exhaust the budget at the same
+// point. The relative speed of the operations differs between the backends.
 
 use crate::pki::x509::certificate::{Curve, PublicKey};
 use crate::reasons::{Reason, Refusal};
@@ -69,7 +69,7 @@ impl Budget {
         self.spend(ITEM.saturating_mul(amount(items)))
     }
 
-    /// Sets the budget to zero because some other limit on work was exceeded.
+    /// Exhausts the budget because another limit on work was exceeded. Returns the refusal.
     pub(crate) fn exhaust(&mut self) -> Refusal {
         self.left = -1;
         spent()

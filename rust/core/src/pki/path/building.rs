@@ -1,16 +1,18 @@
-//! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
+//! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget of work.
 //!
-//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates with the issuer's name. Anchors are
-//! tried before other certificates. Next, a matching key identifier and then validity take precedence. Otherwise candidates keep the given order. A path
-//! contains each pair of name and key at most once, even if several certificates have that pair. So paths cannot loop, and cross-signed twins are tried one
-//! by one.
+//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates whose subject is the
+//! issuer's name. The search tries anchors before other certificates. In both groups, candidates with a matching key identifier come first, and among
+//! these the ones that are valid at the time of the check. Otherwise candidates keep the given order. A path contains at most one certificate with
+//! the same name and key, so paths cannot loop. If several certificates have the same name and key (cross-certificates), the search tries them one by
+//! one.
 //!
 //! The order of the checks decides which reason is reported:
 //!
-//! 1. For each candidate, the search first checks the child's signature (algorithm, the candidate's key, signature), and then the candidate itself.
-//! 2. For each path that has reached an anchor, it checks the signer itself, and then the path as a whole.
+//! 1. For each candidate, the search first checks the signature of the certificate below it, the child (algorithm, the candidate's key, signature).
+//!    Then it checks the candidate itself.
+//! 2. For each path that has reached an anchor, the search checks the signer itself, and then the path as a whole.
 //!
-//! As a result, an unknown issuer is reported before any other problem of the signer.
+//! As a result, if the issuer is unknown, this is reported rather than any other problem of the signer.
 
 // Python counterpart: `pki/path/building.py`.
 
@@ -32,7 +34,7 @@ use crate::reasons::{Reason, Refusal};
 /// Maximum number of characters of a name or an address in the detail of a refusal.
 const MAX_SHOWN: usize = 200;
 
-/// A certificate, and whether the owner of the checker configured it.
+/// A certificate, and whether it was configured. Otherwise it comes from the message.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<'a> {
     certificate: &'a Arc<Certificate>,
@@ -159,9 +161,9 @@ struct Shared<'a> {
     lists: Option<&'a Lists>,
     signature_cache: Option<&'a SignatureCache>,
     budget: Budget,
-    /// Verdicts on signatures, by the address of the child and the key of the issuer.
+    /// Verdicts on signatures, by the memory address of the child and the key of the issuer.
     verdicts: HashMap<(usize, &'a [u8]), Result<(), Refusal>>,
-    /// Verdicts on issuers, by the address of the issuer, whether it is an anchor, and whether an extended key usage is required.
+    /// Verdicts on issuers. The key is the memory address of the issuer, whether it is an anchor, and whether an extended key usage is required.
     issuers: HashMap<(usize, bool, bool), FirstCheck>,
     signatures: Signatures<'a>,
 }
@@ -198,7 +200,7 @@ impl<'a> Search<'a, '_> {
         Ok(found.then_some(path))
     }
 
-    /// Tries to extend `path`, which ends at `child`, to a valid path. On success, `path` is that path.
+    /// Tries to extend `path`, which ends at `child`, to a valid path. On success, `path` contains the valid path.
     fn extend(&mut self, path: &mut Path<'a>, child: Candidate<'a>) -> Result<bool, Refusal> {
         let index = path.len();
         let name = &child.certificate.issuer.key;
@@ -339,7 +341,7 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Checks that `child` was signed with the key of `issuer`, and that the algorithm and the key are accepted (RFC 5280 section 6.1.3 (a)(1)). The
-    /// budget pays once for each pair of certificate and key.
+    /// search pays once for each pair of certificate and key.
     fn check_signed_by(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
         let key = (address(child.certificate), &*issuer.certificate.spki);
         if let Some(known) = self.shared.verdicts.get(&key) {
@@ -429,7 +431,7 @@ impl<'a> Authorities<'a> for Search<'a, '_> {
         self.shared.intermediates.get(name).map(|candidate| candidate.certificate).collect()
     }
 
-    // Issuers of revocation lists need the right to sign lists. The other requirements on signers of documents do not apply to them.
+    // The issuer of a revocation list must be allowed to sign lists. The other requirements on signers of documents do not apply to it.
     fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal> {
         let inputs = Inputs {
             purpose: None,
@@ -455,8 +457,8 @@ fn is_final(refusal: &Refusal) -> bool {
     refusal.reason == Reason::BudgetSpent
 }
 
-/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child probably does not
-/// belong to the path at all. Of two reasons with the same rank, the first is reported.
+/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child probably
+/// does not belong to the path at all. If two reasons have the same rank, the first one is reported.
 const fn rank(reason: Reason) -> u8 {
     match reason {
         Reason::UnknownIssuer => 0,

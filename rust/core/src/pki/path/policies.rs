@@ -1,8 +1,8 @@
-//! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5). This module only decides whether they forbid a path.
+//! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5). This module only decides whether the policies forbid a path.
 //!
-//! The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module uses the graph of RFC 9618, which has one node for each policy and
-//! depth. The module keeps only the nodes at the lowest depth, because the result depends only on whether such a node is left and whether it descends
-//! from an accepted policy.
+//! The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module uses the graph of RFC 9618, which has one node for each
+//! policy and depth. It keeps only the nodes at the depth of the last processed certificate, because the result depends only on them: on
+//! whether a node is left, and on whether it descends from an accepted policy.
 
 // Python counterpart: `pki/path/policies.py`.
 
@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use crate::asn1::oids::ANY_POLICY;
 use crate::pki::x509::certificate::{Certificate, Count, Oid};
 
-/// A policy at the lowest depth.
+/// A policy at the depth of the last processed certificate.
 #[derive(Debug)]
 struct Node<'c> {
     /// The `expected_policy_set`: the policies that the certificate below may have. `None` stands for the policy itself.
     expected: Option<Vec<&'c [u8]>>,
-    /// Whether the policy descends from the user-initial-policy-set, or from anyPolicy alone.
+    /// Whether the policy descends from a policy of the user-initial-policy-set, or is itself anyPolicy.
     accepted: bool,
 }
 
@@ -59,7 +59,7 @@ impl<'c> PolicyState<'c> {
             self.graph = self.next_depth(certificate, last); // (d)
         }
         if self.explicit_policy == 0 && self.graph.is_empty() {
-            return Err("an explicit policy is required, and none is left"); // (f)
+            return Err("an explicit policy is required, but the path has no valid policy"); // (f)
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl<'c> PolicyState<'c> {
     fn next_depth(&self, certificate: &'c Certificate, last: bool) -> BTreeMap<&'c [u8], Node<'c>> {
         let policies = certificate.decoded.certificate_policies.as_deref().unwrap_or_default();
         let wildcard = self.graph.contains_key(ANY_POLICY);
-        // The value for each policy says whether one of its possible parents is accepted.
+        // The keys are the policies that nodes of the previous depth expect. The value says whether one of these nodes is accepted.
         let mut above: BTreeMap<&'c [u8], bool> = BTreeMap::new();
         for (policy, node) in &self.graph {
             for expected in node.expected.as_deref().unwrap_or(std::slice::from_ref(policy)) {
@@ -162,7 +162,7 @@ impl<'c> PolicyState<'c> {
             self.explicit_policy = 0;
         }
         if self.explicit_policy == 0 && !self.graph.values().any(|node| node.accepted) {
-            return Err("an explicit policy is required, and the path has none that is accepted");
+            return Err("an explicit policy is required, but the path has no policy that the caller accepts");
         }
         Ok(())
     }

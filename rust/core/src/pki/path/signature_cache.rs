@@ -20,8 +20,8 @@ pub(crate) struct SignatureCache {
     signatures: ArcSwap<HashMap<(usize, usize), CachedSignature>>,
 }
 
-/// The verdict on one certificate signature. It keeps both certificates alive, because the cache identifies them by their addresses and no other
-/// certificate may get these addresses.
+/// The verdict on one certificate signature. The cache identifies certificates by their memory addresses. This value keeps both
+/// certificates alive, so that no other certificate can get their addresses.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedSignature {
     _child: Arc<Certificate>,

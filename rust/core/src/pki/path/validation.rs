@@ -23,7 +23,7 @@ use crate::reasons::{Reason, Refusal};
 pub(crate) struct Inputs {
     /// Time of the check in Unix seconds. With `None`, validity periods are ignored (test suites only).
     pub(crate) at: Option<i64>,
-    /// Extended key usage that the signer must have and that authorities must not exclude. `None` allows any.
+    /// Extended key usage that the signer must have and that no authority on the path may exclude. `None` allows any.
     pub(crate) purpose: Option<Cow<'static, [u8]>>,
     /// Key usage bits. If the set is not empty and the signer has the keyUsage extension, the extension must have at least one of these bits.
     pub(crate) key_usage: KeyUsage,
@@ -108,8 +108,8 @@ pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result
 
 /// Makes the checks for every intermediate in addition to [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
 pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
-    // 6.1.4 (k): the certificate must say that it belongs to an authority. Certificates of version 1 or 2 have no extensions, so they cannot say
-    // this. This crate supports no other way to establish it.
+    // 6.1.4 (k): the certificate must say that it belongs to an authority. Certificates of version 1 or 2 have no extensions, so they
+    // cannot say this. RFC 5280 allows other evidence for them, which this crate does not support.
     match certificate.decoded.basic_constraints {
         None => return refuse(Reason::NotACa, index, "basicConstraints", "absent"),
         Some(basic) if !basic.ca => return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE"),
@@ -131,7 +131,8 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
         return Ok(());
     }
     check_critical(certificate, index)?;
-    // Anchors of version 1 count as authorities because they are anchors. An anchor whose basic constraints deny it is not an authority.
+    // An anchor of version 1 counts as an authority, because it is an anchor. An anchor with basic constraints is an authority only if
+    // they say so.
     if certificate.decoded.basic_constraints.is_some_and(|basic| !basic.ca) {
         return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE");
     }
@@ -185,7 +186,14 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
             // 6.1.4 (l)
             match max_path_length.checked_sub(1) {
                 Some(rest) => max_path_length = rest,
-                None => return refuse(Reason::PathLength, index, "", "an authority above allows none below"),
+                None => {
+                    return refuse(
+                        Reason::PathLength,
+                        index,
+                        "",
+                        "the path length constraint of an authority above is exceeded",
+                    );
+                }
             }
         }
         max_path_length = lower(max_path_length, authority);
@@ -216,11 +224,21 @@ fn check_validity(certificate: &Certificate, index: usize, inputs: &Inputs) -> R
     };
     if at < certificate.not_before {
         let seconds = i128::from(certificate.not_before) - i128::from(at);
-        return refuse(Reason::NotYetValid, index, "notBefore", format!("valid {seconds} s later"));
+        return refuse(
+            Reason::NotYetValid,
+            index,
+            "notBefore",
+            format!("becomes valid {seconds} s after the time of the check"),
+        );
     }
     if at > certificate.not_after {
         let seconds = i128::from(at) - i128::from(certificate.not_after);
-        return refuse(Reason::Expired, index, "notAfter", format!("expired {seconds} s before"));
+        return refuse(
+            Reason::Expired,
+            index,
+            "notAfter",
+            format!("expired {seconds} s before the time of the check"),
+        );
     }
     Ok(())
 }

@@ -80,7 +80,8 @@ impl PartialOrd for Number {
 pub(crate) struct Revoked {
     /// A number for each issuer.
     issuers: HashMap<NameKey, usize>,
-    /// The ASN.1 name of the reason, by the number of the issuer and the contents of the serial number.
+    /// The ASN.1 name of the reason for each entry. The key is the number of the issuer in `issuers`, and the contents of the serial
+    /// number.
     entries: HashMap<(usize, Box<[u8]>), &'static str>,
 }
 
@@ -127,7 +128,7 @@ pub(crate) struct CertificateList {
     /// issuingDistributionPoint.
     pub(crate) scope: Option<IssuingDistributionPoint>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    /// The reason why the list must not be used.
+    /// The reason why the list must not be used. `None` if it may be used.
     pub(crate) unusable: Option<Cow<'static, str>>,
 }
 

@@ -11,13 +11,13 @@ use crate::asn1::values::named_bits;
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind, Name, NameKey};
 use crate::pki::x509::names::{read_general_names, read_relative_name};
 
-/// A set of `ReasonFlags`: bit 0 of the BIT STRING is the lowest.
+/// A set of `ReasonFlags`. Bit 0 of the BIT STRING is the least significant bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reasons(u16);
 
 impl Reasons {
     pub(crate) const NONE: Self = Self(0);
-    /// The all-reasons of section 6.3.2, without the unused bit.
+    /// All reasons (section 6.3.2). Bit 0, which is unused, is not set.
     pub(crate) const ALL: Self = Self(0b1_1111_1110);
 
     /// The names of the bits, in order.
@@ -69,7 +69,7 @@ pub(crate) enum Key {
     Other(GeneralNameKind, Box<[u8]>),
 }
 
-/// A `DistributionPointName`: full names, or the last part of one.
+/// A `DistributionPointName`: full names, or the last part of a distinguished name.
 #[derive(Debug)]
 pub(crate) enum PointName {
     Full(Vec<GeneralName>),
@@ -175,7 +175,7 @@ fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
     Ok(DistributionPoint { name, reasons, crl_issuer })
 }
 
-/// Reads an `IssuingDistributionPoint` to the end of the reader.
+/// Reads an `IssuingDistributionPoint`, which must extend to the end of the reader.
 pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> der::Result<IssuingDistributionPoint> {
     let der = reader.data[reader.pos..reader.stop].into();
     let mut members = reader.sequence("")?;
@@ -218,7 +218,8 @@ fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName
     Ok(Some(name))
 }
 
-/// Reads a BOOLEAN with the default FALSE. DER forbids an explicit FALSE, but it is accepted because it means the same.
+/// Reads a BOOLEAN with the default FALSE. DER forbids an explicit FALSE. It is accepted here, because it means the same as an absent
+/// value.
 fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<bool> {
     let tag = primitive(number);
     if members.next_is(tag) {

@@ -1,13 +1,13 @@
 //! The revocation check of the certificates on a path (RFC 5280 section 6.3). The caller provides the revocation lists; nothing is fetched.
 //!
-//! For each certificate below the anchor, the check uses the lists that cover it. A list covers a certificate if it comes from the certificate's issuer or
-//! from an issuer that a distribution point of the certificate names. The list must be for certificates of this kind, be current at the time of the check,
-//! and cover reasons that no earlier list has covered. The key that signed the list must be allowed to sign lists and must itself be valid under the same
-//! anchor. A delta list is used together with the complete list that it updates. `certificateHold` counts as a revocation like any other.
+//! For each certificate below the anchor, the check uses the lists that cover it. A list covers a certificate if it comes from the certificate's
+//! issuer or from an issuer that a distribution point of the certificate names. The list must be for certificates of this kind, and it must be
+//! current at the time of the check. The certificate of the key that signed the list must allow it to sign lists, and must itself be valid under the
+//! same anchor. A delta list is used together with the complete list that it updates. `certificateHold` counts as a revocation like any other.
 //!
-//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the last step of
-//! section 6.3.3). For each of these sources, the newest list comes first. Once a newer list covers all reasons, older lists are not used. If several lists
-//! are equally new, all of them are used, and a revocation in any of them counts.
+//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the last step
+//! of section 6.3.3). For each of these sources, the newest list comes first. Once the lists used so far cover all reasons, older lists are not used.
+//! If several lists are equally new, all of them are used, and a revocation in any of them counts.
 
 // Python counterpart: `pki/revocation/revocation.py`.
 
@@ -128,7 +128,7 @@ impl From<&'static str> for Unfit {
     }
 }
 
-/// Verdicts on the signatures of lists, by the number of the list and the key. They belong to one search for a path.
+/// Verdicts on the signatures of lists, by the number of the list and the public key. They belong to one search for a path.
 pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Result<(), Cow<'static, str>>>;
 
 /// The certificates whose status is being checked, without duplicates. None of them may confirm its own status.
@@ -160,7 +160,7 @@ pub(crate) trait Authorities<'a> {
     fn budget(&mut self) -> &mut Budget;
     /// Returns the verdicts on the signatures of lists that the search has verified so far.
     fn signatures(&mut self) -> &mut Signatures<'a>;
-    /// Returns the available certificates with this subject. A list may have been issued by one of them instead of a certificate on the path.
+    /// Returns the available certificates with this subject. One of them may have issued a list, instead of a certificate on the path.
     fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
     /// Returns whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
     fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;
@@ -174,8 +174,8 @@ pub(crate) struct Statuses<'a, 's, S> {
 }
 
 impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
-    /// Checks every certificate except the anchor. It starts below the anchor, so the certificates above each one have been checked before. The
-    /// refusal is for `revoked`, `revocation-unknown` or `budget-spent`.
+    /// Checks every certificate except the anchor, from the anchor down. When it checks a certificate, it has already checked those above it. The
+    /// reason of a refusal is `revoked`, `revocation-unknown` or `budget-spent`.
     pub(crate) fn check_path(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
         (0..path.len().saturating_sub(1))
             .rev()
@@ -187,8 +187,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         let (certificate, lists) = (path[index], self.lists);
         let mut covered = Reasons::NONE;
         let mut why = None;
-        // Malformed distribution points are ignored. A list of the certificate's issuer that is not limited to one point can still tell the status. The
-        // implicit point at the end applies to every certificate: the name of its issuer, for all reasons.
+        // Malformed distribution points are ignored, because a list of the certificate's issuer that is not limited to one point can still tell the
+        // status. Every certificate also has an implicit distribution point, which comes last: the name of its issuer, for all reasons.
         let mut points = points_of(certificate).unwrap_or_default();
         points.push(DistributionPoint::default());
         for point in &points {
@@ -244,7 +244,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         ))
     }
 
-    /// Checks that the list may be used. Returns the newest usable delta lists that update it. There are several only if they are equally new.
+    /// Checks that the list may be used. Returns the newest usable delta list that updates it, or several if they are equally new.
     fn read(
         &mut self,
         one: &'a Numbered,
@@ -284,14 +284,14 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         if at > next_update {
             let seconds = i128::from(at) - i128::from(next_update);
             return Err(Unfit::Because(
-                format!("its list should have been replaced {seconds} s before").into(),
+                format!("its list should have been replaced {seconds} s before the time of the check").into(),
             ));
         }
         Ok(())
     }
 
-    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates that are higher on the path are tried first, because they
-    /// have been checked already.
+    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates above this one on the path are tried first, because
+    /// they have already been checked.
     fn signer(
         &mut self,
         one: &'a Numbered,
@@ -300,7 +300,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         index: usize,
     ) -> Result<&'a Arc<Certificate>, Unfit> {
         let name = &one.list.issuer.key;
-        let mut why = Unfit::from("the certificate of the list's issuer is not known here");
+        let mut why = Unfit::from("the certificate of the list's issuer is unknown");
         let above: Vec<_> = path[index + 1..]
             .iter()
             .copied()
@@ -327,8 +327,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
                     continue;
                 }
             }
-            // A distribution point may name the certificate itself as the issuer of its list. Only then may a certificate confirm its own status, because
-            // no other issuer can.
+            // A distribution point may name the subject of the certificate as the issuer of the list. Only in this case may a certificate confirm its
+            // own status, because nobody else issues such a list.
             if holder.der == subject.der && self.pending.contains(subject) && point.crl_issuer.is_some() {
                 return Ok(holder);
             }
@@ -336,7 +336,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
             if !pending.contains(holder) && pending.0.len() <= MAX_NESTED && self.search.may_sign(holder, path[path.len() - 1], &pending)? {
                 return Ok(holder);
             }
-            why = "the list's issuer is itself not good".into();
+            why = "the certificate of the list's issuer is not valid or may not sign lists".into();
         }
         Err(why)
     }
@@ -371,11 +371,11 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
     }
 }
 
-/// Returns the reasons for which the list covers the certificate when it is found by this distribution point (6.3.3 (b), (d)).
+/// Returns the reasons that the list covers for the certificate, if the list belongs to this distribution point (6.3.3 (b), (d)).
 fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Certificate) -> Result<Reasons, Unfit> {
     let scope = one.scope.as_ref();
     if point.crl_issuer.is_some() && !scope.is_some_and(|scope| scope.indirect) {
-        return Err("another issuer's list is needed, and the one at hand is not indirect".into()); // (b)(1)
+        return Err("a list of another issuer must be indirect, and this one is not".into()); // (b)(1)
     }
     let Some(scope) = scope else {
         return Ok(point.reasons);
@@ -393,7 +393,7 @@ fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Ce
             (None, None) => HashSet::from([Key::Directory(certificate.issuer.key.clone())]),
         };
         if names.is_disjoint(&list_name.keys(&one.issuer)) {
-            return Err("the list is that of another distribution point".into());
+            return Err("the list belongs to another distribution point".into());
         }
     }
     let authority = certificate.decoded.basic_constraints.is_some_and(|basic| basic.ca);

@@ -1,8 +1,9 @@
 //! RSA public keys and signatures (RFC 8017). This module only verifies, so nothing in it is secret.
 //!
-//! If the processor supports them, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities. Otherwise AWS-LC
-//! verifies them. Neither supports small or huge keys, long exponents or rare hashes. AWS-LC also requires that the salt of RSASSA-PSS is as long as
-//! the digest. In all other cases, this module computes the public operation with big integers and checks the encoding of RFC 8017.
+//! If the processor supports them, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities.
+//! Otherwise AWS-LC verifies them. Neither supports small or huge keys, long exponents or rare hashes. AWS-LC also requires that the salt
+//! of RSASSA-PSS is as long as the digest. If neither supports a signature, this module computes the public operation with big integers
+//! and checks the encoding of RFC 8017.
 
 // Python counterpart: `pki/signatures/rsa.py`.
 
@@ -15,7 +16,7 @@ use num_bigint::BigUint;
 use crate::pki::signatures::digests::Hash;
 use crate::pki::signatures::kernels;
 
-/// Larger keys verify no signature, because the signer would otherwise decide how long a verification takes (CVE-2023-29409).
+/// Signatures with larger keys are refused, because the signer could otherwise decide how long a verification takes (CVE-2023-29409).
 const MAX_MODULUS_BITS: usize = 16384;
 const MAX_EXPONENT_BITS: usize = 64;
 /// Maximum salt length that the parameters of RSASSA-PSS may specify.
@@ -143,7 +144,7 @@ static ALGORITHMS: [&aws::RsaParameters; 6] = [
     &aws::RSA_PSS_2048_8192_SHA512,
 ];
 
-/// Returns the index in [`ALGORITHMS`].
+/// Returns the index of the algorithm in [`ALGORITHMS`], or `None` if AWS-LC does not support the hash.
 fn slot(hash: Hash, pss: bool) -> Option<usize> {
     let place = match hash {
         Hash::Sha256 => 0,
@@ -266,8 +267,8 @@ pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_le
     hash.digest(&[&[0; 8], digest.as_ref(), salt]).as_ref() == h
 }
 
-/// Applies RSAVP1 (section 5.2.2). Returns `None` if the signature is not exactly as long as the modulus, or if its number or the key is out of
-/// range.
+/// Applies RSAVP1 (section 5.2.2). Returns `None` if the signature is not exactly as long as the modulus, or if the key or the number that
+/// the signature encodes is out of range.
 fn public_operation(key: &RsaPublicKey, signature: &[u8]) -> Option<BigUint> {
     if signature.len() != key.modulus.len() || key.bits() > MAX_MODULUS_BITS || key.exponent_bits() > MAX_EXPONENT_BITS {
         return None;

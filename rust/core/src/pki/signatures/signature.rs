@@ -1,4 +1,5 @@
-//! Signatures by the AlgorithmIdentifier of certificates and messages (RFC 4055, RFC 5754, RFC 5758).
+//! Verification of signatures of certificates and messages, whose algorithm an AlgorithmIdentifier specifies (RFC 4055, RFC 5754, RFC
+//! 5758).
 //!
 //! [`verify`] verifies a signature. [`check_algorithm`] and [`check_key`] decide which algorithms and keys are accepted.
 
@@ -59,8 +60,8 @@ impl Fault {
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Algorithm => "the algorithm is not known, or its parameters are wrong",
-            Self::Key => "the key is not one for this algorithm",
-            Self::Signature => "the signature does not fit",
+            Self::Key => "the type of the key is not that of the algorithm",
+            Self::Signature => "the signature does not match",
         }
     }
 }
@@ -160,7 +161,7 @@ const fn is_accepted(hash: Hash) -> bool {
 /// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256 or stronger. The error describes the
 /// problem.
 pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'static, str>> {
-    let unknown = || format!("{} is not known, or its parameters are not", oid_text(algorithm.oid));
+    let unknown = || format!("the algorithm {} or its parameters are unknown", oid_text(algorithm.oid));
     let strong = |hash: Hash| {
         if is_accepted(hash) {
             return Ok(());

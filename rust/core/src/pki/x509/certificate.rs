@@ -1,7 +1,7 @@
 //! Parsed X.509 certificates.
 //!
-//! Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are the contents of their DER ([`crate::asn1::oids`]). Integers
-//! without a maximum length are also stored as the contents of their DER, in the shortest form.
+//! Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are stored as the contents octets of their DER
+//! ([`crate::asn1::oids`]). So are integers without a maximum length, in the shortest form.
 
 // Python counterpart: `pki/x509/certificate.py`.
 

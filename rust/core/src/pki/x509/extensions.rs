@@ -1,6 +1,7 @@
 //! Decoding of certificate extensions (RFC 5280 section 4.2).
 //!
-//! This module checks their grammar: a value that does not follow it is a [`der::DerError`]. [`crate::pki::x509::rules`] checks well-formed values.
+//! An extension that does not follow its grammar is a [`der::DerError`]. [`crate::pki::x509::rules`] checks the values of well-formed
+//! extensions.
 
 // Python counterpart: `pki/x509/extensions.py`.
 
@@ -56,7 +57,7 @@ impl Extensions {
             oids::INHIBIT_ANY_POLICY => keep(&mut self.inhibit_any_policy, count(reader, INTEGER, "")?),
             oids::AUTHORITY_INFO_ACCESS => keep(&mut self.ca_issuers, authority_info_access(reader)?),
             oids::ISSUER_ALT_NAME => drop(read_general_names(reader.sequence("")?)?),
-            // A well-formed SEQUENCE is enough. `distribution_points.rs` reads its contents.
+            // Any well-formed SEQUENCE is accepted here. `distribution_points.rs` reads its contents.
             oids::CRL_DISTRIBUTION_POINTS if !reader.next_is(SEQUENCE) => return Err(reader.fault("The element is not a SEQUENCE.", "")),
             oids::CRL_DISTRIBUTION_POINTS => drop(reader.any("")?),
             _ => return Ok(()),
@@ -86,8 +87,8 @@ fn list<'d, 't, T>(reader: &mut Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't
     items(reader.sequence("")?, read)
 }
 
-/// Reads basic constraints. DER omits FALSE because it is the default (X.690 section 11.5). An explicit FALSE is accepted, because authorities have
-/// written it and it means the same.
+/// Reads basic constraints. DER omits FALSE because it is the default (X.690 section 11.5). An explicit FALSE is accepted, because some
+/// authorities encode it, and it means the same.
 fn basic_constraints(reader: &mut Reader<'_, '_>) -> der::Result<BasicConstraints> {
     let mut members = reader.sequence("")?;
     let ca = if members.next_is(BOOLEAN) { members.boolean("cA")? } else { false };

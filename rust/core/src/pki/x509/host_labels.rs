@@ -19,7 +19,8 @@ pub(crate) fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
     dots.chain((!labels.is_empty()).then_some(labels.len()))
 }
 
-/// Splits an address at the last at sign. Without an at sign, the first part is the whole address.
+/// Splits an address at the last at sign into mailbox and host. Without an at sign, the mailbox is empty and the whole address is the
+/// host.
 pub(crate) fn mailbox_of(address: &[u8]) -> (&[u8], &[u8]) {
     match address.iter().rposition(|octet| *octet == b'@') {
         Some(at) => (&address[..at], &address[at + 1..]),

@@ -1,6 +1,6 @@
 //! Comparison of a signer's DNS names with the domain of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
 //!
-//! Names are compared label by label, never by their suffix as text.
+//! Names are compared label by label. A comparison of suffixes would let `badexample.com` match `example.com`.
 
 // Python counterpart: `pki/x509/host_names.py`.
 

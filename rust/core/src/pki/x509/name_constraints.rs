@@ -1,8 +1,9 @@
 //! Name constraints: the names for which an authority may issue certificates (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)).
 //!
-//! The constraints of each certificate are stored separately, and a name must satisfy all of them. RFC 5280 instead intersects the permitted subtrees
-//! and unites the excluded ones, with the same result. Subtrees are stored in sets. The number of lookups for a name depends on the number of its
-//! parent domains (or similar), but not on the number of subtrees.
+//! The constraints of each certificate are stored separately, and a name must satisfy all of them. RFC 5280 instead computes the
+//! intersection of the permitted subtrees and the union of the excluded ones. The result is the same. Subtrees are stored in sets. The
+//! number of lookups for a name depends on the number of its parent domains (or the corresponding parts of other kinds of names), but not
+//! on the number of subtrees.
 //!
 //! DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on another kind of name refuses every name
 //! of that kind, even if the constraint is not critical and section 4.2.1.10 would allow ignoring it.
@@ -17,8 +18,8 @@ use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labe
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
-/// Maximum number of names times number of subtrees on one path. Only the kinds of `is_counted` count. This implementation could handle more, but
-/// only an attack needs more. OpenSSL has the same limit.
+/// Maximum product of the number of names and the number of subtrees on one path. Only kinds of names for which `is_counted` returns true
+/// count. This implementation could handle more, but only an attack needs more. OpenSSL has the same limit.
 const MAX_COMPARISONS: usize = 1 << 20;
 
 /// Number of labels, or of relative distinguished names, that together cost as much as one item of the budget.
@@ -157,7 +158,7 @@ impl<'c> Subtrees<'c> {
 struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
     excluded: [Option<Subtrees<'c>>; 9],
-    /// Number of subtrees of the kinds of `is_counted`.
+    /// Number of subtrees of the kinds for which `is_counted` returns true.
     count: usize,
     /// Number of masks of permitted and excluded addresses.
     masks: usize,
@@ -193,10 +194,10 @@ impl<'c> Constraints<'c> {
             return Ok(());
         }
         if !is_understood(name.kind) {
-            return Err(format!("a {} under a constraint that is not understood", name.kind.name()));
+            return Err(format!("{}: constraints on this kind of name are not supported", name.kind.name()));
         }
         if !is_well_formed(name) {
-            return Err(format!("{} cannot be compared", shown(name)));
+            return Err(format!("{} cannot be compared with the constraints", shown(name)));
         }
         if excluded.is_some_and(|excluded| excluded.touch(name)) {
             return Err(format!("{} is excluded", shown(name)));
@@ -268,9 +269,9 @@ impl<'c> PathConstraints<'c> {
     }
 }
 
-/// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 ignores these mail
-/// addresses if there are alternative names; checking them always is stricter. Common names that look like DNS names are included if `common_names`
-/// is set and there is no alternative name of that kind.
+/// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 requires no
+/// check of these mail addresses if there are alternative names. This function always includes them, which is stricter. Common names that
+/// look like DNS names are included if `common_names` is set and there is no alternative name of that kind.
 fn other_names(certificate: &Certificate, common_names: bool) -> Vec<CertificateName<'_>> {
     let mut names: Vec<CertificateName<'_>> = certificate
         .decoded
@@ -297,20 +298,20 @@ fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Certificate
     names
 }
 
-/// Refuses constraints that cannot be applied. RFC 5280 does not use minimum and maximum (4.2.1.10), and each base must be one that can contain
-/// names. The error describes the problem.
+/// Refuses constraints that cannot be applied: those with a minimum or maximum, which RFC 5280 does not use (4.2.1.10), and those whose
+/// base cannot contain any name. The error describes the problem.
 pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static str> {
     for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
         if subtree.minimum != 0 || subtree.maximum.is_some() {
-            return Err("minimum or maximum");
+            return Err("the field minimum or maximum is set");
         }
         let value = &*subtree.base.value;
         match subtree.base.kind {
-            Kind::IpAddress if !is_network(value) => return Err("an address range that is none"),
-            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("a DNS name that is none"),
-            Kind::Rfc822Name if !is_mail_base(value) => return Err("a mailbox, host or domain that is none"),
+            Kind::IpAddress if !is_network(value) => return Err("the base is not a valid address and mask"),
+            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("the base is not a valid DNS name"),
+            Kind::Rfc822Name if !is_mail_base(value) => return Err("the base is not a valid mailbox, host or domain"),
             Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
-                return Err("a host or domain that is none");
+                return Err("the base is not a valid host or domain");
             }
             _ => {}
         }
@@ -332,13 +333,14 @@ fn is_mail_base(value: &[u8]) -> bool {
 // Keys of subtrees. `Subtrees::contain` looks up one key of a name for each subtree that could contain it. Labels are reversed, the most significant
 // first, so that the key of a domain is a prefix of the keys of the names below it.
 
-/// Follows the labels of a DNS name. The key then stands for all names below this name, without the name itself. No label contains this byte.
+/// A byte that follows the labels of a DNS name if the key stands for all names below this name, without the name itself. No label
+/// contains this byte.
 const BELOW: u8 = b'/';
-/// Precedes the labels of a host in a mail address or URI. The key then stands for this host alone.
+/// A byte that precedes the labels of a host in a mail address or URI if the key stands for this host alone.
 const HOST: u8 = b'h';
-/// Precedes the labels of a domain in mail addresses or URIs. The key then stands for all hosts below this domain.
+/// A byte that precedes the labels of a domain in mail addresses or URIs if the key stands for all hosts below this domain.
 const HOSTS_BELOW: u8 = b'b';
-/// Precedes the labels and the mailbox of a mail address.
+/// A byte that precedes the labels and the mailbox of a mail address.
 const MAILBOX: u8 = b'm';
 
 /// Returns the key of a subtree of DNS names, mail addresses or URIs.
@@ -373,7 +375,8 @@ fn tagged(tag: u8, labels: &[u8]) -> Vec<u8> {
     [&[tag], labels].concat()
 }
 
-/// Returns the key of a mail address. The case of the mailbox matters, that of the host does not. The host has no at sign, so it comes first.
+/// Returns the key of a mail address. The case of the mailbox matters, but the case of the host does not. The host comes first, because it
+/// contains no at sign. The key is therefore unambiguous.
 fn mailbox_key(mailbox: &[u8], labels: &[u8]) -> Vec<u8> {
     [&[MAILBOX], labels, b"@", mailbox].concat()
 }

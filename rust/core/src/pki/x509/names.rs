@@ -2,8 +2,8 @@
 //!
 //! Case folding and normalization beyond ASCII follow the Unicode version of the crates in use.
 
-// Python counterpart: `pki/x509/names.py`. Its Unicode version may be newer or older. If two names contain characters that only the newer version
-// knows, they may be equal for one backend only.
+// Python counterpart: `pki/x509/names.py`. Its Unicode version may be newer or older. Two names with characters that only the newer
+// version knows may be equal for one backend and different for the other.
 
 use std::borrow::Cow;
 

@@ -25,8 +25,8 @@ impl Faults {
 }
 
 #[allow(clippy::too_many_lines)] // a list of independent rules
-/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature. A [`Certificate`] does not store it, because it has
-/// to equal the outer signatureAlgorithm.
+/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature. A [`Certificate`] stores only the outer
+/// signatureAlgorithm, which must be equal to it.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let mut found = Faults(Vec::new());
     // Zero and negative numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to gracefully handle"
@@ -35,7 +35,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         found.add("serialNumber", "longer than 20 octets (section 4.1.2.2)");
     }
     if inner.der != certificate.signature_algorithm.der {
-        found.add("signature", "not the algorithm that stands outside (section 4.1.1.2)");
+        found.add("signature", "differs from signatureAlgorithm (section 4.1.1.2)");
     }
     if certificate.issuer.key.is_empty() {
         found.add("issuer", "empty (section 4.1.2.4)");
@@ -44,7 +44,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
     for (index, extension) in certificate.extensions.iter().enumerate() {
         let place = || format!("extensions[{index}]");
         if !seen.insert(&extension.oid) {
-            found.add(place(), "an extension of this kind stands before it (section 4.2)");
+            found.add(place(), "the extension occurs twice (section 4.2)");
         }
         if let (true, Some(section)) = (extension.critical, never_critical(&extension.oid)) {
             found.add(place(), format!("critical ({section})"));
@@ -91,7 +91,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
     {
         found.add(
             "authorityKeyIdentifier",
-            "an issuer without a serial number, or the other way round (section 4.2.1.1)",
+            "an issuer without a serial number, or a serial number without an issuer (section 4.2.1.1)",
         );
     }
     for name in certificate
@@ -109,11 +109,17 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
             found.add("nameConstraints", "empty (section 4.2.1.10)");
         }
         if !certificate.decoded.basic_constraints.is_some_and(|basic| basic.ca) {
-            found.add("nameConstraints", "in a certificate that is no authority's (section 4.2.1.10)");
+            found.add(
+                "nameConstraints",
+                "in a certificate that does not belong to an authority (section 4.2.1.10)",
+            );
         }
         for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
             if subtree.base.kind == GeneralNameKind::IpAddress && !is_range(&subtree.base.value) {
-                found.add("nameConstraints", "an iPAddress that is no range of addresses (section 4.2.1.10)");
+                found.add(
+                    "nameConstraints",
+                    "an iPAddress that is not a valid address and mask (section 4.2.1.10)",
+                );
             }
         }
     }
@@ -125,7 +131,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .flatten()
         .all(|information| policies.insert(information))
     {
-        found.add("certificatePolicies", "a policy is there twice (section 4.2.1.4)");
+        found.add("certificatePolicies", "a policy occurs twice (section 4.2.1.4)");
     }
     let is_any = |oid: &[u8]| oid == oids::ANY_POLICY;
     if certificate

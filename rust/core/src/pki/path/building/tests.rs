@@ -2,7 +2,7 @@ use super::*;
 use crate::pki::x509::certificate::AuthorityKeyIdentifier;
 use crate::samples::{NOW, authority, leaf};
 
-/// The inputs of a search. All signatures between the configured certificates with matching names are valid.
+/// The inputs of a search. A configured certificate counts as signed by every configured certificate that has its issuer's name.
 struct World {
     anchors: Pool,
     intermediates: Pool,
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// Returns a world with a signer below an authority below an anchor.
+/// Returns a world with a path of three certificates: signer, authority and anchor.
 fn three() -> World {
     World::new(
         vec![authority("root", "root", 1)],
