@@ -23,6 +23,7 @@ from random import random
 from types import MappingProxyType
 from typing import Literal
 
+from imdskit.client.responses import is_request_timeout
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
@@ -143,7 +144,7 @@ def kind_of(category: str, failure: ClientError) -> Kind | None:
     """
     if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
-    if failure.code == ClientCode.UNEXPECTED_STATUS and failure.status == 408:
+    if is_request_timeout(failure):
         return "failed"
     if failure.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE):
         return "silent" if failure.connected else "absent"
