@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page docs engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64 changelog trust workflows interpreters debian nightly
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page docs engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64 changelog trust workflows interpreters debian reverted-fixes nightly
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -236,6 +236,10 @@ interpreters:
 debian: setup
 	PYTHONPATH=tests/systems $(BIN)/python -m pytest -c /dev/null --rootdir tests/systems --confcutdir tests/systems -p no:cacheprovider -n 0 -s \
 	  $(PYTEST_ARGS) tests/systems/in_debian.py
+
+# Takes out one fix at a time, and checks that a test fails then. REVERTED_ARGS="E1 C3" checks the fixes of these cases alone. Takes ten minutes.
+reverted-fixes: native
+	$(BIN)/python tests/reverted/run.py $(REVERTED_ARGS)
 
 # Runs every long target whose programs are installed, and prints a table of the results.
 nightly:

@@ -28,7 +28,8 @@ _SHOWN = 60
 
 
 def whole(value: object, name: str, least: int, most: int = LARGEST) -> int:
-    """Return ``value`` if it is an ``int`` (but not a ``bool``) from ``least`` to ``most``, both inclusive."""
+    """Return ``value`` if it is an ``int`` (but not a ``bool``) from ``least`` to ``most``, both
+    inclusive."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         bounds = f" from {least} to {most}" if most < LARGEST else f", {least} or more" if least > -LARGEST else ""
         raise mistake(name, f"a whole number{bounds}", value)
@@ -36,7 +37,8 @@ def whole(value: object, name: str, least: int, most: int = LARGEST) -> int:
 
 
 def number(value: object, name: str, least: float, most: float) -> float:
-    """Return ``value`` if it is a finite ``int`` or ``float`` from ``least`` to ``most``, both inclusive."""
+    """Return ``value`` if it is a finite ``int`` or ``float`` from ``least`` to ``most``, both
+    inclusive."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and least <= value <= most):
         raise mistake(name, f"a number from {least:g} to {most:g}", value)
     return value

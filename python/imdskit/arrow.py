@@ -151,7 +151,8 @@ class VerifyBatch:
         return map(self, batches)
 
     def table(self, table: Table) -> Table:
-        """Return the verdicts on a table, which may consist of several batches. Use this with Ray's ``map_batches``."""
+        """Return the verdicts on a table, which may consist of several batches. Use this with Ray's
+        ``map_batches``."""
         arguments.instance(table, "table", pa.Table)
         return pa.Table.from_batches(self.each(table.to_batches()), schema=self.schema(table.schema))
 
@@ -241,7 +242,8 @@ def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> A
     a function that accepts the allowed plain types, and a description of them.
 
     Raises:
-        UsageError: the column is missing, does not have an allowed type, or cannot be read by pyarrow.
+        UsageError: the column is missing, does not have an allowed type, or cannot be read by
+            pyarrow.
     """
     given = batch.column(_only(batch.schema, name))
     fits, words = expected

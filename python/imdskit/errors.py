@@ -146,8 +146,8 @@ class UsageError(ImdskitError, ValueError):
 class BackendError(ImdskitError):
     """Raised when the requested native backend is unavailable.
 
-    Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (a debug build, which must not be measured),
-    ``backend-panic`` (the extension has a bug).
+    Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (a debug
+    build, which must not be measured), ``backend-panic`` (the extension has a bug).
     """
 
 
@@ -159,7 +159,8 @@ class SelectionError(ImdskitError):
 class ScenarioError(ImdskitError):
     """Raised when a scenario, a fault script or a snapshot of the emulator is invalid.
 
-    Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``. ``location`` is a JSON pointer (RFC 6901).
+    Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``. ``location`` is a JSON pointer (RFC
+    6901).
     """
 
 

@@ -267,14 +267,14 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.NOT_YET_VALID: Entry(
         _C,
-        "A certificate in the chain is not valid yet at the time of the check.",
+        "A certificate in the chain was not valid yet at the time of the check.",
         "Compare the clock of this machine, or the time given with `--at`, with the document's `createdOn`.",
         "RFC 5280 section 6.1.3 (a)(2)",
     ),
     Reason.EXPIRED: Entry(
         _C,
-        "A certificate in the chain has expired at the time of the check.",
-        "To audit an old document, give the time at which it was received (`--at`). Otherwise request a new one.",
+        "A certificate in the chain had expired at the time of the check.",
+        "To audit an old document, give the time at which it was received (`--at`). Otherwise, request a new document.",
         "RFC 5280 section 6.1.3 (a)(2); notAfter is inclusive",
     ),
     Reason.UNKNOWN_CRITICAL_EXTENSION: Entry(
@@ -291,7 +291,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.NOT_A_CA: Entry(
         _C,
-        "A certificate in the chain issued another certificate, although it does not belong to an authority.",
+        "A certificate in the chain does not belong to an authority, but its key signed another certificate.",
         "Do not trust the document: the owner of an ordinary certificate used its key to issue another certificate.",
         "RFC 5280 sections 4.2.1.9 and 6.1.4 (k)",
     ),
@@ -335,7 +335,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.REVOCATION_UNKNOWN: Entry(
         _C,
-        "Revocation lists were given, but none of them can be used for one of the certificates in the chain.",
+        "Revocation lists were given, but there is a certificate in the chain for which none of them can be used.",
         "Give the current list of each authority in the chain. The extension cRLDistributionPoints of a certificate contains the URL "
         "of its list. Alternatively, set `require_crl` of the policy to False.",
         "RFC 5280 section 6.3.3; policy `require_crl`",
@@ -391,7 +391,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.NONCE_MISMATCH: Entry(
         _L,
         "The document does not contain the expected nonce.",
-        "The document is a replay, or an old host sent a cached response. Request a new one.",
+        "Somebody sent an earlier document again, or the service returned a cached response. Request a new document.",
         "IMDS documentation, attested data: nonce; MicrosoftDocs/azure-docs#43938",
     ),
     Reason.NONCE_REQUIRED: Entry(

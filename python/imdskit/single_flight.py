@@ -103,14 +103,15 @@ class _Call(Generic[T]):
         self.error: ImdskitError | None = None
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until the call ends. Raise TimeoutError if it does not end within ``timeout`` seconds."""
+        """Wait until the call ends. Raise TimeoutError if it does not end within ``timeout``
+        seconds."""
         if not self.finished.wait(timeout):
             raise TimeoutError
 
 
 def copied(error: E) -> E:
-    """Return a copy of ``error`` without traceback and context. Each thread needs a separate copy, because raising an exception changes its
-    traceback."""
+    """Return a copy of ``error`` without traceback and context. Each thread needs a separate copy,
+    because raising an exception changes its traceback."""
     twin = copy.copy(error)
     twin.__traceback__ = twin.__context__ = twin.__cause__ = None
     return twin

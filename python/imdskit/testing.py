@@ -61,7 +61,8 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
     names = ("NO_PROXY", "no_proxy")
-    # Some programs read NO_PROXY first, and others read no_proxy first. If either has a value, both are set.
+    # Some programs read NO_PROXY first, and others read no_proxy first. If either has a value, both
+    # are set.
     kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
     around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {

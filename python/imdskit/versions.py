@@ -144,7 +144,8 @@ for the other two.
 """
 
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
-"""Members of ``compute`` in the preview version. They are the members of the first general version, 2017-04-02."""
+"""Members of ``compute`` in the preview version. They are the members of the first general version,
+2017-04-02."""
 
 PREVIEW_NETWORK: Mapping[str, str] = {
     "network.interface[].ipv4.ipaddress[].ipaddress": "network.interface[].ipv4.ipAddress[].privateIpAddress",

@@ -10,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from imdskit.cli import MODULES, _module
+from imdskit.cli.emulator.serve import add_emulator_arguments
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/fleet.md", "docs/events.md", "docs/admin.md", "docs/page.md")
@@ -84,16 +86,28 @@ def test_page_commands_wait_for_the_background_emulator(page: str) -> None:
         lines = block.splitlines()
         start = next(index for index, line in enumerate(lines) if line.startswith("imdskit serve "))
         assert lines[start].endswith("&")
+        assert lines[start - 1].startswith("rm -f ")  # a file of an earlier run would end the loop at once
         assert lines[start + 1].startswith("until [ -s ")
 
 
-@pytest.mark.parametrize("verb", ["serve", "get", "attest", "token", "detect", "record", "report", "explain", "doctor"])
+def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the options of a command and of its actions."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from options(each)
+        elif action.option_strings and action.dest != "help":
+            yield action
+
+
+@pytest.mark.parametrize("verb", MODULES)
 def test_synopsis_has_every_option(verb: str) -> None:
-    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser, shared = argparse.ArgumentParser(), argparse.ArgumentParser()
     _module(verb).add_arguments(parser)
+    if verb == "run":  # its synopsis refers to that of serve
+        add_emulator_arguments(shared)
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    found = re.search(rf"^    imdskit {verb} .*\n(?: {{16,}}.*\n)*", text, re.MULTILINE)
-    assert found is not None
-    assert verb in MODULES
-    synopsis = set(re.findall(r"--?[a-z][a-z-]*", found[0]))
-    assert [action.dest for action in parser._actions if action.option_strings and not synopsis & {*action.option_strings}] == []
+    lines = "".join(re.findall(rf"^    imdskit {verb}\b.*\n(?: {{16,}}.*\n)*", text, re.MULTILINE))
+    assert lines
+    synopsis = {*re.findall(r"--?[a-z][a-z-]*", lines), *(name for each in options(shared) for name in each.option_strings)}
+    assert [action.dest for action in options(parser) if not synopsis & {*action.option_strings}] == []

@@ -245,6 +245,15 @@ def test_omits_a_location_that_no_certificate_can_contain(run: Run, tmp_path: Pa
         assert Client(imds.url).attested_document()
 
 
+def test_null_is_recorded_as_an_absent_member(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
+    value = {"compute": {"vmId": "66666666-7777-4888-8999-aaaaaaaaaaaa", "publicKeys": None, "plan": None}, "network": {"interface": None}}
+    file = tmp_path / "machine.json"
+    _, done = recorded(run, listen_json(value), file, "--keep", "all")
+    assert "not supported" not in done.err
+    with Emulator(Scenario.load(file), seed=1, rate_limit=False, keys=KEYS) as imds:
+        assert Client(imds.url).instance() == {"compute": {"vmId": value["compute"]["vmId"]}, "network": {}}
+
+
 def test_azure_arc_response_is_recorded_without_null(run: Run, tmp_path: Path, listen_json: Callable[[Any], str], shared: Path) -> None:
     value = json.loads((shared / "cases" / "bodies" / "w03-arc-instance-2020-06-01.json").read_text(encoding="utf-8"))
     file = tmp_path / "machine.json"

@@ -119,6 +119,17 @@ def test_signals_are_handled_before_the_verb_is_imported(monkeypatch: pytest.Mon
     assert [signal.getsignal(number) for number in STOPS] == before
 
 
+def test_ignored_sigint_is_handled_until_the_context_ends() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stopping.on_signals() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.is_set()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_nested_contexts_share_one_event() -> None:
     with stopping.on_signals() as outer:
         with stopping.on_signals() as inner:

@@ -162,7 +162,12 @@ def test_azure_arc_outweighs_the_firmware(listen: Listen, root: Callable[[bytes 
     assert (evidence.outcome("chassis"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
 
 
-PASSING = {"throttled": "429 Too Many", "gone": "410 Gone", "server-error": "503 Unavailable"}
+PASSING = {
+    "throttled": "429 Too Many",
+    "gone": "410 Gone",
+    "server-error": "503 Unavailable",
+    "unexpected-status": "408 Request Timeout",
+}
 
 
 @pytest.mark.parametrize(("code", "status"), PASSING.items(), ids=PASSING.keys())
@@ -187,6 +192,7 @@ ARC = (
 PAIRS: dict[str, tuple[bytes, bytes, Outcome]] = {
     "a host before 2020 has no list": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1"}}'), "yes"),
     "a list, then trouble": (LIST, http("410 Gone", b""), "unknown"),
+    "a list, then a slow host": (LIST, http("408 Request Timeout", b""), "unknown"),
     "a list, then a page": (LIST, http("200 OK", b"<html>"), "no"),
     "a list, then nothing of a machine": (LIST, http("200 OK", b'{"instance-id":"i-1"}'), "no"),
     "a list, then an array": (LIST, http("200 OK", b"[]"), "no"),
@@ -221,6 +227,9 @@ def test_signed_document_is_proof(emulator: Emulator) -> None:
     assert (evidence.outcome("attested"), evidence.conclusion) == ("yes", "proved")
     assert evidence.vm_id is not None
     assert evidence.vm_id in seen(evidence, "attested")
+    assert "Azure" not in seen(evidence, "attested")  # the caller did not say whose documents the function accepts
+    evidence = detect(Client(emulator.url), root="/nonexistent", prove=prover(emulator), signer="Contoso")
+    assert seen(evidence, "attested").startswith("Contoso signed")
 
 
 def test_nonce_is_new_each_time(emulator: Emulator) -> None:

@@ -146,6 +146,7 @@ PROBES: dict[str, tuple[dict[str, Any] | None, str, bool]] = {
     "an update": ({"status": 410}, "busy", True),
     "too many": ({"status": 429}, "busy", True),
     "a failure": ({"status": 500, "from": "host"}, "busy", True),
+    "a request that took too long": ({"status": 408}, "busy", True),
     "a portal": ({"foreign": True}, "foreign", False),
     "a redirect": ({"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}, "body": ""}, "foreign", False),
     "a reset": ({"reset": True}, "absent", False),

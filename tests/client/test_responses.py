@@ -43,8 +43,11 @@ CASES: dict[str, tuple[int, str, bytes, str]] = {
     "a proxy that says nothing of its media type": (502, "", PAGE, "not-imds"),
     "a proxy's page with the status of a failure": (503, HTML, PAGE, "not-imds"),
     "a proxy's page with any other status": (520, HTML, PAGE, "not-imds"),
+    "a proxy's page in XHTML": (503, "", b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN">', "not-imds"),
+    "a proxy's page after a comment": (500, TEXT, b"<!-- proxy 3 -->\n<HTML lang=en>", "not-imds"),
     "a proxy that slows programs down": (429, HTML, PAGE, "not-imds"),
     "a proxy's page that is gone": (410, HTML, PAGE, "not-imds"),
+    "a gateway made by Microsoft": (502, HTML, b"<html><body><div><h1>Server Error</h1></div></body></html>", "not-imds"),
     "a gateway's text": (502, TEXT, b"upstream connect error", "not-imds"),
     "a gateway's JSON": (504, JSON, b'{"message":"Endpoint request timed out"}', "not-imds"),
     "a gateway's status in the service's words": (502, JSON, b'{"error":"Bad gateway"}', "server-error"),
@@ -187,14 +190,16 @@ HINTS: dict[str, tuple[str, int, bytes, str]] = {
     "a leaf as JSON": ("instance/compute/vmId?format=json", 400, wire.BAD_REQUEST.body, "format text"),
     "an odd request for text": ("instance/compute?format=text&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
     "an unknown key": ("instance/compute/nosuch?format=text", 404, wire.NOT_FOUND.body, "api-version has the member"),
+    "a whole document": ("instance?api-version=2021-02-01&format=json&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
     "a header that was lost": ("instance?format=json", 400, wire.NO_METADATA_HEADER.body, "Metadata: true"),
 }
 
 
+@pytest.mark.parametrize("prefix", ["", "/m/17", "/metadata-proxy"])
 @pytest.mark.parametrize(("path", "status", "body", "hint"), HINTS.values(), ids=HINTS)
-def test_hint_depends_on_the_request(path: str, status: int, body: bytes, hint: str) -> None:
+def test_hint_depends_on_the_request(path: str, status: int, body: bytes, hint: str, prefix: str) -> None:
     with pytest.raises(ClientError) as error:
-        responses.check(Response(status, JSON, body, URL + path))
+        responses.check(Response(status, JSON, body, f"http://here:8080{prefix}/metadata/{path}"))
     assert hint in error.value.hint
     assert ("format text" in error.value.hint) is (hint == "format text")
 
@@ -227,13 +232,30 @@ def test_binary_body_is_not_shown(body: bytes) -> None:
     assert "(" not in error.value.message
 
 
-@pytest.mark.parametrize("challenge", ["Basic realm=/var/opt/azcmagent/tokens/1.key", "basic  realm=C:\\x.key"])
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        "Basic realm=/var/opt/azcmagent/tokens/1.key",
+        "basic  realm=C:\\x.key",
+        "Basic realm=tokens/1.key",
+        'Basic realm="C:\\ProgramData\\AzureConnectedMachineAgent\\Tokens\\1.key"',
+    ],
+)
 def test_azure_arc_challenge_is_explained(challenge: str) -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(401, "", b"", URL, challenge=challenge))
     assert "Azure Arc" in error.value.message
     assert "Azure Arc" in error.value.hint
     assert "Security Protocol" not in error.value.hint
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="Sign in"', "Basic realm=proxy", "Negotiate", "Bearer"])
+def test_login_of_another_program_is_not_explained_as_azure_arc(challenge: str) -> None:
+    with pytest.raises(ClientError) as error:
+        responses.check(Response(401, "", b"", "http://x", challenge=challenge))
+    assert "Azure Arc" not in error.value.message + error.value.hint
+    assert "Security Protocol" not in error.value.hint
+    assert "demands a login" in error.value.hint
 
 
 def test_refusal_by_the_guest_agent_is_explained() -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from imdskit.backends.contract import Backend
-from imdskit.clock import ManualClock
+from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Fleet, Scenario
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.host import HostedMachine
@@ -141,6 +141,13 @@ def test_path_prefix_selects_the_machine(target: str, index: int | None, rest: s
 def test_request_without_a_machine_gets_404(fleet: Fleet) -> None:
     response = put(fleet, INSTANCE)
     assert (response.status, response.body) == (404, b'{ "error": "Not found" }')
+
+
+@pytest.mark.parametrize("target", ["/", "/latest/meta-data", "/m/1999/latest/meta-data", "/m/2000/latest/meta-data", "/metadatas"])
+def test_path_outside_of_metadata_gets_the_page_of_the_web_server(target: str, fleet: Fleet) -> None:
+    response = put(fleet, target)
+    assert (response.status, response.header_values("Content-Type")) == (404, ("text/html",))
+    assert b"<title>404 - File or directory not found.</title>" in response.body
 
 
 SOURCES: dict[str, tuple[str, str, int | None]] = {
@@ -273,6 +280,20 @@ def test_rate_limits_are_kept_from_the_last_request_on(small: tuple[Fleet, Manua
     assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
     evict_all(fleet)
     assert put(fleet, f"/m/1{INSTANCE}").status == 429
+
+
+def test_rate_limits_of_evicted_machines_are_dropped_while_the_clock_stands_still(backend: Backend, unsigned: None) -> None:
+    source = ManualClock(0)
+    fleet = Fleet("fleet", 100, 1, clock=MovableClock(NOON, 0, source), backend=backend, resident=2)
+    try:
+        for index in range(20):
+            assert put(fleet, f"/m/{index}{INSTANCE}").status == 200
+        assert len(fleet.machines._limits) == 18
+        source.advance(2)
+        assert put(fleet, f"/m/50{INSTANCE}").status == 200
+        assert len(fleet.machines._limits) == 0
+    finally:
+        fleet.stop()
 
 
 def test_events_survive_eviction(small: tuple[Fleet, ManualClock]) -> None:

@@ -215,6 +215,13 @@ def test_admin_api_off_loopback_needs_a_token() -> None:
         assert imds.admin is not None
 
 
+def test_admin_api_listens_on_the_given_address() -> None:
+    with emulator(admin_port=0, admin_host="127.0.0.2", admin_token=TOKEN) as imds:
+        assert imds.admin is not None
+        assert imds.admin.url.startswith("http://127.0.0.2:")
+        assert fetch(imds, "/healthz", admin=True)[0] == 200
+
+
 @pytest.mark.parametrize(
     ("allowed", "name", "status"),
     [

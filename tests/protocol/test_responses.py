@@ -20,6 +20,14 @@ EXACT = {
     r.IDENTITY_NOT_ASSIGNED: b'{"error":"invalid_request","error_description":"Identity not found"}',
     r.IDENTITY_NOT_FOUND: b'{"error":"Not Found"}',
     r.EVENTS_NOT_FOUND: b'{"error":"Not found"}',
+    r.failure(410, "identity"): (
+        b'<?xml version="1.0" encoding="utf-8"?>\n'
+        b'<Error xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">\n'
+        b"    <Code>ResourceNotAvailable</Code>\n"
+        b"    <Message>The resource requested is no longer available. Please refresh your cache.</Message>\n"
+        b"    <Details></Details>\n"
+        b"</Error>"
+    ),
 }
 
 

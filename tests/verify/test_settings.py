@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from imdskit import arguments, clouds
 from imdskit.backends.contract import MAX_AGE, MAX_SKEW, Backend, Limits, Setup
 from imdskit.clock import ManualClock
-from imdskit.errors import ImdskitError, UsageError
+from imdskit.errors import ImdskitError, UsageError, VerificationError
 from imdskit.verify import MemoryStore, NonceIssuer, Policy, Trust, Verifier
 from imdskit.verify.aia import AiaFetcher, FetchBudget
 from imdskit.verify.intermediate_cache import IntermediateCache
@@ -180,6 +180,13 @@ def test_a_number_of_threads_is_checked_at_the_call(call: Callable[[Verifier, ob
     with pytest.raises(UsageError) as error:
         call(Verifier(policy=Policy.offline_audit(), backend=backend), threads)
     assert error.value.location == "threads"
+
+
+@pytest.mark.parametrize("threads", [arguments.MAX_THREADS + 1, 100_000, 10**30], ids=str)
+def test_a_large_number_of_threads_is_reduced(threads: int, backend: Backend) -> None:
+    assert arguments.threads(threads) == arguments.MAX_THREADS
+    (verdict,) = Verifier(policy=Policy.offline_audit(), backend=backend).verify_many([b"x"], at=7, threads=threads)
+    assert isinstance(verdict, VerificationError)
 
 
 class NoZone(tzinfo):

@@ -1,1 +1,2 @@
-"""DER: a strict reader, a writer for the emulator, and object identifiers. All modules of this package are internal."""
+"""DER: a strict reader, a writer for the emulator, and object identifiers. All modules of this
+package are internal."""

@@ -141,7 +141,8 @@ class Reader:
         in the buffer. Raise DerError if its identifier octet is not ``tag``."""
         pos = self.pos
         data = self.data
-        # This fast path reads nearly every element. `header` reads all others and raises the errors for malformed ones.
+        # This fast path reads nearly every element. `header` reads all others and raises the errors
+        # for malformed ones.
         if pos + 2 <= self.stop and data[pos] == tag and (length := data[pos + 1]) < 0x80 and pos + 2 + length <= self.stop:
             self.pos = pos + 2 + length
             return pos + 2, pos + 2 + length
@@ -151,12 +152,14 @@ class Reader:
         return start, stop
 
     def contents(self, tag: int, field: str = "") -> bytes:
-        """Return the contents of the next element. Raise DerError if its identifier octet is not ``tag``."""
+        """Return the contents of the next element. Raise DerError if its identifier octet is not
+        ``tag``."""
         start, stop = self.expect(tag, field)
         return self.data[start:stop]
 
     def enter(self, tag: int, field: str = "") -> Reader:
-        """Return a reader over the contents of the next element. Raise DerError if its identifier octet is not ``tag``."""
+        """Return a reader over the contents of the next element. Raise DerError if its identifier
+        octet is not ``tag``."""
         start, stop = self.expect(tag, field)
         return Reader(self.data, start, stop, self.base, field, self)
 
@@ -227,7 +230,8 @@ class Reader:
         return self.contents(OCTET_STRING, field)
 
     def bits(self, field: str = "", tag: int = BIT_STRING) -> tuple[int, bytes]:
-        """Read a BIT STRING and return the number of unused bits in its last byte, and its bytes (X.690 sections 8.6 and 11.2.1).
+        """Read a BIT STRING and return the number of unused bits in its last byte, and its bytes
+        (X.690 sections 8.6 and 11.2.1).
 
         The unused bits must be zero.
         """
@@ -261,8 +265,9 @@ class Reader:
     def time(self, field: str = "") -> int:
         """Read a UTCTime or GeneralizedTime and return Unix seconds.
 
-        The time must be in UTC and have whole seconds (RFC 5280 section 4.1.2.5; X.690 sections 11.7 and 11.8). Authorities must use
-        UTCTime through 2049, but readers must accept both types.
+        The time must be in UTC and have whole seconds (RFC 5280 section 4.1.2.5; X.690 sections
+        11.7 and 11.8). Authorities must use UTCTime through 2049, but readers must accept both
+        types.
         """
         pos = self.pos
         tag, start, stop = self.header(field)
@@ -305,7 +310,8 @@ class Reader:
 
 
 _ALWAYS_CONSTRUCTED = frozenset({8, 11, 16, 17, 29})
-"""Tag numbers of EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING. All other universal types are primitive in DER."""
+"""Tag numbers of EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING. All other universal
+types are primitive in DER."""
 
 _VALUES: dict[int, Callable[[Reader, str], object]] = {
     BOOLEAN: Reader.boolean,

@@ -60,7 +60,8 @@ def oid(dotted: str) -> bytes:
     """Return the OBJECT IDENTIFIER for text in dotted decimal form (X.690 section 8.19).
 
     Raises:
-        UsageError: there are fewer than two arcs; the first arc is above 2; or the first arc is 0 or 1 and the second arc is above 39.
+        UsageError: there are fewer than two arcs; the first arc is above 2; or the first arc is 0
+            or 1 and the second arc is above 39.
     """
     arcs = [int(arc) for arc in dotted.split(".") if arc.isdecimal()]
     if len(arcs) < 2 or len(arcs) != dotted.count(".") + 1 or arcs[0] > 2 or (arcs[0] < 2 and arcs[1] > 39):
@@ -80,13 +81,14 @@ def octet_string(value: bytes) -> bytes:
 
 
 def bit_string(value: bytes, unused: int = 0) -> bytes:
-    """Return a primitive BIT STRING. Its last ``unused`` bits do not belong to the value and must be zero (X.690 section 11.2.1)."""
+    """Return a primitive BIT STRING. Its last ``unused`` bits do not belong to the value and must
+    be zero (X.690 section 11.2.1)."""
     return element(0x03, bytes((unused,)), value)
 
 
 def named_bits(*positions: int) -> bytes:
-    """Return a BIT STRING in which the bits at ``positions`` are set. Trailing zeros are removed, as DER requires for named bits (X.690
-    section 11.2.2)."""
+    """Return a BIT STRING in which the bits at ``positions`` are set. Trailing zeros are removed,
+    as DER requires for named bits (X.690 section 11.2.2)."""
     if not positions:
         return bit_string(b"")
     last = max(positions)
@@ -97,7 +99,8 @@ def named_bits(*positions: int) -> bytes:
 
 
 def printable_string(text: str) -> bytes:
-    """Return a PrintableString (X.680 section 41.4). Raise UsageError if the text has a character that the type does not allow."""
+    """Return a PrintableString (X.680 section 41.4). Raise UsageError if the text has a character
+    that the type does not allow."""
     if not _PRINTABLE.fullmatch(text):
         raise UsageError("bad-argument", f"{text!r} cannot be a PrintableString.")
     return element(0x13, text.encode("ascii"))

@@ -1,4 +1,5 @@
-"""WSGI server for development and tests: :mod:`wsgiref` with a thread for each connection. In production, use a server such as gunicorn."""
+"""WSGI server for development and tests: :mod:`wsgiref` with a thread for each connection. In
+production, use a server such as gunicorn."""
 
 from __future__ import annotations
 

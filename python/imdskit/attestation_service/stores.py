@@ -32,7 +32,8 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
     if settings.store == "memory":
         return MemoryStore(clock=clock)
     if settings.store.startswith("sqlite:"):
-        # The import is late because it takes 10 ms, and because some builds of Python have no sqlite3.
+        # The import is late because it takes 10 ms, and because some builds of Python have no
+        # sqlite3.
         from imdskit.verify.stores.sqlite import SqliteStore
 
         return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)

@@ -37,7 +37,8 @@ def get(name: str) -> Backend:
     """Return the backend called ``name``: ``auto``, ``python`` or ``rust``.
 
     Raises:
-        BackendError: the Rust extension cannot be used. Its codes are ``backend-absent``, ``backend-broken`` and ``backend-contract``.
+        BackendError: the Rust extension cannot be used. Its codes are ``backend-absent``,
+            ``backend-broken`` and ``backend-contract``.
         UsageError: no backend has this name.
     """
     if name == "auto":

@@ -36,7 +36,8 @@ MAX_AGE = 366 * 86_400
 """Maximum of ``max_age`` in seconds: one year. Documents expire within hours."""
 
 CONTRACT = 4
-"""Version of this contract. imdskit does not use a Rust extension that was built for another version."""
+"""Version of this contract. imdskit does not use a Rust extension that was built for another
+version."""
 
 MAX_SKEW = 3600
 """Maximum of ``skew`` in seconds. A policy that checks times therefore never accepts a document
@@ -62,7 +63,8 @@ class Limits:
     """
 
     document_bytes: int = 64 * 1024
-    """Maximum size in bytes of the document as the caller passed it, before any decoding. The value must be from 1 byte to 16 MiB."""
+    """Maximum size in bytes of the document as the caller passed it, before any decoding. The value
+    must be from 1 byte to 16 MiB."""
     certificates: int = 16
     """Maximum number of certificates in one message. The value must be from 1 to 1024."""
     json_brackets: int = 64
@@ -72,8 +74,8 @@ class Limits:
     """Maximum number of certificates on one path. The signer and the anchor count. The value must
     be from 1 to 64."""
     work: int = 3000
-    """Work budget of a search for a path. The unit is one RSA-2048 verification (see ``pki/path/budget.py``). The value must be from 1 to
-    1,000,000."""
+    """Work budget of a search for a path. The unit is one RSA-2048 verification (see
+    ``pki/path/budget.py``). The value must be from 1 to 1,000,000."""
 
     def __post_init__(self) -> None:
         arguments.whole(self.document_bytes, "limits.document_bytes", 1, 16 * 1024 * 1024)
@@ -180,7 +182,8 @@ class Claims:
     created_on: int
     expires_on: int
     plan: tuple[str, str, str] | None
-    """Name, product and publisher of the marketplace plan. All three are ``""`` if the machine has no plan."""
+    """Name, product and publisher of the marketplace plan. All three are ``""`` if the machine has
+    no plan."""
     subscription_id: str | None
     sku: str | None
     license_type: str | None
@@ -389,7 +392,8 @@ class Bucket(Protocol):
     def take(self, now_ns: int) -> int:
         """Take one token at the time ``now_ns``, a signed 64-bit number of nanoseconds.
 
-        Return 0 if a token was available. Otherwise take no token, and return the number of nanoseconds until the next token is available.
+        Return 0 if a token was available. Otherwise take no token, and return the number of
+        nanoseconds until the next token is available.
         """
 
 

@@ -109,5 +109,6 @@ def _signature_member(document: bytes, limits: Limits) -> bytes:
 
 
 def decoded_size(text: bytes) -> int:
-    """Return the number of bytes encoded by ``text``, which must be well-formed base64 without white space."""
+    """Return the number of bytes encoded by ``text``, which must be well-formed base64 without
+    white space."""
     return len(text) // 4 * 3 - text[-2:].count(b"=")

@@ -1,4 +1,5 @@
-"""The Rust backend. This module creates the :class:`~imdskit.backends.contract.Backend` from the extension and has no other logic."""
+"""The Rust backend. This module creates the :class:`~imdskit.backends.contract.Backend` from the
+extension and has no other logic."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def load() -> Backend:
     """Return the backend of the extension ``imdskit._native``.
 
     Raises:
-        BackendError: ``backend-absent``, ``backend-broken`` (the extension is present but does not load) or ``backend-contract``.
+        BackendError: ``backend-absent``, ``backend-broken`` (the extension is present but does not
+            load) or ``backend-contract``.
     """
     try:
         # This form of the import statement distinguishes an absent extension from a broken one.

@@ -23,8 +23,9 @@ def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dic
     as for :func:`imdskit.bench.rounds.measure`.
 
     Returns:
-        Rates by name: ``index`` (parse and index an instance document of the newest api-version), ``leaf`` (look up a leaf in it),
-        ``whole`` (look up the whole document), and ``take`` (take a token from the bucket of a rate limit).
+        Rates by name: ``index`` (parse and index an instance document of the newest api-version),
+        ``leaf`` (look up a leaf in it), ``whole`` (look up the whole document), and ``take`` (take
+        a token from the bucket of a rate limit).
     """
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)

@@ -122,7 +122,8 @@ def _found(verb: str) -> bool:
 
 
 def _module(verb: str) -> ModuleType:
-    """Import the module of a verb. Raise UsageError if this zipapp archive does not contain it (``packaging/make_zipapp.py``)."""
+    """Import the module of a verb. Raise UsageError if this zipapp archive does not contain it
+    (``packaging/make_zipapp.py``)."""
     try:
         return import_module(MODULES[verb])
     except ModuleNotFoundError as error:

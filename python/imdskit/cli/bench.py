@@ -1,9 +1,12 @@
-"""Measure how fast this machine verifies documents. With `paths`, measure JSON lookups and rate limits instead.
+"""Measure how fast this machine verifies documents. With `paths`, measure JSON lookups and rate
+limits instead.
 
-There are several rounds, and each round measures every operation once. Other load on the machine therefore affects all operations alike. The output
-shows the median of all rounds, the slowest round and the fastest round. No network is used.
+There are several rounds, and each round measures every operation once. Other load on the machine
+therefore affects all operations alike. The output shows the median of all rounds, the slowest round
+and the fastest round. No network is used.
 
-Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an extension that was built for debugging."""
+Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an
+extension that was built for debugging."""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import argparse
 import os
 import platform
 
-from imdskit import __version__, arguments, backends
+from imdskit import __version__, backends
+from imdskit.arguments import MAX_THREADS
 from imdskit.bench import hot_paths, verification
 from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
@@ -32,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         metavar="N",
-        type=_threads,
+        type=inputs.whole(f"number from 1 to {MAX_THREADS}", 1, MAX_THREADS),
         default=1,
         help="number of threads of the measurement that verifies many documents per call; by default 1",
     )
@@ -84,10 +88,3 @@ def run(options: argparse.Namespace) -> int:
     for name, rate in found.items():
         output.line(f"{name:10} {rate['median']:>12,.0f} {rate['slowest']:>12,.0f} {rate['fastest']:>12,.0f}")
     return 0
-
-
-def _threads(text: str) -> int:
-    return arguments.whole(int(text), "--threads", 1, arguments.MAX_THREADS)
-
-
-_threads.__name__ = f"number from 1 to {arguments.MAX_THREADS}"

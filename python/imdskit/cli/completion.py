@@ -63,7 +63,8 @@ class Option(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """One verb of the command line. If the verb has several actions, the options and arguments of all actions are merged.
+    """One verb of the command line. If the verb has several actions, the options and arguments of
+    all actions are merged.
 
     Attributes:
         name: name of the verb.

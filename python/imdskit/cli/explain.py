@@ -1,6 +1,8 @@
-"""Explain an error code: what the error means, and what to do about it. The code can also be the reason why a document was refused.
+"""Explain an error code: what the error means, and what to do about it. The code can also be the
+reason why a document was refused.
 
-An error message starts with its code. In JSON output, the code is the member `reason` or `code`. Without CODE, all codes are listed.
+An error message starts with its code. In JSON output, the code is the member `reason` or `code`.
+Without CODE, all codes are listed.
 
 Exit status: 0 success; 2 the code does not exist."""
 

@@ -1,7 +1,8 @@
 """Client for the Instance Metadata Service of the machine that it runs on.
 
-The names in this package and the modules ``detect``, ``models`` and ``retry`` are public. All other modules are internal. The client does
-not verify attested documents. :mod:`imdskit.verify` does that, and the client never imports it.
+The names in this package and the modules ``detect``, ``models`` and ``retry`` are public. All other
+modules are internal. The client does not verify attested documents. :mod:`imdskit.verify` does
+that, and the client never imports it.
 """
 
 from imdskit import lazily

@@ -101,8 +101,14 @@ def full_path(path: str) -> str:
 
 def category_of(url: str) -> str:
     """Return the name of the endpoint in a complete URL, such as ``instance``, in lower case. Return ``""`` for URLs outside ``/metadata``."""
-    path = urlsplit(url).path.lower()
-    return category(path[path.index("/metadata") :]) if "/metadata" in path else ""
+    return (segments_of(url) or ("",))[0].lower()
+
+
+def segments_of(url: str) -> tuple[str, ...]:
+    """Return the segments of a complete URL's path after ``/metadata``. The prefix of a base address has no segment ``metadata``."""
+    found = urlsplit(url).path.split("/")
+    start = next((index for index, segment in enumerate(found) if segment.lower() == "metadata"), len(found))
+    return tuple(segment for segment in found[start + 1 :] if segment)
 
 
 def category(full: str) -> str:

@@ -1,8 +1,11 @@
-"""Client for asyncio. It runs the same operations as the client for threads. Delays between requests do not block a thread.
+"""Client for asyncio.
 
-Each HTTP exchange runs in a thread of the event loop's executor and ends within its timeout. Everything else runs in the event loop
-(``docs/decisions/0012-async.md``). A method without further documentation behaves like the method of the same name in
-:class:`imdskit.client.client.Client`.
+It runs the same operations as the client for threads. Delays between requests do not block a
+thread.
+
+Each HTTP exchange runs in a thread of the event loop's executor and ends within its timeout.
+Everything else runs in the event loop (``docs/decisions/0012-async.md``). A method without further
+documentation behaves like the method of the same name in :class:`imdskit.client.client.Client`.
 """
 
 from __future__ import annotations
@@ -32,10 +35,13 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """Client for asyncio. Share one client between tasks: if several tasks request the same thing at the same time, one request is sent.
+    """Client for asyncio.
 
-    A cancelled task stops waiting at once. An exchange that is already in progress continues in its thread until it ends or times out. Use a
-    client in only one event loop at a time.
+    Share one client between tasks: if several tasks request the same thing at the same time, one
+    request is sent.
+
+    A cancelled task stops waiting at once. An exchange that is already in progress continues in its
+    thread until it ends or times out. Use a client in only one event loop at a time.
 
     Args:
         base_url: see :class:`imdskit.client.Client`.
@@ -105,13 +111,15 @@ class AsyncClient:
         return await self._run(self._operations.attested_document(nonce, api_version))
 
     async def attest(self, nonce: str | None = None, api_version: str | None = None) -> nonces.UnverifiedDocument:
-        """Request an attested document, and check that it carries the requested nonce; see :meth:`imdskit.client.Client.attest`."""
+        """Request an attested document, and check that it carries the requested nonce; see
+        :meth:`imdskit.client.Client.attest`."""
         return await self._run(nonces.attest(self._operations, nonce, api_version))
 
     async def token(
         self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None
     ) -> Token:
-        """Return a cached or new token of a managed identity; see :meth:`imdskit.client.Client.token`."""
+        """Return a cached or new token of a managed identity; see
+        :meth:`imdskit.client.Client.token`."""
         selectors = {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}
         return await self._run(self._tokens.token(resource, selectors))
 
@@ -127,15 +135,20 @@ class AsyncClient:
         seen: Mapping[str, str] | None = None,
         api_version: str | None = None,
     ) -> AsyncEvents:
-        """Return an asynchronous iterator over scheduled events; see :meth:`imdskit.client.Client.events`."""
+        """Return an asynchronous iterator over scheduled events; see
+        :meth:`imdskit.client.Client.events`."""
         return AsyncEvents(EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, self.acknowledge)
 
     async def acknowledge(self, *ids: str) -> None:
-        """Approve scheduled events, so that they start at once; see :meth:`imdskit.client.Client.acknowledge`."""
+        """Approve scheduled events, so that they start at once; see
+        :meth:`imdskit.client.Client.acknowledge`."""
         await self._run(event_follower.acknowledge(self._operations, ids))
 
     async def _run(self, operation: Operation[T]) -> T:
-        """Run an operation to its end, and return its result. The client performs each effect that the operation yields."""
+        """Run an operation to its end, and return its result.
+
+        The client performs each effect that the operation yields.
+        """
         try:
             effect = next(operation)
             while True:
@@ -157,8 +170,10 @@ class AsyncClient:
         return await self._share(effect)
 
     async def _share(self, effect: Share) -> Any:
-        """Run one operation for all tasks that need its result. The operation runs in a separate task, so cancelling a waiting task does not
-        stop it."""
+        """Run one operation for all tasks that need its result.
+
+        The operation runs in a separate task, so cancelling a waiting task does not stop it.
+        """
         call = self._in_progress.get(effect.key)
         if call is None:
             call = self._in_progress[effect.key] = asyncio.create_task(self._lead(effect))
@@ -188,7 +203,10 @@ class AsyncScheduledEvent(Event):
 
 
 class AsyncEvents(FollowedEvents):
-    """Asynchronous iterator over scheduled events, like :class:`imdskit.client.events.Events`. Do not share it between tasks."""
+    """Asynchronous iterator over scheduled events, like :class:`imdskit.client.events.Events`.
+
+    Do not share it between tasks.
+    """
 
     def __aiter__(self) -> Self:
         return self

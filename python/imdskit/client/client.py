@@ -1,4 +1,7 @@
-"""Blocking client, which threads can share. It runs the operations of :mod:`imdskit.client.operations` and performs their effects."""
+"""Blocking client, which threads can share.
+
+It runs the operations of :mod:`imdskit.client.operations` and performs their effects.
+"""
 
 from __future__ import annotations
 
@@ -22,28 +25,37 @@ if TYPE_CHECKING:
     from imdskit.client.transport import Transport
 
 MAX_BYTES = 1024 * 1024
-"""Maximum size in bytes of the body of a response. The largest body that was recorded has less than 40 kB."""
+"""Maximum size in bytes of the body of a response.
+
+The largest body that was recorded has less than 40 kB.
+"""
 
 T = TypeVar("T")
 
 
 class Client:
-    """Client of the Instance Metadata Service. Share one client between threads: if several threads request the same thing at the same time,
+    """Client of the Instance Metadata Service.
+
+    Share one client between threads: if several threads request the same thing at the same time,
     one request is sent.
 
-    Requests must reach the service directly (IMDS documentation, "Proxies"). The client therefore never uses a proxy, even if the
-    environment names one, and never follows a redirect.
+    Requests must reach the service directly (IMDS documentation, "Proxies"). The client therefore
+    never uses a proxy, even if the environment names one, and never follows a redirect.
 
     Args:
-        base_url: address of the service, ``http://host[:port][/prefix]``. With None, the client uses the environment variable
-            ``AZURE_POD_IDENTITY_AUTHORITY_HOST``. If it is not set, the client uses ``IMDS_ENDPOINT``, and without that
-            http://169.254.169.254.
-        timeout: maximum number of seconds for one exchange, from resolving the host name to the last byte of the response.
-        api_version: default api-version of requests. ``newest`` selects the newest version that both the host and this package support. The
-            client determines that version once and caches it.
-        connect_timeout: maximum number of seconds for establishing a connection. On Azure, connecting takes less than a millisecond. On other
-            networks, packets to this address are often lost, so the client would wait in vain.
-        retry: a policy of :mod:`imdskit.client.retry`, or the name of one (``default`` or ``patient``). None means a single attempt.
+        base_url: address of the service, ``http://host[:port][/prefix]``. With None, the client
+            uses the environment variable ``AZURE_POD_IDENTITY_AUTHORITY_HOST``. If it is not set,
+            the client uses ``IMDS_ENDPOINT``, and without that http://169.254.169.254.
+        timeout: maximum number of seconds for one exchange, from resolving the host name to the
+            last byte of the response.
+        api_version: default api-version of requests. ``newest`` selects the newest version that
+            both the host and this package support. The client determines that version once and
+            caches it.
+        connect_timeout: maximum number of seconds for establishing a connection. On Azure,
+            connecting takes less than a millisecond. On other networks, packets to this address are
+            often lost, so the client would wait in vain.
+        retry: a policy of :mod:`imdskit.client.retry`, or the name of one (``default`` or
+            ``patient``). None means a single attempt.
         clock: clock that measures the timeouts and waits between attempts.
 
     Raises:
@@ -84,10 +96,11 @@ class Client:
         """Request ``path``.
 
         Args:
-            path: full path, ``/metadata/...``, or a short form such as ``versions``, ``instance/compute`` or ``compute``
-                (:func:`imdskit.client.address.full_path`).
-            format: with ``json``, the result is a parsed object or array. ``text`` exists only below ``/instance``: the result is a single
-                value as text, or the names of the members of an object, one per line.
+            path: full path, ``/metadata/...``, or a short form such as ``versions``,
+                ``instance/compute`` or ``compute`` (:func:`imdskit.client.address.full_path`).
+            format: with ``json``, the result is a parsed object or array. ``text`` exists only
+                below ``/instance``: the result is a single value as text, or the names of the
+                members of an object, one per line.
             api_version: api-version of this request, instead of the client's default.
             parameters: further parameters of the query, such as ``extended="true"``.
 
@@ -106,14 +119,17 @@ class Client:
         return self._run(self._operations.instance(api_version))
 
     def versions(self) -> tuple[str, ...]:
-        """Return the api-versions that the host supports, in ascending order: ``/metadata/versions``. Raises like :meth:`get`."""
+        """Return the api-versions that the host supports, in ascending order:
+        ``/metadata/versions``. Raises like :meth:`get`."""
         return self._run(self._operations.versions())
 
     def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:
-        """Request an attested document, ``/metadata/attested/document``, and return its JSON unchanged for a verifier.
+        """Request an attested document, ``/metadata/attested/document``, and return its JSON
+        unchanged for a verifier.
 
         Args:
-            nonce: nonce that the document shall carry. With None, the service chooses a nonce, which contains a time.
+            nonce: nonce that the document shall carry. With None, the service chooses a nonce,
+                which contains a time.
             api_version: api-version of this request, instead of the client's default.
 
         Raises:
@@ -123,14 +139,18 @@ class Client:
         return self._run(self._operations.attested_document(nonce, api_version))
 
     def attest(self, nonce: str | None = None, api_version: str | None = None) -> UnverifiedDocument:
-        """Request an attested document, and check that it carries the requested nonce. The signature is not verified.
+        """Request an attested document, and check that it carries the requested nonce.
+
+        The signature is not verified.
 
         Args:
-            nonce: nonce that the verifier has issued. With None, the client generates a nonce of ten digits.
+            nonce: nonce that the verifier has issued. With None, the client generates a nonce of
+                ten digits.
             api_version: api-version of this request, instead of the client's default.
 
         Raises:
-            ClientError: like :meth:`get`. The code is ``wrong-nonce`` if the document carries another nonce, and a second document does, too.
+            ClientError: like :meth:`get`. The code is ``wrong-nonce`` if the document carries
+                another nonce, and a second document does, too.
             UsageError: the nonce has a form that the service may refuse.
         """
         from imdskit.client import nonces  # base64 and regular expressions would add 5 ms to the 22 ms of importing the client
@@ -138,17 +158,21 @@ class Client:
         return self._run(nonces.attest(self._operations, nonce, api_version))
 
     def token(self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None) -> Token:
-        """Return a token of a managed identity, from the cache or from the service. Tokens are renewed before they expire.
+        """Return a token of a managed identity, from the cache or from the service.
+
+        Tokens are renewed before they expire.
 
         Args:
             resource: resource that the token is for, such as ``https://vault.azure.net``.
-            client_id: client id of the identity. Without any id, the service uses the system-assigned identity. If there is none, it uses the
-                user-assigned identity, provided that the machine has only one.
+            client_id: client id of the identity. Without any id, the service uses the
+                system-assigned identity. If there is none, it uses the user-assigned identity,
+                provided that the machine has only one.
             object_id: object id of the identity, instead of ``client_id``.
             msi_res_id: Azure resource id of the identity, instead of ``client_id``.
 
         Raises:
-            ClientError: like :meth:`get`. The code is ``bad-request`` if the machine has no such identity.
+            ClientError: like :meth:`get`. The code is ``bad-request`` if the machine has no such
+                identity.
             UsageError: the resource is missing, or more than one identity is named.
         """
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
@@ -167,18 +191,24 @@ class Client:
     def events(
         self, *, poll: float = 1.0, patience: float = 300.0, seen: Mapping[str, str] | None = None, api_version: str | None = None
     ) -> Events:
-        """Return an iterator over scheduled events. It yields each event when it is announced, and again when it has started.
+        """Return an iterator over scheduled events.
+
+        It yields each event when it is announced, and again when it has started.
 
         Args:
-            poll: seconds between two requests. Azure recommends one request per second. A smaller number than 0.2 is treated as 0.2.
-            patience: number of seconds for which the iterator tolerates failures of the service, for example during a restart. After that
-                time it raises an error.
-            seen: the attribute ``seen`` of an earlier iterator. The new iterator does not yield the events in it again.
-            api_version: api-version of the requests for scheduled events. None selects 2020-07-01, which every host supports. Version
-                2024-07-09 adds the event type ``SpotRebalanceRecommendation``.
+            poll: seconds between two requests. Azure recommends one request per second. A smaller
+                number than 0.2 is treated as 0.2.
+            patience: number of seconds for which the iterator tolerates failures of the service,
+                for example during a restart. After that time it raises an error.
+            seen: the attribute ``seen`` of an earlier iterator. The new iterator does not yield the
+                events in it again.
+            api_version: api-version of the requests for scheduled events. None selects 2020-07-01,
+                which every host supports. Version 2024-07-09 adds the event type
+                ``SpotRebalanceRecommendation``.
 
         Raises:
-            ClientError: the service failed permanently, as for :meth:`get`. The iterator raises this error, not this method.
+            ClientError: the service failed permanently, as for :meth:`get`. The iterator raises
+                this error, not this method.
             UsageError: an argument is invalid.
         """
         from imdskit.client import event_follower, events  # dataclasses would add 13 ms to the 22 ms of importing the client
@@ -193,8 +223,8 @@ class Client:
             ids: ids of the events.
 
         Raises:
-            ClientError: like :meth:`get`. The code is ``bad-request`` if the service does not list one of the events. None of them is
-                approved then.
+            ClientError: like :meth:`get`. The code is ``bad-request`` if the service does not list
+                one of the events. None of them is approved then.
             UsageError: no id is given, or an id is not text.
         """
         from imdskit.client.event_follower import acknowledge  # as in events
@@ -202,7 +232,10 @@ class Client:
         self._run(acknowledge(self._operations, ids))
 
     def _run(self, operation: Operation[T]) -> T:
-        """Run an operation to its end, and return its result. The client performs each effect that the operation yields."""
+        """Run an operation to its end, and return its result.
+
+        The client performs each effect that the operation yields.
+        """
         result: Any = None
         try:
             effect = next(operation)

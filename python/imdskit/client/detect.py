@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from imdskit.client import address
 from imdskit.client.client import Client
 from imdskit.client.nonces import new_nonce
-from imdskit.client.responses import ARC_AGENT
+from imdskit.client.responses import ARC_AGENT, is_request_timeout
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
 
@@ -201,7 +201,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
     try:
         instance = _instance(client)
     except ClientError as error:
-        if listed is not None and (error.code in _PASSING or error.code == ClientCode.UNSUPPORTED_VERSION):
+        if listed is not None and (_is_transient(error) or error.code == ClientCode.UNSUPPORTED_VERSION):
             seen = f"There is a list of {len(listed)} api-versions, but no document of the machine: {error.code}."
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
@@ -233,13 +233,17 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
 
 def _foreign(error: ClientError) -> Step:
     """Return the step for an error response. The metadata service or another program may have sent it."""
-    if error.code in _PASSING:
+    if _is_transient(error):
         return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()
     likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
     begin = error.body[:_QUOTED].decode("utf-8", "replace")
     quoted = f" It begins with {begin!r}." if begin else ""
     return _step("shape", "no", f"The response is not the service's: {error.code}, {error.message}{likeness}{quoted}")
+
+
+def _is_transient(error: ClientError) -> bool:
+    return error.code in _PASSING or is_request_timeout(error)
 
 
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:

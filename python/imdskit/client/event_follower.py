@@ -1,7 +1,9 @@
-"""Scheduled events: their data, the changes between two responses, and the operations that follow and approve events.
+"""Scheduled events: their data, the changes between two responses, and the operations that follow
+and approve events.
 
-Source: Azure's documentation of scheduled events. ``DocumentIncarnation`` changes if, and only if, the list of events changes. The service
-removes an event from the list when it is over. Clients should poll once per second. A POST request with ``StartRequests`` approves events.
+Source: Azure's documentation of scheduled events. ``DocumentIncarnation`` changes if, and only if,
+the list of events changes. The service removes an event from the list when it is over. Clients
+should poll once per second. A POST request with ``StartRequests`` approves events.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ POLL = 1.0
 """Default number of seconds between two requests."""
 
 PATIENCE = 5 * 60.0
-"""Default number of seconds for which failures of the service are tolerated. After that time an error is raised."""
+"""Default number of seconds for which failures of the service are tolerated.
+
+After that time an error is raised.
+"""
 
 MAX_EVENTS = 1000
 """Maximum number of events in one approval. Real lists contain only a few events."""
@@ -31,21 +36,23 @@ MAX_EVENTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Scheduled event. An attribute is ``""``, ``()`` or None if the api-version does not have this member.
+    """Scheduled event.
+
+    An attribute is ``""``, ``()`` or None if the api-version does not have this member.
 
     Attributes:
         id: id of the event.
         status: ``Scheduled`` or ``Started``.
-        type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09, ``SpotRebalanceRecommendation``. Later
-            versions may add types.
-        not_before: earliest start in the service's format, such as ``Mon, 19 Sep 2016 18:29:47 GMT``. It is ``""`` for an event that has
-            started.
+        type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09,
+            ``SpotRebalanceRecommendation``. Later versions may add types.
+        not_before: earliest start in the service's format, such as ``Mon, 19 Sep 2016 18:29:47
+            GMT``. It is ``""`` for an event that has started.
         resources: names of the machines that the event affects.
         resource_type: ``VirtualMachine``.
         description: description of the event for people.
         source: initiator of the event, ``Platform`` or ``User``.
-        duration: duration of the interruption in seconds. -1 means that the service does not know it. None means that the response does not
-            state it.
+        duration: duration of the interruption in seconds. -1 means that the service does not know
+            it. None means that the response does not state it.
         raw: JSON object of the event as received.
     """
 
@@ -66,7 +73,8 @@ class Schedule:
     """List of events in one response.
 
     Attributes:
-        incarnation: ``DocumentIncarnation``, a number that changes whenever the list changes. None if the response has no such number.
+        incarnation: ``DocumentIncarnation``, a number that changes whenever the list changes. None
+            if the response has no such number.
         events: events in the order of the response.
     """
 
@@ -77,8 +85,8 @@ class Schedule:
 def schedule(response: Response) -> Schedule:
     """Return the list of events in a response.
 
-    An empty body counts as an empty list, because some hosts send one (observed). A response without a list of events raises ClientError
-    ``not-imds``.
+    An empty body counts as an empty list, because some hosts send one (observed). A response
+    without a list of events raises ClientError ``not-imds``.
     """
     if not response.body.strip():
         return Schedule(None, ())
@@ -116,9 +124,11 @@ class EventFollower:
     Args:
         operations: operations of the client.
         poll: number of seconds between two requests.
-        patience: number of seconds for which failures of the service are tolerated. After that time an error is raised.
+        patience: number of seconds for which failures of the service are tolerated. After that time
+            an error is raised.
         seen: mapping from the id to the status of each event that an earlier follower has returned.
-        api_version: api-version of scheduled events. None selects a version that every host supports.
+        api_version: api-version of scheduled events. None selects a version that every host
+            supports.
 
     Attributes:
         seen: mapping from the id to the status of each event that was returned and is still listed.
@@ -147,13 +157,17 @@ class EventFollower:
         self.incarnation: int | None = None
 
     def changes(self) -> Operation[list[Event]]:
-        """Wait for the next change, and return all events that are new or have a new status. There is at least one.
+        """Wait for the next change, and return all events that are new or have a new status.
 
-        The follower tolerates a restart of the service. During a restart, the service may send errors. Afterwards ``DocumentIncarnation``
-        may differ although the events are the same. Events that are still listed then are not returned again.
+        There is at least one.
+
+        The follower tolerates a restart of the service. During a restart, the service may send
+        errors. Afterwards ``DocumentIncarnation`` may differ although the events are the same.
+        Events that are still listed then are not returned again.
 
         Raises:
-            ClientError: the service failed for longer than ``patience``, it never responded, or another program responds at its address.
+            ClientError: the service failed for longer than ``patience``, it never responded, or
+                another program responds at its address.
         """
         while True:
             if self._requested:
@@ -178,7 +192,8 @@ class EventFollower:
         now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now
-        # If the service has never responded and accepts no connection, this is probably no Azure machine, so waiting is useless.
+        # If the service has never responded and accepts no connection, this is probably no Azure
+        # machine, so waiting is useless.
         if (not self._responded and not error.connected) or kind_of("scheduledevents", error) is None:
             raise error
         if now - self._failing >= self._patience * SECOND:
@@ -190,7 +205,8 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
     """Approve events, so that they start at once.
 
     Raises:
-        ClientError: ``bad-request``: the service does not list one of the events, or no longer lists it. None of them was approved.
+        ClientError: ``bad-request``: the service does not list one of the events, or no longer
+            lists it. None of them was approved.
         UsageError: no id is given, or an id is not text.
     """
     if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:

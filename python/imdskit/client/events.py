@@ -1,4 +1,5 @@
-"""Scheduled events for the blocking client: an iterator, and events that the caller can acknowledge.
+"""Scheduled events for the blocking client: an iterator, and events that the caller can
+acknowledge.
 
 :mod:`imdskit.client.event_follower` decides when a request is sent and which events are new.
 """
@@ -21,10 +22,13 @@ class ScheduledEvent(Event):
     approve: Callable[[str], None] = field(repr=False, compare=False)
 
     def acknowledge(self) -> None:
-        """Approve the event, so that it starts at once. If the event affects several machines, Azure may wait until they approve it, too.
+        """Approve the event, so that it starts at once.
+
+        If the event affects several machines, Azure may wait until they approve it, too.
 
         Raises:
-            ClientError: like :meth:`imdskit.client.Client.get`. The code is ``bad-request`` if the event is over.
+            ClientError: like :meth:`imdskit.client.Client.get`. The code is ``bad-request`` if the
+                event is over.
         """
         self.approve(self.id)
 

@@ -1,8 +1,9 @@
 """Requests for attested documents, with a check that the document carries the requested nonce.
 
-The service was observed to respond with an earlier document, which carries the nonce of an earlier request. A verifier would refuse such a
-document. This module detects it before the client sends it to a verifier. It does not verify the signature; :mod:`imdskit.verify` does that.
-It parses the SignedData (RFC 5652 section 5.1) only up to the signed content.
+The service was observed to respond with an earlier document, which carries the nonce of an earlier
+request. A verifier would refuse such a document. This module detects it before the client sends it
+to a verifier. It does not verify the signature; :mod:`imdskit.verify` does that. It parses the
+SignedData (RFC 5652 section 5.1) only up to the signed content.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 DIGITS = 10
-"""Number of digits in a generated nonce. The IMDS documentation describes the parameter ``nonce`` as ten digits."""
+"""Number of digits in a generated nonce.
+
+The IMDS documentation describes the parameter ``nonce`` as ten digits.
+"""
 
 _CONTENT_PATH = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0))
-"""Path from a ContentInfo to its eContent. Each step is the tag of an element and the number of elements to skip before that element."""
+"""Path from a ContentInfo to its eContent.
+
+Each step is the tag of an element and the number of elements to skip before that element.
+"""
 
 
 class UnverifiedDocument(NamedTuple):
@@ -38,7 +45,9 @@ class UnverifiedDocument(NamedTuple):
 
 
 def attest(operations: Operations, nonce: str | None, api_version: str | None) -> Operation[UnverifiedDocument]:
-    """Request a document with a nonce. If the document carries another nonce, send the request a second time.
+    """Request a document with a nonce.
+
+    If the document carries another nonce, send the request a second time.
 
     Raises:
         ClientError: ``wrong-nonce``: both documents carry another nonce than the requested one.
@@ -63,7 +72,11 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
 
 
 def new_nonce() -> str:
-    """Return ten random digits. They are computed from 64 random bits, so each number is almost equally likely (bias below 1 in 10**9)."""
+    """Return ten random digits.
+
+    They are computed from 64 random bits, so each number is almost equally likely (bias below 1 in
+    10**9).
+    """
     return f"{int.from_bytes(os.urandom(8), 'big') % 10**DIGITS:0{DIGITS}}"
 
 
@@ -82,7 +95,10 @@ def nonce_in(document: bytes) -> str | None:
 
 
 def _content(der: bytes) -> bytes:
-    """Return the bytes of eContent. Raise ValueError or IndexError if ``der`` is not a SignedData with content."""
+    """Return the bytes of eContent.
+
+    Raise ValueError or IndexError if ``der`` is not a SignedData with content.
+    """
     data = der
     for tag, before in _CONTENT_PATH:
         for _ in range(before):
@@ -94,7 +110,8 @@ def _content(der: bytes) -> bytes:
 
 
 def _element(data: bytes) -> tuple[int, bytes, bytes]:
-    """Return the tag and the contents of the first element, and the bytes after it (X.690 section 8.1)."""
+    """Return the tag and the contents of the first element, and the bytes after it (X.690 section
+    8.1)."""
     tag, length, start = data[0], data[1], 2
     if length >= 0x80:
         start += length & 0x7F

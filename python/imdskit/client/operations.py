@@ -224,8 +224,8 @@ class Probe(NamedTuple):
     """Result of a probe. Its truth value is True if the service responded, even if it is busy.
 
     Attributes:
-        state: ``there``: the service responded normally. ``busy``: the service responded with 410, 429 or 5xx. ``foreign``: another program
-            responded. ``absent``: there was no response in time.
+        state: ``there``: the service responded normally. ``busy``: the service responded with 408, 410, 429 or 5xx. ``foreign``: another
+            program responded. ``absent``: there was no response in time.
         error: error of the request, or None.
     """
 
@@ -244,7 +244,7 @@ def probe(timeout: float) -> Operation[Probe]:
         responses.check(response)
         listed(response)
     except ClientError as error:
-        if error.code in (ClientCode.GONE, ClientCode.THROTTLED, ClientCode.SERVER_ERROR):
+        if error.code in (ClientCode.GONE, ClientCode.THROTTLED, ClientCode.SERVER_ERROR) or responses.is_request_timeout(error):
             return Probe("busy", error)
         return Probe("absent" if error.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE) else "foreign", error)
     return Probe("there")

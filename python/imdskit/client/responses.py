@@ -20,9 +20,9 @@ Json = Any
 """A value that ``json.loads`` returns."""
 
 ARC_AGENT = "The agent of Azure Arc"
-_ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
-"""Pattern of the challenge in ``WWW-Authenticate`` by which the agent of Azure Arc is recognised. The challenge names a file, for example
-``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
+_ARC = re.compile(r'\s*basic\s+realm\s*=\s*"?(?:/|[a-z]:[\\/]|[^"]*\.key\b)', re.IGNORECASE)
+"""Pattern of the challenge in ``WWW-Authenticate`` by which the agent of Azure Arc is recognised. The realm is the path of a file, for example
+``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity). The realm of a proxy is a title."""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
@@ -30,6 +30,8 @@ _MICROSOFT = (
     b"iis detailed error",
 )
 """Texts in lower case by which error pages of HTTP.sys and IIS, the web servers of Microsoft, are recognised."""
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html)\b", re.IGNORECASE | re.DOTALL)
+"""Beginning of a web page. An XML declaration or a comment may come first."""
 
 _ARC_HINT = (
     "Azure Arc responded, so this machine does not run on Azure. Arc sends tokens only to programs that read the file named in "
@@ -155,7 +157,9 @@ def check(response: Response) -> None:
     if status == 401 and _ARC.match(response.challenge):
         raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{quoted}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
-    if status in (401, 403):
+    if response.challenge:
+        hint = "The service never demands a login. Look for a proxy that responds instead."
+    elif status in (401, 403):
         hint = (
             "Check whether the Metadata Security Protocol is enforced on this machine. Its agent decides which programs may send requests."
         )
@@ -210,13 +214,20 @@ def is_gateway_error(response: Response) -> bool:
 
     The service itself sends no HTML with these statuses. While the service is down, the host's web server, which is made by Microsoft, may
     send its own HTML pages. All other HTML comes from a proxy. Neither the service nor the web server is a gateway, so a response with the
-    status 502 or 504 comes from a proxy, too, unless its body is the service's JSON (Azure/azure-sdk-for-js#20223).
+    status 502 or 504 comes from a proxy, too, unless its body is empty or the service's JSON (Azure/azure-sdk-for-js#20223).
     """
+    if response.status in (502, 504):
+        return bool(response.body.strip()) and not _has_error(response.body)
     if response.status not in (408, 410, 429) and response.status < 500:
         return False
     if response.media_type == "text/html" or is_page(response.body):
         return not any(mark in response.body.lower() for mark in _MICROSOFT)
-    return response.status in (502, 504) and bool(response.body.strip()) and not _has_error(response.body)
+    return False
+
+
+def is_request_timeout(error: ClientError) -> bool:
+    """Return whether an error is a response with status 408: the request did not arrive in time, so a later one may succeed."""
+    return error.code == ClientCode.UNEXPECTED_STATUS and error.status == 408
 
 
 def _has_error(body: bytes) -> bool:
@@ -226,7 +237,7 @@ def _has_error(body: bytes) -> bool:
 
 def is_page(body: bytes) -> bool:
     """Return whether a body is HTML."""
-    return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
+    return _PAGE.match(body[:2048]) is not None
 
 
 def _json(body: bytes) -> Json:
@@ -255,6 +266,7 @@ def _hint(url: str, status: int, quoted: str) -> str:
     for text, hint in _HINTS_BY_TEXT:
         if text in quoted:
             return hint
-    if status == 400 and category == "instance" and "format=text" not in url:
+    is_below_instance = category == "instance" and len(address.segments_of(url)) > 1
+    if status == 400 and is_below_instance and "format=text" not in url:
         return "The service returns single values only as text. Request it with format text."
     return _BY_CATEGORY[status].get(category) or _BY_CATEGORY[status][""]

@@ -4,9 +4,10 @@ This module only makes decisions. :mod:`imdskit.client.effects` sends the reques
 
 Sources:
 
-- IMDS documentation, "Errors and debugging": retry after a 410 for up to 70 seconds. "Rate limiting": 429.
-- Managed identities documentation, "Retry guidance": retry after a 404, a 429 or a timeout with exponential back-off, and after a 5xx when at
-  least one second has passed.
+- IMDS documentation, "Errors and debugging": retry after a 410 for up to 70 seconds. "Rate
+  limiting": 429.
+- Managed identities documentation, "Retry guidance": retry after a 404, a 429 or a timeout with
+  exponential back-off, and after a 5xx when at least one second has passed.
 - RFC 9110 section 10.2.3: Retry-After.
 
 The project chose all other delays and limits.
@@ -22,6 +23,7 @@ from random import random
 from types import MappingProxyType
 from typing import Literal
 
+from imdskit.client.responses import is_request_timeout
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
@@ -53,7 +55,8 @@ class Rule:
         first: delay between the first attempt and the second one.
         factor: number by which each delay is multiplied to give the next delay.
         longest: maximum delay between two attempts.
-        within: maximum time between the first failure of this kind and the start of the last attempt.
+        within: maximum time between the first failure of this kind and the start of the last
+            attempt.
     """
 
     first: float
@@ -73,10 +76,12 @@ class Policy:
     """Retry policy.
 
     Attributes:
-        deadline: maximum number of seconds for all attempts and delays together. Every attempt ends before the deadline.
+        deadline: maximum number of seconds for all attempts and delays together. Every attempt ends
+            before the deadline.
         rules: mapping from a kind of failure to its rule. Failures of other kinds are not retried.
-        jitter: maximum share by which each delay is lengthened at random. With 0.5, a delay of 2 seconds is lengthened to 2 to 3 seconds.
-            Machines whose requests fail at the same time therefore retry at different times.
+        jitter: maximum share by which each delay is lengthened at random. With 0.5, a delay of 2
+            seconds is lengthened to 2 to 3 seconds. Machines whose requests fail at the same time
+            therefore retry at different times.
 
     Raises:
         UsageError: a number is out of range.
@@ -105,7 +110,10 @@ DEFAULT = Policy(
         "silent":    Rule(     1,      2,       8,     15),
     },
 )  # fmt: skip
-"""Default policy. A refused connection is not retried, so that programs outside of Azure fail quickly."""
+"""Default policy.
+
+A refused connection is not retried, so that programs outside of Azure fail quickly.
+"""
 
 PATIENT = Policy(
     deadline=300,
@@ -119,7 +127,8 @@ PATIENT = Policy(
         "absent":    Rule(     1,      2,      16,    300),
     },
 )  # fmt: skip
-"""Policy for programs that run while an Azure machine boots, when the network may not be available yet."""
+"""Policy for programs that run while an Azure machine boots, when the network may not be available
+yet."""
 
 NO_RETRY = Policy(deadline=LONGEST, rules={})
 """Policy without retries."""
@@ -129,12 +138,13 @@ def kind_of(category: str, failure: ClientError) -> Kind | None:
     """Return the kind of a transient failure, or None if the failure is permanent.
 
     Args:
-        category: endpoint of the requested path, such as ``identity``; see :func:`imdskit.client.address.category`.
+        category: endpoint of the requested path, such as ``identity``; see
+            :func:`imdskit.client.address.category`.
         failure: error of the attempt.
     """
     if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
-    if failure.code == ClientCode.UNEXPECTED_STATUS and failure.status == 408:
+    if is_request_timeout(failure):
         return "failed"
     if failure.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE):
         return "silent" if failure.connected else "absent"
@@ -154,7 +164,8 @@ def next_delay(
     retry_after: float | None = None,
     chance: float = 0.0,
 ) -> float | None:
-    """Return the number of seconds until the next attempt, or None if the request must not be repeated.
+    """Return the number of seconds until the next attempt, or None if the request must not be
+    repeated.
 
     Args:
         policy: the retry policy.
@@ -162,8 +173,9 @@ def next_delay(
         attempt: number of attempts so far.
         elapsed: number of seconds since the first attempt began.
         lasting: number of seconds since the first failure of this kind.
-        retry_after: number of seconds that the service demands to wait, or None. The next attempt never starts earlier. If this delay exceeds
-            the limits of the policy, there is no next attempt.
+        retry_after: number of seconds that the service demands to wait, or None. The next attempt
+            never starts earlier. If this delay exceeds the limits of the policy, there is no next
+            attempt.
         chance: random number from 0 to 1, which determines the jitter.
     """
     rule = None if kind is None else policy.rules.get(kind)
@@ -186,8 +198,9 @@ def chance() -> float:
 
 
 def seconds_of(retry_after: str, now: int) -> float | None:
-    """Return the number of seconds to wait according to ``Retry-After``. Return None if the value is neither a number nor a date (RFC 9110
-    section 10.2.3).
+    """Return the number of seconds to wait according to ``Retry-After``.
+
+    Return None if the value is neither a number nor a date (RFC 9110 section 10.2.3).
 
     Args:
         retry_after: value of the header field.

@@ -1,8 +1,10 @@
-"""Tokens of managed identities: requested, cached while they are valid, and renewed before they expire.
+"""Tokens of managed identities: requested, cached while they are valid, and renewed before they
+expire.
 
-Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed at the same time as in azure-identity 1.27.0. If the
-service sends ``refresh_in``, a token is renewed at that time. Otherwise, a token with a lifetime of two hours or more is renewed after half its
-lifetime, and any other token five minutes before it expires.
+Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed at the same
+time as in azure-identity 1.27.0. If the service sends ``refresh_in``, a token is renewed at that
+time. Otherwise, a token with a lifetime of two hours or more is renewed after half its lifetime,
+and any other token five minutes before it expires.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Token:
     """Access token with its expiry. Its ``repr`` does not show the secret.
 
     Attributes:
-        access_token: the secret token, which a program sends in the header ``Authorization: Bearer ...``.
+        access_token: the secret token, which a program sends in the header ``Authorization: Bearer
+            ...``.
         token_type: type of the token, always ``Bearer``.
         resource: resource that the token is for.
         client_id: client id of the identity. ``""`` if the service does not send it.
@@ -75,11 +78,13 @@ class Tokens:
     def token(self, resource: str, selectors: Mapping[str, str | None]) -> Operation[Token]:
         """Return a valid token from the cache or from the service.
 
-        A token is renewed while the old one is still valid. One caller makes a single attempt to renew it, and the other callers get the old
-        token meanwhile. If the attempt fails, the first caller gets the old token, too.
+        A token is renewed while the old one is still valid. One caller makes a single attempt to
+        renew it, and the other callers get the old token meanwhile. If the attempt fails, the first
+        caller gets the old token, too.
 
         Raises:
-            ClientError: the cache contains no valid token, and none could be fetched from the service.
+            ClientError: the cache contains no valid token, and none could be fetched from the
+                service.
             UsageError: the resource is missing, or more than one identity is named.
         """
         named = {name: text(value, name) for name, value in selectors.items() if value is not None}
@@ -100,7 +105,8 @@ class Tokens:
         return renewed
 
     def _fetch(self, key: Key, *, once: bool) -> Operation[Token]:
-        """Fetch a token from the service, or return the cached token if another caller has just fetched it."""
+        """Fetch a token from the service, or return the cached token if another caller has just
+        fetched it."""
         cached, now = self._cache.get(key), self._operations.clock.now()
         if cached is not None and now < min(cached.refresh_on, cached.expires_on - SPARE):
             return cached
@@ -116,7 +122,8 @@ class Tokens:
 def parsed(response: Response, resource: str, now: int) -> Token:
     """Return the token in a response.
 
-    The service sends times as text. Some other programs that emulate the service send JSON numbers, and this function accepts both.
+    The service sends times as text. Some other programs that emulate the service send JSON numbers,
+    and this function accepts both.
 
     Args:
         response: a successful response.

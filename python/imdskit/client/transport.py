@@ -31,7 +31,8 @@ METADATA: Mapping[str, str] = {"Metadata": "true", "Accept": "application/json, 
 OWN_HEADERS: Mapping[str, str] = {"User-Agent": f"imdskit/{__version__}", "Connection": "close"}
 """Headers of every request."""
 HEAD_BYTES = 64 * 1024
-"""Maximum number of bytes of a response in addition to its body: status line, header fields and chunk framing."""
+"""Maximum number of bytes of a response in addition to its body: status line, header fields and
+chunk framing."""
 
 _HINT = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
 
@@ -42,7 +43,8 @@ class Transport:
     Args:
         base_url: ``http://host[:port][/prefix]``.
         timeout: maximum number of seconds for a whole exchange.
-        connect_timeout: maximum number of seconds for establishing a connection. This time counts towards ``timeout``.
+        connect_timeout: maximum number of seconds for establishing a connection. This time counts
+            towards ``timeout``.
         max_bytes: maximum size of a body in bytes.
         clock: clock that measures the timeouts.
     """

@@ -1,4 +1,5 @@
-"""Emulator of one machine: the machine, an authority that signs its documents, and an HTTP server on loopback.
+"""Emulator of one machine: the machine, an authority that signs its documents, and an HTTP server
+on loopback.
 
 with Emulator("windows", seed=1) as imds:
     ...send requests to imds.url, verify documents with imds.trust_pem...
@@ -28,45 +29,62 @@ from imdskit.emulator.service.response_cache import MOST
 
 
 class Emulator(Host):
-    """Instance Metadata Service of one machine, on a free port of loopback. As a context manager, it starts on entry and stops on exit.
+    """Instance Metadata Service of one machine, on a free port of loopback.
 
-    The address and the authority exist as soon as the object does. The emulator responds between :meth:`start` and :meth:`stop`.
+    As a context manager, it starts on entry and stops on exit.
+
+    The address and the authority exist as soon as the object does. The emulator responds between
+    :meth:`start` and :meth:`stop`.
 
     Args:
-        scenario: name of a built-in scenario (:meth:`Scenario.names`), path of a file, or a Scenario.
-        seed: source of the machine's identifiers and of the keys. The same seed gives the same identifiers and keys, and None gives random
-            ones. Anyone who knows the seed can sign as the emulator.
+        scenario: name of a built-in scenario (:meth:`Scenario.names`), path of a file, or a
+            Scenario.
+        seed: source of the machine's identifiers and of the keys. The same seed gives the same
+            identifiers and keys, and None gives random ones. Anyone who knows the seed can sign as
+            the emulator.
         port: TCP port of the service; 0 selects a free one.
         rate_limit: whether the rate limits of the service apply.
-        clock: source of the current time for documents, certificates and limits; None is the system clock.
-        backend: implementation that looks up nodes in documents and counts requests; None selects the best available one.
-        host: address to listen on. Keep it on loopback unless other machines must reach the emulator.
-        events_enabling: seconds from the first request for scheduled events until the service lists them.
-        profile: service profile, that is, the known behaviour that the rules follow: ``today``, ``2021`` or ``strict-header``. None uses
-            the scenario's profile.
-        rules_off: names of rules to switch off, in addition to the scenario's; ``docs/fidelity.md`` lists the rules.
-        faults: fault script, as a path or as a list of rules; ``docs/faults.md`` describes the format.
-        allow_hosts: names that a request may have in its ``Host`` header, besides loopback, 169.254.169.254 and ``host``; ``*`` allows any.
+        clock: source of the current time for documents, certificates and limits; None is the system
+            clock.
+        backend: implementation that looks up nodes in documents and counts requests; None selects
+            the best available one.
+        host: address to listen on. Keep it on loopback unless other machines must reach the
+            emulator.
+        events_enabling: seconds from the first request for scheduled events until the service lists
+            them.
+        profile: service profile, that is, the known behaviour that the rules follow: ``today``,
+            ``2021`` or ``strict-header``. None uses the scenario's profile.
+        rules_off: names of rules to switch off, in addition to the scenario's; ``docs/fidelity.md``
+            lists the rules.
+        faults: fault script, as a path or as a list of rules; ``docs/faults.md`` describes the
+            format.
+        allow_hosts: names that a request may have in its ``Host`` header, besides loopback,
+            169.254.169.254 and ``host``; ``*`` allows any.
         journal: maximum number of requests that the journal keeps.
         admin_port: port of the admin API; 0 selects a free one, and None disables the admin API.
         admin_token: token that clients of the admin API must send; None generates one.
-        admin_host: address that the admin API listens on. Any address other than loopback requires ``admin_token``.
-        admin_allow_hosts: names that a request to the admin API may have in its ``Host`` header, besides loopback and the address that the
-            client connected to; ``*`` allows any.
-        public_url: base address at which clients reach the emulator. It appears in documents, in tokens and in :attr:`url`. None uses the
-            listening address, with loopback in place of an unspecified address such as 0.0.0.0.
-        pki_url: base address below which clients find issuer certificates and revocation lists. Certificates contain it. None uses ``/pki``
-            below the emulator's base address.
-        issuer: base address of token issuers. Each tenant has one issuer below it, which tokens name in the claim ``iss``. None uses
-            ``/oidc`` below the emulator's base address.
-        health: whether ``/healthz`` responds with 200 on the port of the service. Azure's service has no such path.
+        admin_host: address that the admin API listens on. Any address other than loopback requires
+            ``admin_token``.
+        admin_allow_hosts: names that a request to the admin API may have in its ``Host`` header,
+            besides loopback and the address that the client connected to; ``*`` allows any.
+        public_url: base address at which clients reach the emulator. It appears in documents, in
+            tokens and in :attr:`url`. None uses the listening address, with loopback in place of an
+            unspecified address such as 0.0.0.0.
+        pki_url: base address below which clients find issuer certificates and revocation lists.
+            Certificates contain it. None uses ``/pki`` below the emulator's base address.
+        issuer: base address of token issuers. Each tenant has one issuer below it, which tokens
+            name in the claim ``iss``. None uses ``/oidc`` below the emulator's base address.
+        health: whether ``/healthz`` responds with 200 on the port of the service. Azure's service
+            has no such path.
         snapshot_file: file that :meth:`save` writes to. If it exists, the emulator resumes from it.
-        keys: cache of generated keys. An emulator starts in milliseconds if this cache already contains the keys for its seed.
-        listener: bound TCP socket to listen on instead of ``host`` and ``port``; it may belong to another network namespace. The emulator
-            closes it.
+        keys: cache of generated keys. An emulator starts in milliseconds if this cache already
+            contains the keys for its seed.
+        listener: bound TCP socket to listen on instead of ``host`` and ``port``; it may belong to
+            another network namespace. The emulator closes it.
 
     Attributes:
-        scenario: the checked scenario. :meth:`patch`, :meth:`become` and :meth:`restore` replace it.
+        scenario: the checked scenario. :meth:`patch`, :meth:`become` and :meth:`restore` replace
+            it.
         authority: authority that signs documents.
         issuer: issuer that signs access tokens.
         app: the service without the server. It is replaced together with the scenario.
@@ -76,13 +94,14 @@ class Emulator(Host):
         journal: the most recent requests and responses.
         admin: the admin API with its ``url`` and ``token``, or None if it is disabled.
         snapshot_file: file for snapshots, as given.
-        explain: function that inspects documents for the admin page, such as ``partial(inspect_document, Verifier(...))`` from
-            ``imdskit.verify``. It is None at first.
+        explain: function that inspects documents for the admin page, such as
+            ``partial(inspect_document, Verifier(...))`` from ``imdskit.verify``. It is None at
+            first.
 
     Raises:
         ScenarioError: The scenario, the fault script or the snapshot is invalid.
-        UsageError: An argument has the wrong type or is out of range, the emulator cannot listen on an address, or a profile or rule is
-            unknown.
+        UsageError: An argument has the wrong type or is out of range, the emulator cannot listen on
+            an address, or a profile or rule is unknown.
     """
 
     def __init__(
@@ -143,42 +162,53 @@ class Emulator(Host):
         return self.machine().state()
 
     def patch(self, patch: object) -> None:
-        """Change the machine by a JSON merge patch (RFC 7386) of :meth:`state`. The change applies from the next request on.
+        """Change the machine by a JSON merge patch (RFC 7386) of :meth:`state`.
+
+        The change applies from the next request on.
 
         Raises:
-            ScenarioError: The result is not a valid scenario, or belongs to another cloud. The location is a JSON pointer. The machine is
-                unchanged.
+            ScenarioError: The result is not a valid scenario, or belongs to another cloud. The
+                location is a JSON pointer. The machine is unchanged.
         """
         self.machine().patch(patch)
 
     def become(self, document: object) -> None:
-        """Replace the machine's scenario by ``document``, which is parsed JSON. Events, rate limits and faults stay.
+        """Replace the machine's scenario by ``document``, which is parsed JSON.
+
+        Events, rate limits and faults stay.
 
         Raises:
-            ScenarioError: The document is not a valid scenario, or belongs to another cloud. The machine is unchanged.
+            ScenarioError: The document is not a valid scenario, or belongs to another cloud. The
+                machine is unchanged.
         """
         self.machine().become(document)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the whole state as a JSON object: scenario, events, faults, clock and the data behind the tokens.
+        """Return the whole state as a JSON object: scenario, events, faults, clock and the data
+        behind the tokens.
 
         A snapshot contains no key, no seed and no token.
         """
         return snapshots.take(self)
 
     def restore(self, value: object) -> None:
-        """Resume from a snapshot. If the clock is movable, it moves forward to the snapshot's time, but never back.
+        """Resume from a snapshot.
+
+        If the clock is movable, it moves forward to the snapshot's time, but never back.
 
         Raises:
-            ScenarioError: The value is not a snapshot, or belongs to another cloud. The location is a JSON pointer. The emulator is
-                unchanged.
+            ScenarioError: The value is not a snapshot, or belongs to another cloud. The location is
+                a JSON pointer. The emulator is unchanged.
         """
         snapshots.restore(self, value)
 
     def save(self, path: str | Path | None = None) -> str:
-        """Write a snapshot to ``path``, by default to ``snapshot_file``, and return the path. Only the owner may read the file.
+        """Write a snapshot to ``path``, by default to ``snapshot_file``, and return the path.
+
+        Only the owner may read the file.
 
         Raises:
-            UsageError: There is neither a path nor a ``snapshot_file``, or the file cannot be written.
+            UsageError: There is neither a path nor a ``snapshot_file``, or the file cannot be
+                written.
         """
         return snapshots.save(self, path)

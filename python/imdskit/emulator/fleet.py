@@ -1,4 +1,6 @@
-"""Emulator of thousands of machines in one process. All come from one template and one seed, and each has a number.
+"""Emulator of thousands of machines in one process.
+
+All come from one template and one seed, and each has a number.
 
 with Fleet("fleet", 5000, seed=1) as fleet:
     ...send requests to fleet.machine(17).url, verify documents with fleet.trust_pem...
@@ -28,7 +30,10 @@ SELECT: tuple[Select, ...] = ("path", "port", "source")
 MOST = 1_000_000
 """Maximum number of machines in a fleet."""
 RESIDENT = 512
-"""Default maximum number of machines in memory. The others are evicted, and created again when a request for them arrives."""
+"""Default maximum number of machines in memory.
+
+The others are evicted, and created again when a request for them arrives.
+"""
 CACHED_RESPONSES = 8
 """Maximum number of responses that each machine caches while it is in memory."""
 CONNECTIONS = 1024
@@ -38,23 +43,28 @@ NETWORK = "127.1.0.0/16"
 
 
 class Fleet(Host):
-    """Many machines that share one authority. As a context manager, a fleet starts on entry and stops on exit.
+    """Many machines that share one authority.
+
+    As a context manager, a fleet starts on entry and stops on exit.
 
     Args:
         template: name of a built-in scenario, path of a file, or a Scenario.
         count: number of machines.
-        seed: source of the machines' identifiers and of the keys. The same seed gives the same identifiers and keys, and None gives random
-            ones.
-        select: how a request selects its machine: ``path`` uses a prefix ``/m/N`` before ``/metadata``, ``port`` gives each machine its own
-            port, and ``source`` uses the address of the client.
-        port: TCP port; 0 selects a free one. With ``select="port"``, machine N listens on this port plus N. If the port is 0, each machine
-            listens on a free port.
-        network: with ``select="source"``, requests to machine N come from address N + 1 of this network.
+        seed: source of the machines' identifiers and of the keys. The same seed gives the same
+            identifiers and keys, and None gives random ones.
+        select: how a request selects its machine: ``path`` uses a prefix ``/m/N`` before
+            ``/metadata``, ``port`` gives each machine its own port, and ``source`` uses the address
+            of the client.
+        port: TCP port; 0 selects a free one. With ``select="port"``, machine N listens on this port
+            plus N. If the port is 0, each machine listens on a free port.
+        network: with ``select="source"``, requests to machine N come from address N + 1 of this
+            network.
         resident: maximum number of machines in memory.
         connections: maximum number of open connections.
 
-    The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all machines. A machine can also have faults of its
-    own, which are tried first. Each machine has its own rate limits and events. A fleet has no snapshots.
+    The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all
+    machines. A machine can also have faults of its own, which are tried first. Each machine has its
+    own rate limits and events. A fleet has no snapshots.
 
     Attributes:
         clock: source of the current time for all machines.
@@ -69,8 +79,10 @@ class Fleet(Host):
         explain: function that inspects documents, as in :class:`imdskit.emulator.Emulator`.
 
     Raises:
-        ScenarioError: The template or the fault script is invalid, or the template does not allow so many machines.
-        UsageError: An argument has the wrong type or is out of range, or the fleet cannot listen on an address.
+        ScenarioError: The template or the fault script is invalid, or the template does not allow
+            so many machines.
+        UsageError: An argument has the wrong type or is out of range, or the fleet cannot listen on
+            an address.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Host: one or many machines behind one server, one authority, one journal and one admin API.
 
-:class:`imdskit.emulator.Emulator` is a host with one machine, and :class:`imdskit.emulator.Fleet` is a host with many. The code that
-watches or changes a running emulator (admin API, journal, snapshots, command line) depends on the host alone.
+:class:`imdskit.emulator.Emulator` is a host with one machine, and :class:`imdskit.emulator.Fleet`
+is a host with many. The code that watches or changes a running emulator (admin API, journal,
+snapshots, command line) depends on the host alone.
 """
 
 from __future__ import annotations
@@ -43,13 +44,16 @@ from imdskit.protocol.requests import parse_target
 from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR, json_response
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
-"""Function that inspects a document, checks it against the nonce if one is given, and returns a JSON object. Callers of the emulator
-provide it, because the emulator contains no verifier."""
+"""Function that inspects a document, checks it against the nonce if one is given, and returns a
+JSON object. Callers of the emulator provide it, because the emulator contains no verifier."""
 
 
 HEALTH = "/healthz"
-"""Path for health probes. The admin API always has this path. The service has it only with the option ``health``. The journal, the rate
-limits and the faults ignore these requests."""
+"""Path for health probes.
+
+The admin API always has this path. The service has it only with the option ``health``. The journal,
+the rate limits and the faults ignore these requests.
+"""
 
 _FAILED = SERVER_ERROR.response()
 """Response of the server if the service raises an error."""
@@ -76,7 +80,9 @@ class AdminApi(Protocol):
 
 
 class Host:
-    """Machines and the objects that they share. As a context manager, a host starts on entry and stops on exit.
+    """Machines and the objects that they share.
+
+    As a context manager, a host starts on entry and stops on exit.
 
     Args:
         scenario: scenario of the only machine, or template of all machines.
@@ -128,7 +134,8 @@ class Host:
         self.issuer = Issuer(lambda: self.url, seed, options.keys, issuer=self._addresses.issuer)
         self._numbering = numbering(scenario, secrets.randbits(128) if seed is None else seed)
         profiles.of(scenario).rules(options.rules_off)  # Reports an invalid option now rather than when a machine is created.
-        # The last machine has the largest number and the highest address, so a template that cannot provide them fails here.
+        # The last machine has the largest number and the highest address, so a template that cannot
+        # provide them fails here.
         self._numbering.scenario(len(self) - 1)
         self.machines = ResidentMachines(self._create, resident, self.clock)
         first = self.machines.get(0).machine
@@ -156,7 +163,7 @@ class Host:
 
     @property
     def url(self) -> str:
-        """Base address for clients, without a trailing slash: ``public_url`` if it was given, otherwise the listening address."""
+        """Base address for clients: ``public_url``, or the listening address if it was not given."""
         return self._addresses.public or self._server.url
 
     @property
@@ -166,7 +173,7 @@ class Host:
 
     @property
     def trust_pem(self) -> str:
-        """Root and issuing certificate in PEM. A verifier must trust them to accept the documents of this emulator."""
+        """Root and issuing certificate in PEM, which a verifier of this emulator must trust."""
         return self.authority.trust_pem()
 
     @property
@@ -190,7 +197,7 @@ class Host:
         return HostedMachine(index, self.addressing.url(self.url, index), self.addressing.source(index), self)
 
     def handle(self, request: Request) -> Response:
-        """Return the response of the machine that a request selects. Record request and response in the journal."""
+        """Return the response of the machine that a request selects, and record it."""
         if request.target == HEALTH and self._options.health and request.method in ("GET", "HEAD"):
             return json_response(b'{"status":"ok"}')
         index, target = self.addressing.find(request)
@@ -209,11 +216,14 @@ class Host:
         return self._recorded(self.machines.get(index).handle, request, None if self.addressing.select is None else index)
 
     def misdirected(self, request: Request) -> Response:
-        """Record a request whose Host header is not allowed, and return its response. Apply no rules, limits or faults."""
+        """Record a request whose Host header is not allowed, and return its response.
+
+        Apply no rules, limits or faults.
+        """
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
-        """Return whether the response is immediate, because nothing has to be signed and no fault can delay it."""
+        """Return whether nothing has to be signed for a response, and no fault can delay it."""
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
@@ -226,8 +236,8 @@ class Host:
     def faults_of(self, index: int) -> Faults:
         """Return the faults of one machine.
 
-        In a fleet, a machine's own faults are tried before the faults of all machines. The host keeps the returned object, so that faults
-        which the caller loads later apply, too.
+        In a fleet, a machine's own faults are tried before the faults of all machines. The host
+        keeps the returned object, so that faults which the caller loads later apply, too.
         """
         if self.addressing.select is None:
             return self.faults
@@ -242,17 +252,21 @@ class Host:
         prepare: Callable[[App], None] | None = None,
         identifiers: Mapping[str, str] | None = None,
     ) -> None:
-        """Replace the scenario of a machine. Events, limits and faults stay. Tokens stay unless ``prepare`` is given.
+        """Replace the scenario of a machine.
+
+        Events, limits and faults stay. Tokens stay unless ``prepare`` is given.
 
         Args:
             index: number of the machine.
             other: function that returns the new scenario, given the present one.
-            prepare: function that is called with the new service before it replaces the present one, for example to load other
-                tokens.
-            identifiers: identifiers of an earlier emulator. The machine uses them from now on. None keeps the present ones.
+            prepare: function that is called with the new service before it replaces the present
+                one, for example to load other tokens.
+            identifiers: identifiers of an earlier emulator. The machine uses them from now on. None
+                keeps the present ones.
 
         Raises:
-            ScenarioError: The new scenario is invalid, or this host does not support it. The machine is unchanged.
+            ScenarioError: The new scenario is invalid, or this host does not support it. The
+                machine is unchanged.
         """
 
         def successor(present: App) -> App:
@@ -273,7 +287,8 @@ class Host:
         self.machines.replace(index, successor)
 
     def configuration(self) -> dict[str, Any]:
-        """Return the configuration in effect as a JSON object, without the seed and the admin token.
+        """Return the configuration in effect as a JSON object, without the seed and the admin
+        token.
 
         In a fleet, it describes the template. Single machines may have been changed since.
         """
@@ -380,7 +395,8 @@ class Host:
     def _check_fit(self, scenario: Scenario, app: App) -> None:
         """Raise ScenarioError if this host does not support a scenario.
 
-        The keys and certificates of a host belong to one cloud, so its scenarios must be in the same cloud.
+        The keys and certificates of a host belong to one cloud, so its scenarios must be in the
+        same cloud.
         """
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
@@ -401,7 +417,8 @@ class Host:
         return next((found for source, own in sources if (found := source.download(own)) is not None), None)
 
     def _published_elsewhere(self, target: str) -> bool:
-        """Return whether a certificate or key has been published at an address that the operator chose."""
+        """Return whether a certificate or key has been published at an address that the operator
+        chose."""
         return self._published_below is not PUBLISHED and self._download(parse_target(target).path.rstrip()) is not None
 
 
@@ -412,7 +429,8 @@ class HostedMachine:
     Attributes:
         index: number of the machine, counted from 0.
         url: base address of the machine; append ``/metadata/...`` to it.
-        source: address that requests must come from to reach the machine, or ``""`` if every address reaches it.
+        source: address that requests must come from to reach the machine, or ``""`` if every
+            address reaches it.
     """
 
     index: int
@@ -437,7 +455,7 @@ class HostedMachine:
 
     @property
     def faults(self) -> Faults:
-        """Faults of the machine. In a fleet, these are the machine's own faults, which are tried before the faults of all machines."""
+        """Faults of the machine; see :meth:`Host.faults_of`."""
         return self._host.faults_of(self.index)
 
     @property
@@ -464,20 +482,11 @@ class HostedMachine:
         return document.document(self.scenario)
 
     def patch(self, patch: object) -> None:
-        """Change the machine by a JSON merge patch (RFC 7386) of :meth:`state`. The change applies from the next request on.
-
-        Raises:
-            ScenarioError: The result is not a valid scenario, or belongs to another cloud. The location is a JSON pointer. The machine is
-                unchanged.
-        """
+        """Change the machine like :meth:`imdskit.emulator.Emulator.patch`."""
         self._host.change(self.index, lambda scenario: document.patched(scenario, patch))
 
     def become(self, value: object) -> None:
-        """Replace the machine's scenario by ``value``, which is parsed JSON. Events, rate limits and faults stay.
-
-        Raises:
-            ScenarioError: The value is not a valid scenario, or belongs to another cloud. The machine is unchanged.
-        """
+        """Replace the machine's scenario like :meth:`imdskit.emulator.Emulator.become`."""
         self._host.change(self.index, lambda scenario: Scenario.of(value, scenario.name))
 
 

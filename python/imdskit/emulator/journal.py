@@ -26,13 +26,18 @@ KEPT = 10_000
 """Default maximum number of entries."""
 
 SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"))
-"""Lower-case names of headers whose values the journal withholds. It also withholds the values of headers whose names end in ``-token`` or
-``-secret``."""
+"""Lower-case names of headers whose values the journal withholds.
+
+It also withholds the values of headers whose names end in ``-token`` or ``-secret``.
+"""
 WITHHELD = "(withheld)"
 """Replacement for the value of a secret header."""
 LONGEST = 2048
-"""Maximum number of characters that an entry keeps of its target. The same maximum applies to all headers of an entry together. These two
-limits bound the memory that the journal uses."""
+"""Maximum number of characters that an entry keeps of its target.
+
+The same maximum applies to all headers of an entry together. These two limits bound the memory that
+the journal uses.
+"""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -41,18 +46,22 @@ class Entry(NamedTuple):
     """One request and its response.
 
     Attributes:
-        number: number of the entry, counted from 1 in the order of the responses. The count continues after a reset.
+        number: number of the entry, counted from 1 in the order of the responses. The count
+            continues after a reset.
         time: time of the response in Unix seconds, on the emulator's clock.
         source: address of the client, or ``""`` if it is unknown.
         method: method as sent.
         target: request target as sent, without the prefix that selects a machine of a fleet.
         headers: (name, value) pairs as sent, without the values of secret headers.
         status: status code of the response.
-        rule: name of the rule that refused the request, ``wrong-host`` if its Host header is not allowed, or ``""``.
+        rule: name of the rule that refused the request, ``wrong-host`` if its Host header is not
+            allowed, or ``""``.
         fault: type of the fault that applied, or ``""``.
-        duration_ns: nanoseconds that the service took, on the system clock. Delays that a fault adds while sending are not included.
+        duration_ns: nanoseconds that the service took, on the system clock. Delays that a fault
+            adds while sending are not included.
         body_bytes: length of the response body in bytes.
-        machine: number of the fleet's machine that the request selected; None if it did not select a machine, or if there is no fleet.
+        machine: number of the fleet's machine that the request selected; None if it did not select
+            a machine, or if there is no fleet.
     """
 
     number: int
@@ -75,7 +84,10 @@ class Entry(NamedTuple):
 
     @property
     def category(self) -> str | None:
-        """Path segment after ``/metadata``, such as ``instance``; ``""`` if there is none. None if the path is outside of ``/metadata``."""
+        """Path segment after ``/metadata``, such as ``instance``; ``""`` if there is none.
+
+        None if the path is outside of ``/metadata``.
+        """
         segments = self.path[1:].split("/")
         if segments[0] != "metadata":
             return None
@@ -86,7 +98,10 @@ class Entry(NamedTuple):
         return parse_target(self.target).parameter(name)
 
     def header(self, name: str) -> str | None:
-        """Return the first value of a header, or None if it is absent. The name matches in any letter case."""
+        """Return the first value of a header, or None if it is absent.
+
+        The name matches in any letter case.
+        """
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def json(self) -> dict[str, Any]:
@@ -99,7 +114,8 @@ class Filter:
     """Criteria that an entry must meet. A criterion that is None matches every entry.
 
     Attributes:
-        path: path that the entry's path must equal or lie below. Letter case and a trailing slash do not matter.
+        path: path that the entry's path must equal or lie below. Letter case and a trailing slash
+            do not matter.
         category: category, as in :class:`Entry`.
         method: method, as sent.
         status: status code of the response.
@@ -130,7 +146,10 @@ class Filter:
 
 
 class Tally(NamedTuple):
-    """Counts of entries since the last reset: ``total`` is ``kept`` plus ``dropped``. ``last`` is the number of the newest entry."""
+    """Counts of entries since the last reset: ``total`` is ``kept`` plus ``dropped``.
+
+    ``last`` is the number of the newest entry.
+    """
 
     total: int
     kept: int
@@ -139,16 +158,20 @@ class Tally(NamedTuple):
 
 
 class Journal:
-    """Journal of the most recent requests and responses of a host. It is safe to share between threads.
+    """Journal of the most recent requests and responses of a host.
+
+    It is safe to share between threads.
 
     Args:
         clock: clock of the emulator.
-        kept: maximum number of entries. When the journal is full, it drops the oldest entry and counts it as dropped.
+        kept: maximum number of entries. When the journal is full, it drops the oldest entry and
+            counts it as dropped.
         watch: clock that measures durations; the system clock by default.
 
     Attributes:
         most: maximum number of entries.
-        listener: function, such as an access log, that the recording thread calls with each new entry; None at first.
+        listener: function, such as an access log, that the recording thread calls with each new
+            entry; None at first.
     """
 
     def __init__(self, clock: Clock, kept: int = KEPT, watch: Clock | None = None) -> None:
@@ -160,7 +183,10 @@ class Journal:
         self._before = 0
         self._closed = False
         self._headers: tuple[Headers, Headers] = (), ()
-        """Headers of the last request, as received and without secrets. Entries with the same headers share one tuple."""
+        """Headers of the last request, as received and without secrets.
+
+        Entries with the same headers share one tuple.
+        """
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
@@ -213,8 +239,9 @@ class Journal:
         """Wait until the journal has enough entries, and return whether it has.
 
         Args:
-            wanted: required number of matching entries, including those that exist already. Alternatively, a function that takes the
-                journal and returns whether the wait is over.
+            wanted: required number of matching entries, including those that exist already.
+                Alternatively, a function that takes the journal and returns whether the wait is
+                over.
             timeout: maximum wait in seconds, on the system clock.
             meant: criteria, named like the attributes of :class:`Filter`.
 
@@ -244,7 +271,10 @@ class Journal:
                 return False
 
     def reset(self) -> int:
-        """Remove all entries, and return how many there were. The numbers of later entries continue the count."""
+        """Remove all entries, and return how many there were.
+
+        The numbers of later entries continue the count.
+        """
         with self._changed:
             kept = len(self._entries)
             self._entries.clear()

@@ -1,9 +1,12 @@
-"""Validating reader for all JSON input of the emulator: scenarios, fault scripts, events, snapshots, tokens and bodies of the admin API.
+"""Validating reader for all JSON input of the emulator: scenarios, fault scripts, events,
+snapshots, tokens and bodies of the admin API.
 
-The reader is strict. It refuses repeated members, ``NaN``, and numbers beyond the range of a float. An error message gives the location as
-a JSON pointer (RFC 6901), the expected value and the value that was found. For an unknown name, the hint suggests a similar one.
+The reader is strict. It refuses repeated members, ``NaN``, and numbers beyond the range of a float.
+An error message gives the location as a JSON pointer (RFC 6901), the expected value and the value
+that was found. For an unknown name, the hint suggests a similar one.
 
-Callers describe their input by a :class:`Format`. They then call the methods of :class:`Input` that match the values they expect::
+Callers describe their input by a :class:`Format`. They then call the methods of :class:`Input` that
+match the values they expect::
 
     rule = FORMAT.parse(data).members(("times", "fault"), required=("fault",))
     times = rule["times"].integer(1, 100) if "times" in rule else 1
@@ -31,7 +34,8 @@ def strict_json(data: bytes) -> Any:
     """Return parsed JSON.
 
     Raises:
-        ValueError: The data is not strict JSON. Its text completes a sentence that begins with "It is not JSON:".
+        ValueError: The data is not strict JSON. Its text completes a sentence that begins with "It
+            is not JSON:".
     """
     try:
         return json.loads(data, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_number)
@@ -45,7 +49,10 @@ def escaped(name: str) -> str:
 
 
 def guess(name: str, known: Collection[str]) -> str:
-    """Return a hint that suggests the known name most similar to ``name``. If none is similar, the hint lists all known names."""
+    """Return a hint that suggests the known name most similar to ``name``.
+
+    If none is similar, the hint lists all known names.
+    """
     close = difflib.get_close_matches(name, known, 1, 0.6) or [one for one in known if one.lower() == name.lower()]
     return f"Did you mean {close[0]}?" if close else "Known: " + ", ".join(known) + "."
 
@@ -60,8 +67,8 @@ class Format:
         hint: default hint, for errors without a more specific one.
         max_bytes: maximum size of the input in bytes.
         root: location that stands for the whole input.
-        unknown_at_object: whether an error about an unknown member gives the location of the object that contains the member, instead of
-            the location of the member itself.
+        unknown_at_object: whether an error about an unknown member gives the location of the object
+            that contains the member, instead of the location of the member itself.
     """
 
     name: str
@@ -79,7 +86,8 @@ class Format:
         """Return the parsed content of a file.
 
         Raises:
-            ImdskitError: The file cannot be read, is too large or is not strict JSON. :attr:`error` determines the class.
+            ImdskitError: The file cannot be read, is too large or is not strict JSON. :attr:`error`
+                determines the class.
         """
         try:
             with open(path, "rb") as file:
@@ -92,7 +100,8 @@ class Format:
         """Return the parsed value of JSON text.
 
         Raises:
-            ImdskitError: The data is too large or is not strict JSON. :attr:`error` determines the class.
+            ImdskitError: The data is too large or is not strict JSON. :attr:`error` determines the
+                class.
         """
         if len(data) > self.max_bytes:
             raise self.wrong(f"{self.name} is larger than {self.max_bytes} bytes.")
@@ -108,7 +117,9 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Parsed value with its location. Each method that reads the value raises the format's error if the value is invalid.
+    """Parsed value with its location.
+
+    Each method that reads the value raises the format's error if the value is invalid.
 
     Attributes:
         value: value as returned by ``json.loads``.
@@ -161,7 +172,8 @@ class Input:
         return [Input(value, f"{self.location}/{index}", self.format) for index, value in enumerate(self.value)]
 
     def text(self, most: int | None = None, expected: str = "text", hint: str = "") -> str:
-        """Return text that is valid Unicode and has at most ``most`` characters; None allows any number."""
+        """Return text that is valid Unicode and has at most ``most`` characters; None allows any
+        number."""
         if not isinstance(self.value, str):
             self.must_be(expected, hint)
         if most is not None and len(self.value) > most:
@@ -185,7 +197,10 @@ class Input:
         return self.value
 
     def one_of(self, known: Collection[str], what: str) -> str:
-        """Return text that is one of ``known``. The error message says that the value must be ``what``."""
+        """Return text that is one of ``known``.
+
+        The error message says that the value must be ``what``.
+        """
         if not isinstance(self.value, str) or self.value not in known:
             self.must_be(what, "Known: " + ", ".join(known) + ".")
         return self.value

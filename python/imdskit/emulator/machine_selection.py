@@ -1,4 +1,5 @@
-"""Selection of the machine that a request is for: the only one, or one selected by path prefix, by port or by the client's address."""
+"""Selection of the machine that a request is for: the only one, or one selected by path prefix, by
+port or by the client's address."""
 
 from __future__ import annotations
 
@@ -15,12 +16,15 @@ _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 
 
 class OnlyMachine:
-    """Addressing of a host with one machine, and base class of the others. Every request selects machine 0.
+    """Addressing of a host with one machine, and base class of the others.
+
+    Every request selects machine 0.
 
     Attributes:
         count: number of machines.
         select: name of the addressing, or None if there is only one machine.
-        ports: ports of the machines, ordered by machine number; empty if all machines share one port.
+        ports: ports of the machines, ordered by machine number; empty if all machines share one
+            port.
     """
 
     select: str | None = None
@@ -30,7 +34,8 @@ class OnlyMachine:
         self.count = count
 
     def find(self, request: Request) -> tuple[int | None, str]:
-        """Return the number of the machine that a request selects, and the target without the selecting prefix.
+        """Return the number of the machine that a request selects, and the target without the
+        selecting prefix.
 
         The number is None if the request selects no existing machine.
         """
@@ -41,7 +46,8 @@ class OnlyMachine:
         return base
 
     def source(self, _: int) -> str:
-        """Return the address that requests to a machine must come from, or ``""`` if every address reaches it."""
+        """Return the address that requests to a machine must come from, or ``""`` if every address
+        reaches it."""
         return ""
 
     def open(self, _: Server) -> None:
@@ -84,7 +90,8 @@ class ByPort(OnlyMachine):
     Args:
         count: number of machines.
         host: address to listen on.
-        consecutive: whether the ports follow the server's port directly; otherwise any free ports are used.
+        consecutive: whether the ports follow the server's port directly; otherwise any free ports
+            are used.
     """
 
     select = "port"

@@ -48,7 +48,8 @@ class Options:
     """Validated options of a host. :class:`imdskit.emulator.Emulator` describes the attributes.
 
     Raises:
-        UsageError: An option has the wrong type or is out of range. The location is the name of the option.
+        UsageError: An option has the wrong type or is out of range. The location is the name of the
+            option.
     """
 
     seed: int | None = None
@@ -99,7 +100,10 @@ class Options:
             raise mistake("admin_host", "a loopback address unless `admin_token` is given, too", self.admin_host, hint=hint)
 
     def addresses(self) -> Addresses:
-        """Return the addresses that the emulator publishes to its clients. Raise UsageError if one of them is invalid."""
+        """Return the addresses that the emulator publishes to its clients.
+
+        Raise UsageError if one of them is invalid.
+        """
         return Addresses(self.public_url, self.pki_url, self.issuer)
 
 

@@ -1,7 +1,9 @@
-"""Addresses that the emulator publishes to clients: its own base address, and the base addresses of its certificates and token issuers.
+"""Addresses that the emulator publishes to clients: its own base address, and the base addresses of
+its certificates and token issuers.
 
-By default they are derived from the address that the emulator listens on. They have to be given explicitly if clients reach the emulator
-through a host name, a port mapping or a proxy, or if a client accepts only a particular host.
+By default they are derived from the address that the emulator listens on. They have to be given
+explicitly if clients reach the emulator through a host name, a port mapping or a proxy, or if a
+client accepts only a particular host.
 """
 
 from __future__ import annotations
@@ -28,15 +30,19 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?", re.AS
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Addresses as given by the caller. If an address is None, it is derived from the address that the emulator listens on.
+    """Addresses as given by the caller.
+
+    If an address is None, it is derived from the address that the emulator listens on.
 
     Attributes:
         public: base address of the emulator for its clients.
         pki: base address of certificates (``/NAME.crt``) and revocation lists (``/NAME.crl``).
-        issuer: base address of token issuers. The ``iss`` claim of a token is this address, a slash, the tenant and a slash.
+        issuer: base address of token issuers. The ``iss`` claim of a token is this address, a
+            slash, the tenant and a slash.
 
     Raises:
-        UsageError: A client cannot use one of the addresses. The location is ``public_url``, ``pki_url`` or ``issuer``.
+        UsageError: A client cannot use one of the addresses. The location is ``public_url``,
+            ``pki_url`` or ``issuer``.
     """
 
     public: str | None = None
@@ -54,7 +60,8 @@ class Addresses:
         return tuple(urlsplit(url).hostname or "" for url in (self.public, self.pki, self.issuer) if url is not None)
 
     def below(self) -> tuple[str, ...]:
-        """Return the path prefixes of certificates and keys, or ``()`` if they are the default ones."""
+        """Return the path prefixes of certificates and keys, or ``()`` if they are the default
+        ones."""
         chosen = tuple(urlsplit(url).path + "/" for url in (self.pki, self.issuer) if url is not None)
         return (PKI, OIDC, *chosen) if chosen else ()
 
@@ -80,7 +87,8 @@ def checked(name: str, value: str) -> str:
 
 
 def reachable(url: str) -> str:
-    """Return an address that clients on this machine can use: loopback in place of an unspecified address such as 0.0.0.0."""
+    """Return an address that clients on this machine can use: loopback in place of an unspecified
+    address such as 0.0.0.0."""
     parts = urlsplit(url)
     if not _unspecified(ip_address(parts.hostname or "")):
         return url

@@ -1,9 +1,10 @@
 """Machines that a host keeps in memory, and the state that it keeps of evicted machines.
 
-A machine is created when the first request for it arrives. When too many machines are in memory, the least recently requested one is
-evicted. The host keeps the scheduled events of an evicted machine, unless no events were ever announced or requested. It keeps the rate
-limits for one second, because the token buckets are full again after that time. A recreated machine has the same instance document, but its
-cached tokens and attested documents are lost.
+A machine is created when the first request for it arrives. When too many machines are in memory,
+the least recently requested one is evicted. The host keeps the scheduled events of an evicted
+machine, unless no events were ever announced or requested. It keeps the rate limits for one second,
+because the token buckets are full again after that time. A recreated machine has the same instance
+document, but its cached tokens and attested documents are lost.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from imdskit.emulator.service.app import App
 from imdskit.emulator.service.rate_limits import SECOND, RateLimits
 
 Create = Callable[[int, Events | None, RateLimits | None], App]
-"""Function that creates the service of a machine from its number and from the events and rate limits that were kept, if any."""
+"""Function that creates the service of a machine from its number and from the events and rate
+limits that were kept, if any."""
 
 
 class ResidentMachines:
@@ -27,8 +29,10 @@ class ResidentMachines:
 
     Args:
         create: function that creates the service of a machine.
-        most: maximum number of machines in memory. If there are more, the least recently requested machine is evicted.
-        clock: clock of the emulator. The token buckets of the rate limits are full again after one second on this clock.
+        most: maximum number of machines in memory. If there are more, the least recently requested
+            machine is evicted.
+        clock: clock of the emulator. The token buckets of the rate limits are full again after one
+            second on this clock.
     """
 
     def __init__(self, create: Create, most: int, clock: Clock) -> None:
@@ -38,11 +42,15 @@ class ResidentMachines:
         self._lock = threading.RLock()
         self._resident: OrderedDict[int, tuple[int, App]] = OrderedDict()
         self._in_use: WeakValueDictionary[int, App] = WeakValueDictionary()
-        """Resident machines, and machines that were evicted while a request to them was in progress."""
+        """Resident machines, and machines that were evicted while a request to them was in
+        progress."""
         self._events: dict[int, Events] = {}
         self._limits: OrderedDict[int, tuple[int, RateLimits]] = OrderedDict()
         self._latest: tuple[int, App] | None = None
-        """The most recently requested machine. It can be read without a lock, because it is the last machine to be evicted."""
+        """The most recently requested machine.
+
+        It can be read without a lock, because it is the last machine to be evicted.
+        """
 
     def __len__(self) -> int:
         """Return the number of machines in memory."""
@@ -64,7 +72,8 @@ class ResidentMachines:
         with self._lock:
             now = self._now_ns()
             if self._latest is not None:
-                # Repeated requests to the latest machine skip this code, so its time of use has to be updated now.
+                # Repeated requests to the latest machine skip this code, so its time of use has to
+                # be updated now.
                 self._resident[self._latest[0]] = now, self._latest[1]
             found = self._resident.get(index)
             app = self._in_use.get(index) if found is None else found[1]
@@ -79,14 +88,21 @@ class ResidentMachines:
             return app
 
     def replace(self, index: int, successor: Callable[[App], App]) -> None:
-        """Replace the service of a machine by the one that ``successor`` returns. Other threads wait until this is done."""
+        """Replace the service of a machine by the one that ``successor`` returns.
+
+        Other threads wait until this is done.
+        """
         with self._lock:
             app = self._in_use[index] = successor(self.get(index))
             self._resident[index] = self._now_ns(), app
             self._latest = index, app
 
     def events(self, index: int) -> Events:
-        """Return the events of a machine. Keep them even if the machine is evicted, because the caller may announce events at any time."""
+        """Return the events of a machine.
+
+        Keep them even if the machine is evicted, because the caller may announce events at any
+        time.
+        """
         with self._lock:
             events = self._events.get(index)
             if events is None:

@@ -1,10 +1,14 @@
-"""Snapshots: the whole state of an emulator in one JSON file, from which another emulator can resume.
+"""Snapshots: the whole state of an emulator in one JSON file, from which another emulator can
+resume.
 
-A snapshot contains no key, no seed and no token. It contains the public identifiers that the emulator generated for the machine (vmId, MAC
-addresses, client ids and so on). The machine therefore keeps them, even if the emulator that resumes has another seed. Keys are derived
-from the seed: with another seed, or without one, new keys sign documents and tokens. The journal is not part of a snapshot.
+A snapshot contains no key, no seed and no token. It contains the public identifiers that the
+emulator generated for the machine (vmId, MAC addresses, client ids and so on). The machine
+therefore keeps them, even if the emulator that resumes has another seed. Keys are derived from the
+seed: with another seed, or without one, new keys sign documents and tokens. The journal is not part
+of a snapshot.
 
-This module handles the file and its top-level members. The modules of events, faults and tokens define the content of their members.
+This module handles the file and its top-level members. The modules of events, faults and tokens
+define the content of their members.
 """
 
 from __future__ import annotations
@@ -53,7 +57,8 @@ def take(host: Host) -> dict[str, Any]:
 
 
 def restore(host: Host, value: object) -> None:
-    """Restore the state of a host with one machine from a snapshot; see :meth:`imdskit.emulator.Emulator.restore`."""
+    """Restore the state of a host with one machine from a snapshot; see
+    :meth:`imdskit.emulator.Emulator.restore`."""
     parts = checked(value)
     events, location = host.machine().events, "/scenario/document"
 
@@ -80,7 +85,9 @@ def restore(host: Host, value: object) -> None:
 
 
 def save(host: Host, path: str | Path | None = None) -> str:
-    """Write a snapshot to ``path``, by default to the host's file, and return the path. Only the owner may read the file.
+    """Write a snapshot to ``path``, by default to the host's file, and return the path.
+
+    Only the owner may read the file.
 
     Raises:
         UsageError: There is no path, or the file cannot be written.
@@ -98,7 +105,8 @@ def checked(value: object) -> dict[str, Any]:
     """Return ``value`` if it has the top-level members of a snapshot. Their content is not checked.
 
     Raises:
-        ScenarioError: It is not a snapshot. The code is ``bad-snapshot`` and the location a JSON pointer.
+        ScenarioError: It is not a snapshot. The code is ``bad-snapshot`` and the location a JSON
+            pointer.
     """
     whole = FORMAT.of(value)
     if not isinstance(value, dict) or value.get("format") != FORMAT_NAME:

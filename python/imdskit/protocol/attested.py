@@ -1,6 +1,7 @@
 """The signed content of an attested document, and the JSON response that contains the document.
 
-Source: genuine documents from 2018 to 2026, which have the same order of members and the same time formats; IMDS documentation, "Attested data".
+Source: genuine documents from 2018 to 2026, which have the same order of members and the same time
+formats; IMDS documentation, "Attested data".
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ LIFETIME = 6 * 60 * 60
 """Seconds between ``createdOn`` and ``expiresOn`` in every genuine document."""
 
 NONCE_CHARACTERS = 32
-"""Maximum length of a nonce. It is unknown how the real service responds to a longer nonce. The emulator refuses it."""
+"""Maximum length of a nonce.
+
+It is unknown how the real service responds to a longer nonce. The emulator refuses it.
+"""
 
 _NONCE = re.compile(rf"[A-Za-z0-9._~-]{{1,{NONCE_CHARACTERS}}}", re.ASCII)
 
@@ -27,8 +31,9 @@ _NONCE = re.compile(rf"[A-Za-z0-9._~-]{{1,{NONCE_CHARACTERS}}}", re.ASCII)
 def valid_nonce(nonce: str) -> bool:
     """Return whether ``nonce`` consists of 1 to 32 unreserved characters (RFC 3986 section 2.3).
 
-    The IMDS documentation mentions ten digits in one place, and 32 alphanumeric characters in another. Existing programs send base64url, and the
-    service accepts it. We infer that it accepts the other unreserved characters, too.
+    The IMDS documentation mentions ten digits in one place, and 32 alphanumeric characters in
+    another. Existing programs send base64url, and the service accepts it. We infer that it accepts
+    the other unreserved characters, too.
     """
     return _NONCE.fullmatch(nonce) is not None
 
@@ -39,9 +44,12 @@ def timestamp(at: int) -> str:
 
 
 def default_nonce(created_on: int) -> str:
-    """Return the nonce of a document that was requested without a nonce. It is ``expiresOn`` as ``YYYYMMDD-HHMMSS``, in UTC.
+    """Return the nonce of a document that was requested without a nonce.
 
-    The IMDS documentation says that this nonce is the current time. However, in every genuine document it is the time of expiry.
+    It is ``expiresOn`` as ``YYYYMMDD-HHMMSS``, in UTC.
+
+    The IMDS documentation says that this nonce is the current time. However, in every genuine
+    document it is the time of expiry.
     """
     return datetime.fromtimestamp(created_on + LIFETIME, UTC).strftime("%Y%m%d-%H%M%S")
 
@@ -50,7 +58,8 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
     """Return the bytes to sign: compact JSON with the keys in alphabetical order.
 
     Args:
-        facts: mapping from the path of a member of :data:`imdskit.versions.ATTESTED` to its value. The value of all other members is ``""``.
+        facts: mapping from the path of a member of :data:`imdskit.versions.ATTESTED` to its value.
+            The value of all other members is ``""``.
         version: api-version of the request. It determines which members the content has.
         created_on: time of creation in Unix seconds.
         nonce: nonce of the request. None selects the result of :func:`default_nonce`.
@@ -70,10 +79,15 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
 
 
 def envelope(signed_data: bytes) -> bytes:
-    """Return the body of the response. It contains ``signed_data``, the DER of a SignedData, in standard base64 with padding, on one line."""
+    """Return the body of the response.
+
+    It contains ``signed_data``, the DER of a SignedData, in standard base64 with padding, on one
+    line.
+    """
     return compact({"encoding": "pkcs7", "signature": base64.b64encode(signed_data).decode("ascii")})
 
 
 def compact(value: Mapping[str, object] | Object) -> bytes:
-    """Format JSON as the service does: without white space, in UTF-8, and with escapes only where JSON requires them."""
+    """Format JSON as the service does: without white space, in UTF-8, and with escapes only where
+    JSON requires them."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,10 +1,13 @@
-"""Shape of the instance document: its tree of members, the members of each api-version, and the member names of the preview version.
+"""Shape of the instance document: its tree of members, the members of each api-version, and the
+member names of the preview version.
 
-The functions convert a document in the newest shape to the shape of an older api-version. Documents are parsed JSON, and all their simple values
-are strings. :data:`imdskit.versions.INSTANCE` is the table of known members. For unknown members, the caller names the first api-version that has
-them. From that version on, they are copied unchanged.
+The functions convert a document in the newest shape to the shape of an older api-version. Documents
+are parsed JSON, and all their simple values are strings. :data:`imdskit.versions.INSTANCE` is the
+table of known members. For unknown members, the caller names the first api-version that has them.
+From that version on, they are copied unchanged.
 
-Source: IMDS documentation. ``docs/fidelity.md`` describes how this rule was checked against recorded responses.
+Source: IMDS documentation. ``docs/fidelity.md`` describes how this rule was checked against
+recorded responses.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ class Member:
     """Member of the document, as a node in the tree of members.
 
     Attributes:
-        since: first version that has the member. For an object, it is the first version that has any of its members.
+        since: first version that has the member. For an object, it is the first version that has
+            any of its members.
         kind: kind of the member, such as object or array.
         members: members of the object, or of each element of the array.
     """
@@ -35,8 +39,11 @@ class Member:
 
 
 def tree(paths: Mapping[str, str]) -> Member:
-    """Return the tree of members. ``paths`` maps the path of a member to its first version. A path contains dots, and ``[]`` for each element of an
-    array."""
+    """Return the tree of members.
+
+    ``paths`` maps the path of a member to its first version. A path contains dots, and ``[]`` for
+    each element of an array.
+    """
     return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
 
 
@@ -69,12 +76,17 @@ _NAMES = _spellings(*versions.INSTANCE, *versions.NEWER, *versions.EXTENDED)
 _PREVIEW_NAMES = _spellings(*versions.PREVIEW_COMPUTE, *versions.PREVIEW_NETWORK)
 
 _HIDDEN = {"extended", "dnsservers"}
-"""Members that are known although the table does not contain them. ``extended`` is added only if the request has ``extended=true``, and only the
-preview version has ``dnsservers``."""
+"""Members that are known although the table does not contain them.
+
+``extended`` is added only if the request has ``extended=true``, and only the preview version has
+``dnsservers``.
+"""
 
 
 def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return ``path`` with every key in the letter case that the document has at ``version``. Unknown keys are not changed.
+    """Return ``path`` with every key in the letter case that the document has at ``version``.
+
+    Unknown keys are not changed.
 
     Args:
         path: keys in the request.
@@ -86,12 +98,15 @@ def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None 
 
 
 def at_version(document: Object, version: str, newer: str | None = None) -> Object:
-    """Return ``document`` with only those members that ``version`` has. Keys are in alphabetical order, and ``extended`` is left out.
+    """Return ``document`` with only those members that ``version`` has.
+
+    Keys are in alphabetical order, and ``extended`` is left out.
 
     Args:
         document: document in the newest shape.
         version: api-version of the request.
-        newer: first api-version that has the unknown members of the document. None means that no version has them.
+        newer: first api-version that has the unknown members of the document. None means that no
+            version has them.
     """
     if version == versions.PREVIEW:
         return _preview(document)

@@ -1,7 +1,9 @@
-"""Decoding of requests in the same way as the service: path, parameters and the required header ``Metadata``.
+"""Decoding of requests in the same way as the service: path, parameters and the required header
+``Metadata``.
 
-This module refuses no request; the emulator's rules do. Sources: IMDS documentation, "Access Azure Instance Metadata Service";
-Azure/GuestProxyAgent, a program of Microsoft that had to match the service's decoding byte for byte.
+This module refuses no request; the emulator's rules do. Sources: IMDS documentation, "Access Azure
+Instance Metadata Service"; Azure/GuestProxyAgent, a program of Microsoft that had to match the
+service's decoding byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ class Target:
 
     Attributes:
         path: percent-decoded path, without the query.
-        segments: segments of the path. Empty segments, which double or trailing slashes cause, are left out.
+        segments: segments of the path. Empty segments, which double or trailing slashes cause, are
+            left out.
         parameters: pairs of name and value from the query, decoded, in the order of the query.
     """
 
@@ -28,7 +31,9 @@ class Target:
     parameters: tuple[tuple[str, str], ...]
 
     def parameter(self, name: str) -> str | None:
-        """Return the first value of the parameter called ``name``, or None if there is none. Letter case is ignored.
+        """Return the first value of the parameter called ``name``, or None if there is none.
+
+        Letter case is ignored.
 
         A parameter that is written without a value has the value ``""``.
         """
@@ -52,11 +57,14 @@ class Target:
 
 @lru_cache(maxsize=256)
 def parse_target(target: str) -> Target:
-    """Decode a request target in origin form (RFC 9112 section 3.2). The transport has already converted the absolute form to the origin form.
+    """Decode a request target in origin form (RFC 9112 section 3.2).
 
-    The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Bytes that are not UTF-8 are
-    replaced by U+FFFD. A percent sign without two hexadecimal digits after it is kept. Decoding such a target is not an error, although no endpoint
-    has such a path. The last results are cached, because clients often repeat requests.
+    The transport has already converted the absolute form to the origin form.
+
+    The path is percent-decoded *before* it is routed, so an encoded question mark starts the query
+    like a plain one. Bytes that are not UTF-8 are replaced by U+FFFD. A percent sign without two
+    hexadecimal digits after it is kept. Decoding such a target is not an error, although no
+    endpoint has such a path. The last results are cached, because clients often repeat requests.
     """
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")
@@ -73,9 +81,12 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 
 def has_metadata_header(request: Request) -> bool:
-    """Return whether the request has the header ``Metadata: true``. Letter case is ignored, and so is white space around the value.
+    """Return whether the request has the header ``Metadata: true``.
 
-    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs several times, every value must be ``true``.
+    Letter case is ignored, and so is white space around the value.
+
+    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs several times, every
+    value must be ``true``.
     """
     values = request.header_values("Metadata")
     return bool(values) and all(value.strip().lower() == "true" for value in values)

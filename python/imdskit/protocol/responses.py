@@ -1,7 +1,8 @@
 """Error responses of the service, with the evidence for each of them.
 
-The bodies equal those of the service byte for byte. The older part of the service writes ``{ "error": "..." }`` with blanks inside the braces, and
-the rest writes compact JSON. A body is JSON even if the client requested text; the only exception is :data:`TOO_MANY_TEXT`. The emulator's rules
+The bodies equal those of the service byte for byte. The older part of the service writes ``{
+"error": "..." }`` with blanks inside the braces, and the rest writes compact JSON. A body is JSON
+even if the client requested text; the only exception is :data:`TOO_MANY_TEXT`. The emulator's rules
 decide when to send which response.
 """
 
@@ -18,10 +19,15 @@ from imdskit import versions
 from imdskit.protocol.messages import Response
 
 SERVER = "IMDS/150.870.65.1854"
-"""Value of the header ``Server``, with a build number. It was observed in responses of 2025 and 2026."""
+"""Value of the header ``Server``, with a build number.
+
+It was observed in responses of 2025 and 2026.
+"""
 HOST_SERVER = "Microsoft-IIS/10.0"
-"""Value of the header ``Server`` in responses of the host's web server. That server passes most requests to the service, and responds to some
-itself."""
+"""Value of the header ``Server`` in responses of the host's web server.
+
+That server passes most requests to the service, and responds to some itself.
+"""
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -35,7 +41,8 @@ class Evidence(StrEnum):
     DOCUMENTED = "documented"
     """The body is in Microsoft's documentation or in a published interface description."""
     OBSERVED = "observed"
-    """The body is in a recorded response of the real service, or a widely used client depends on it."""
+    """The body is in a recorded response of the real service, or a widely used client depends on
+    it."""
     INFERRED = "inferred"
     """There is no evidence. The body is our best guess."""
 
@@ -75,7 +82,8 @@ def spaced(text: str) -> bytes:
 
 
 def identity_error(error: str, description: str) -> bytes:
-    """Return the body ``{"error":"...","error_description":"..."}``, formatted as by ``/metadata/identity`` (RFC 6749 section 5.2)."""
+    """Return the body ``{"error":"...","error_description":"..."}``, formatted as by
+    ``/metadata/identity`` (RFC 6749 section 5.2)."""
     return json.dumps({"error": error, "error_description": description}, separators=(",", ":")).encode()
 
 
@@ -285,24 +293,36 @@ WRONG_HOST = ErrorResponse(
 )
 
 ERROR_RESPONSES: tuple[ErrorResponse, ...] = tuple(value for value in list(globals().values()) if isinstance(value, ErrorResponse))
-"""All error responses above, in this order. If a body contains ``...``, one of the functions below replaces these dots before the response is sent."""
+"""All error responses above, in this order.
+
+If a body contains ``...``, one of the functions below replaces these dots before the response is
+sent.
+"""
 
 
 def bad_version(enabled: Sequence[str], error: ErrorResponse = BAD_VERSION) -> ErrorResponse:
-    """Return the error response for an invalid api-version. It lists the three newest of the ``enabled`` versions, newest first. ``error`` selects
-    one of the texts that the service uses for this error."""
+    """Return the error response for an invalid api-version.
+
+    It lists the three newest of the ``enabled`` versions, newest first. ``error`` selects one of
+    the texts that the service uses for this error.
+    """
     body = json.loads(error.body)
     body["newest-versions"] = versions.newest(enabled)
     return replace(error, body=json.dumps(body, separators=(",", ":")).encode())
 
 
 def not_allowed(error: ErrorResponse, methods: Sequence[str]) -> ErrorResponse:
-    """Return ``error`` with the header ``Allow``, which names the allowed ``methods``. RFC 9110 section 15.5.6 requires it."""
+    """Return ``error`` with the header ``Allow``, which names the allowed ``methods``.
+
+    RFC 9110 section 15.5.6 requires it.
+    """
     return replace(error, headers=(("Allow", ", ".join(methods)),))
 
 
 def failure(status: int, category: str | None, text: bool = False) -> ErrorResponse:
-    """Return the error response with ``status``. If no source shows the response for a status, it has the same form as the others (inferred).
+    """Return the error response with ``status``.
+
+    If no source shows the response for a status, it has the same form as the others (inferred).
 
     Args:
         status: error status, from 400 to 599.
@@ -321,7 +341,10 @@ def failure(status: int, category: str | None, text: bool = False) -> ErrorRespo
 
 
 def host_failure(status: int) -> ErrorResponse:
-    """Return an error response with ``status``, as the host's web server sends it. The body is plain text."""
+    """Return an error response with ``status``, as the host's web server sends it.
+
+    The body is plain text.
+    """
     return replace(HOST_ERROR, status=status, body=_PHRASES.get(status, "Error").encode())
 
 
@@ -350,7 +373,9 @@ _FAILURES: dict[str, dict[int, ErrorResponse]] = {
 
 
 def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> ErrorResponse:
-    """Return the error response for a token request that names an unknown resource. The service passes on the error of Entra ID.
+    """Return the error response for a token request that names an unknown resource.
+
+    The service passes on the error of Entra ID.
 
     Args:
         resource: requested resource.
@@ -375,6 +400,9 @@ def entra_time(at: int) -> str:
 
 
 def about_request(error: ErrorResponse, path: str, method: str) -> ErrorResponse:
-    """Return ``error`` with the path and the method of the request filled in. ``error`` is an error of the load balancer endpoint."""
+    """Return ``error`` with the path and the method of the request filled in.
+
+    ``error`` is an error of the load balancer endpoint.
+    """
     before, between, after = json.loads(error.body)["error"].split('"..."')
     return replace(error, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))

@@ -42,7 +42,8 @@ class Attestation:
 
     @property
     def name(self) -> str:
-        """The DNS name in the signer's certificate that identifies the cloud, such as ``westeurope.metadata.azure.com``."""
+        """The DNS name in the signer's certificate that identifies the cloud, such as
+        ``westeurope.metadata.azure.com``."""
         return self._signed.name
 
     @property
@@ -97,7 +98,8 @@ class Attestation:
         return {**self._verdict(), "claims": self.members()}
 
     def json_text(self) -> str:
-        """Return the result of :meth:`to_json` as one line of ASCII JSON. Numbers in the claims keep the text that was signed."""
+        """Return the result of :meth:`to_json` as one line of ASCII JSON. Numbers in the claims
+        keep the text that was signed."""
         return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{signed_content.line(self.content)}}}'
 
     def _verdict(self) -> dict[str, object]:

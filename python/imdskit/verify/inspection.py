@@ -111,7 +111,8 @@ def _chain(
 
 
 def _certificate(certificate: Certificate, *, trusted: bool) -> dict[str, Any]:
-    """Return the fields of a certificate. Times are Unix seconds, and ``fingerprint`` is the SHA-256 of the DER."""
+    """Return the fields of a certificate. Times are Unix seconds, and ``fingerprint`` is the
+    SHA-256 of the DER."""
     constraints = certificate.basic_constraints
     return {
         "subject": certificate.subject.shown,

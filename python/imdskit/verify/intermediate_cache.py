@@ -60,7 +60,8 @@ class IntermediateCache:
         return tuple(found)
 
     def keep(self, der: bytes) -> None:
-        """Store a certificate, unless it is already stored or the directory is full. Other processes never see an incomplete file."""
+        """Store a certificate, unless it is already stored or the directory is full. Other
+        processes never see an incomplete file."""
         name = f"{sha256(der).hexdigest()}.der"
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

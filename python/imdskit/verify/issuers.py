@@ -16,7 +16,8 @@ class IssuerSource(Protocol):
     verifier has no source."""
 
     def known(self) -> tuple[bytes, ...]:
-        """Return the certificates that are available without a fetch, as DER. A verifier calls this method once, when it is created."""
+        """Return the certificates that are available without a fetch, as DER. A verifier calls this
+        method once, when it is created."""
 
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the DER of the certificates above ``certificate``, the direct issuer first. The
@@ -31,14 +32,15 @@ class IssuerSource(Protocol):
         """
 
     def keep(self, certificates: Sequence[bytes]) -> None:
-        """Store new certificates that were part of an accepted path. A verifier calls this method after it has accepted a document."""
+        """Store new certificates that were part of an accepted path. A verifier calls this method
+        after it has accepted a document."""
 
 
 def signer_of(document: bytes, limits: Limits) -> bytes | None:
     """Return the certificate of the document's signer as DER, or None.
 
-    The result is None if the document cannot be parsed or does not contain the certificate. It is never None for a document with a valid
-    signature.
+    The result is None if the document cannot be parsed or does not contain the certificate. It is
+    never None for a document with a valid signature.
     """
     from imdskit.pki import cms  # a verifier that fetches nothing need not import the parser: it takes 20 ms
 

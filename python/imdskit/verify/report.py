@@ -61,7 +61,8 @@ class Report:
         }
 
     def text(self) -> str:
-        """Return the report as text, with one or more lines for each check, and without a newline at the end."""
+        """Return the report as text, with one or more lines for each check, and without a newline
+        at the end."""
         lines = []
         for outcome in self.outcomes:
             lines.append(f"{_MARK[outcome.outcome]}  {outcome.check}: {outcome.evidence}")

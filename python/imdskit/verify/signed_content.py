@@ -19,7 +19,8 @@ configuration (``sys.int_info.str_digits_check_threshold``)."""
 
 
 class Number(str):
-    """Text of a JSON number that ``int`` and ``float`` would change, such as ``1e999``, ``1.50`` or ``-0``."""
+    """Text of a JSON number that ``int`` and ``float`` would change, such as ``1e999``, ``1.50`` or
+    ``-0``."""
 
     __slots__ = ()
 
@@ -46,12 +47,14 @@ def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def line(content: bytes) -> str:
-    """Return JSON ``content`` as one line of ASCII, without white space between tokens. Numbers keep their text."""
+    """Return JSON ``content`` as one line of ASCII, without white space between tokens. Numbers
+    keep their text."""
     return ascii_only("".join(_TOKEN.findall(content.decode("utf-8"))))
 
 
 def indented(text: str) -> str:
-    """Return a JSON text with one value per line, indented by two spaces per level. The tokens do not change."""
+    """Return a JSON text with one value per line, indented by two spaces per level. The tokens do
+    not change."""
     lines, depth, tokens = [""], 0, _TOKEN.findall(text)
     for before, part in zip(["", *tokens], tokens, strict=False):
         if part in ("]", "}"):
@@ -66,8 +69,8 @@ def indented(text: str) -> str:
 
 
 def ascii_only(text: str) -> str:
-    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. In JSON, only strings and white space can contain
-    such characters."""
+    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. In JSON,
+    only strings and white space can contain such characters."""
     return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_escaped, text)
 
 

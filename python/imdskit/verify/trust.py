@@ -88,7 +88,8 @@ class Trust:
 
     @staticmethod
     def from_pem(anchors: Contents, intermediates: Contents = (), *, origin: str = "given by the caller") -> Trust:
-        """Return a trust with the certificates in the contents of PEM or DER files. It does not include the bundled roots.
+        """Return a trust with the certificates in the contents of PEM or DER files. It does not
+        include the bundled roots.
 
         Args:
             anchors: content of one file with trusted certificates, or contents of several files.

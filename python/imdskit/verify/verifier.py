@@ -43,7 +43,8 @@ can be ahead by at most six hours, because otherwise the verifier refuses every 
 """
 
 MAX_LEARNED = 64
-"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about forty."""
+"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about
+forty."""
 
 
 class _Configured(NamedTuple):
@@ -369,7 +370,8 @@ class Verifier(ForkAware):
         return Attestation(signed, self._clouds[signed.label], at, self.backend.name, self._relaxed)
 
     def _seconds(self, at: Sequence[object], count: int) -> Sequence[int]:
-        """Return ``at`` after checking that it contains ``count`` times and that each of them is in range."""
+        """Return ``at`` after checking that it contains ``count`` times and that each of them is in
+        range."""
         if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
             return cast("Sequence[int]", at)
         raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
@@ -425,7 +427,8 @@ def _is_each(values: object) -> TypeGuard[Sequence[Any]]:
 
 
 def _each(values: object, name: str, documents: Sequence[bytes]) -> Sequence[object]:
-    """Return ``values`` if it is a sequence with one value for each document, or raise UsageError."""
+    """Return ``values`` if it is a sequence with one value for each document, or raise
+    UsageError."""
     if not _is_each(values) or len(values) != len(documents):
         raise arguments.mistake(name, f"a sequence with one item for each of the {len(documents)} documents", values)
     return values

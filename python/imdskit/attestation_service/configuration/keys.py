@@ -80,7 +80,8 @@ def read(path: Path) -> tuple[Key, ...]:
     """Return the keys of a file.
 
     Raises:
-        UsageError: The file cannot be read, or a line is invalid. The location contains the number of the line.
+        UsageError: The file cannot be read, or a line is invalid. The location contains the number
+            of the line.
     """
     found = tuple(_key(line, f"{path}:{number}") for number, line in _lines(path))
     if not found:

@@ -1,4 +1,5 @@
-"""Limits on the load of one process: requests per second for each key, and the number of concurrent requests."""
+"""Limits on the load of one process: requests per second for each key, and the number of concurrent
+requests."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ class Response(NamedTuple):
     headers: Headers = ()
 
     def send(self, method: str, start_response: StartResponse) -> Iterable[bytes]:
-        """Call ``start_response``, and return the body for the WSGI server. A response to HEAD has no body (RFC 9110 section 9.3.2)."""
+        """Call ``start_response``, and return the body for the WSGI server. A response to HEAD has
+        no body (RFC 9110 section 9.3.2)."""
         headers = [("Content-Type", self.content_type), ("Content-Length", str(len(self.body))), *_ALWAYS, *self.headers]
         start_response(f"{self.status.value} {self.status.phrase}", headers)
         return () if method == "HEAD" else (self.body,)
@@ -37,7 +38,8 @@ def json_response(members: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -
 
 
 class Problem(Exception):  # noqa: N818  # It contains a response, and is not an error of the service.
-    """Exception that ends the handling of a request. The response contains problem details (RFC 9457).
+    """Exception that ends the handling of a request. The response contains problem details (RFC
+    9457).
 
     Attributes:
         status: status of the response.
@@ -93,7 +95,8 @@ class Request:
         return token.strip() if scheme.lower() == "bearer" else None
 
     def accepts(self, content_type: str) -> bool:
-        """Return whether the Accept header allows a content type (RFC 9110 section 12.5.1). Without the header, every type is allowed."""
+        """Return whether the Accept header allows a content type (RFC 9110 section 12.5.1). Without
+        the header, every type is allowed."""
         header = self.header("Accept")
         if not header or not header.strip():
             return True
@@ -106,7 +109,8 @@ class Request:
         return next((weights[each] for each in (content_type, f"{kind}/*", "*/*") if each in weights), False)
 
     def content_is_json(self) -> bool:
-        """Return whether the Content-Type header declares JSON, whose encoding is always UTF-8 (RFC 8259 section 8.1)."""
+        """Return whether the Content-Type header declares JSON, whose encoding is always UTF-8 (RFC
+        8259 section 8.1)."""
         kind, *parameters = (part.strip().lower() for part in self._environ.get("CONTENT_TYPE", "").split(";"))
         return kind == JSON and all(parameter in ("", "charset=utf-8", 'charset="utf-8"') for parameter in parameters)
 

@@ -46,7 +46,8 @@ def find(method: str, path: str) -> Route:
     """Return the operation that a request selects.
 
     Raises:
-        Problem: There is no such path (404), or the path does not allow the method (405, with the header Allow).
+        Problem: There is no such path (404), or the path does not allow the method (405, with the
+            header Allow).
     """
     at_path = {route.method: route for route in ROUTES if route.path == path}
     if not at_path:

@@ -69,7 +69,8 @@ class Cache(ForkAware):
         return self._paths.get(self._path_key(signer, at))
 
     def add_signer(self, signer: Certificate, at: int, path: tuple[Certificate, ...], name: tuple[str, str]) -> None:
-        """Cache the certificate, path, label and name of a signer whose message contained no other certificates."""
+        """Cache the certificate, path, label and name of a signer whose message contained no other
+        certificates."""
         with self._lock:
             _add(self._paths, self._path_key(signer, at), path)
             _add(self._signers, signer.der, signer)

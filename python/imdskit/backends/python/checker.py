@@ -58,7 +58,8 @@ class Checker:
     """See :class:`imdskit.backends.contract.Checker`.
 
     Raises:
-        TrustError: an anchor or intermediate is not a certificate, or a revocation list cannot be parsed.
+        TrustError: an anchor or intermediate is not a certificate, or a revocation list cannot be
+            parsed.
     """
 
     def __init__(self, setup: Setup) -> None:

@@ -1,10 +1,11 @@
 """Check whether this machine runs on Azure, and show the evidence.
 
-The first check reads the chassis asset tag of the firmware. The second one tests whether a program responds at the service's address, and the
-third one whether its responses look like those of the service. With --attested, the last check verifies an attested document with a fresh
-nonce.
+The first check reads the chassis asset tag of the firmware. The second one tests whether a program
+responds at the service's address, and the third one whether its responses look like those of the
+service. With --attested, the last check verifies an attested document with a fresh nonce.
 
-Exit status: 0 proved, or likely without --attested; 1 unlikely; 2 a mistake in the arguments; 3 unknown, or likely with --attested."""
+Exit status: 0 proved, or likely without --attested; 1 unlikely; 2 a mistake in the arguments; 3
+unknown, or likely with --attested."""
 
 from __future__ import annotations
 

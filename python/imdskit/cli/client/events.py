@@ -2,7 +2,8 @@
 
 `imdskit events ACTION --help` describes one action.
 
-Exit status: 0 success; 1 the service or the emulator does not respond, or refuses the request; 2 a mistake in the arguments."""
+Exit status: 0 success; 1 the service or the emulator does not respond, or refuses the request; 2 a
+mistake in the arguments."""
 
 from __future__ import annotations
 
@@ -88,7 +89,10 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _seen(path: str | None) -> Mapping[str, str]:
-    """Return the ids and statuses of the events that an earlier run has written. The mapping is empty if there was no such run."""
+    """Return the ids and statuses of the events that an earlier run has written.
+
+    The mapping is empty if there was no such run.
+    """
     if path is None or not Path(path).exists():
         return {}
     kept = _object(inputs.read(path, MAX_BYTES))

@@ -1,9 +1,11 @@
 """Request metadata from the Instance Metadata Service, and write the response unchanged.
 
-Without --format, objects and arrays are written as JSON. Single values are written as text, because the service offers no other format
-for them. Temporary errors (408, 410, 429, 5xx, a timeout) are retried for up to 100 seconds.
+Without --format, objects and arrays are written as JSON. Single values are written as text, because
+the service offers no other format for them. Temporary errors (408, 410, 429, 5xx, a timeout) are
+retried for up to 100 seconds.
 
-Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments."""
+Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         body = client.get_bytes(options.path, options.format or "json", options.api_version)
     except ClientError as error:
-        # The service refuses a request for a single value as JSON with status 400, but its error does not say so.
+        # The service refuses a request for a single value as JSON with status 400, but its error
+        # does not say so.
         is_instance = address.category(address.full_path(options.path)) == "instance"
         if options.format is not None or error.code != ClientCode.BAD_REQUEST or not is_instance:
             raise

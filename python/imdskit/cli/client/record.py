@@ -1,10 +1,12 @@
-"""Record this machine as a scenario for the emulator. `imdskit serve --scenario OUT.json` then emulates the machine.
+"""Record this machine as a scenario for the emulator. `imdskit serve --scenario OUT.json` then
+emulates the machine.
 
-Values that identify the machine or its owner are replaced, unless you give --keep. Check the file before you share it. The scenario contains
-no managed identities, because no token is requested. It contains no scheduled events, because the first request for them would enable them on
-this machine.
+Values that identify the machine or its owner are replaced, unless you give --keep. Check the file
+before you share it. The scenario contains no managed identities, because no token is requested. It
+contains no scheduled events, because the first request for them would enable them on this machine.
 
-Exit status: 0 recorded; 1 no response, or an error from the service; 2 a mistake in the arguments, or the file cannot be written."""
+Exit status: 0 recorded; 1 no response, or an error from the service; 2 a mistake in the arguments,
+or the file cannot be written."""
 
 from __future__ import annotations
 
@@ -93,7 +95,8 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         del parts["compute"]["location"]
     if "compute" in parts and not _is_cloud(_below(parts, "compute", "azEnvironment")):
         scenario["cloud"] = "public"
-    # If the host lists no versions, the emulator supports all of them. Members that are absent here must not appear at a later version.
+    # If the host lists no versions, the emulator supports all of them. Members that are absent here
+    # must not appear at a later version.
     parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
     if "kind" in scenario:
         parts.pop("compute", None)
@@ -101,7 +104,10 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
 
 
 def _versions(client: Client) -> tuple[str, ...]:
-    """Return the api-versions of the host that a scenario can list. The result is empty if the host has no list, as was usual before 2020."""
+    """Return the api-versions of the host that a scenario can list.
+
+    The result is empty if the host has no list, as was usual before 2020.
+    """
     try:
         return tuple(sorted({version for version in client.versions() if is_version(version)}))
     except ClientError as error:
@@ -111,8 +117,11 @@ def _versions(client: Client) -> tuple[str, ...]:
 
 
 def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
-    """Return the load balancer document. The result is empty if the service responds with an error. It does so if the machine has no load
-    balancer."""
+    """Return the load balancer document.
+
+    The result is empty if the service responds with an error. It does so if the machine has no load
+    balancer.
+    """
     if version < versions.ENDPOINTS["loadbalancer"]:
         return {}
     try:
@@ -160,7 +169,10 @@ def _is_cloud(environment: object) -> bool:
 
 
 def _completed(value: Any, node: Member, version: str) -> Any:
-    """Return ``value`` with null for each member that ``version`` has but ``value`` lacks. Without null, the emulator would invent a value."""
+    """Return ``value`` with null for each member that ``version`` has but ``value`` lacks.
+
+    Without null, the emulator would invent a value.
+    """
     if isinstance(value, list):
         return [_completed(item, node, version) for item in value]
     if not isinstance(value, dict):

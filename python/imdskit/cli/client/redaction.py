@@ -1,9 +1,11 @@
-"""Redaction: replaces everything that identifies a machine or its owner, so that a recorded document can be shared.
+"""Redaction: replaces everything that identifies a machine or its owner, so that a recorded
+document can be shared.
 
-A replacement contains a number, such as ``name-1``. Values are numbered in the order in which the document contains them. Equal values get
-equal replacements, so a resource id still contains the names of its resources. Addresses of one network stay in one network. Replacements are
-not computed from the values, so nobody can compute the values from them. Empty values stay empty. Members that the table ``_KINDS`` does not
-contain are left out.
+A replacement contains a number, such as ``name-1``. Values are numbered in the order in which the
+document contains them. Equal values get equal replacements, so a resource id still contains the
+names of its resources. Addresses of one network stay in one network. Replacements are not computed
+from the values, so nobody can compute the values from them. Empty values stay empty. Members that
+the table ``_KINDS`` does not contain are left out.
 """
 
 from __future__ import annotations
@@ -75,11 +77,15 @@ _KINDS: Mapping[str, str] = {
         loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress""",
 }
 KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path in paths.split()}
-"""Mapping from the path of a member, written as in :mod:`imdskit.versions`, to the kind of its value."""
+"""Mapping from the path of a member, written as in :mod:`imdskit.versions`, to the kind of its
+value."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _AZURE = "168.63.129.16"
-"""Address of the Azure platform and its name server. It is the same on every machine, so it identifies no machine."""
+"""Address of the Azure platform and its name server.
+
+It is the same on every machine, so it identifies no machine.
+"""
 _PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
 """Networks reserved for documentation (RFC 5737)."""
 
@@ -93,7 +99,8 @@ class Redactor:
     Args:
         keep: categories of values that are not replaced.
         unknown: whether to keep members that the table does not contain.
-        networks: networks as ``address/prefix``. Each network is replaced by another one. Addresses in it keep their host part.
+        networks: networks as ``address/prefix``. Each network is replaced by another one. Addresses
+            in it keep their host part.
 
     Attributes:
         counts: mapping from a category to the number of distinct values that were replaced.
@@ -119,7 +126,10 @@ class Redactor:
         }
 
     def document(self, value: Any, path: str = "") -> Any:
-        """Return a copy of ``value`` with identifying values replaced. ``value`` is the parsed JSON at ``path`` in the document."""
+        """Return a copy of ``value`` with identifying values replaced.
+
+        ``value`` is the parsed JSON at ``path`` in the document.
+        """
         if isinstance(value, dict):
             prefix = path + "." if path else ""
             done = {}
@@ -144,8 +154,11 @@ class Redactor:
         return self._makers[kind](value) if value else ""
 
     def _one(self, category: str, kind: str, value: str, make: Callable[[int], str]) -> str:
-        """Return the replacement of ``value``. Values that differ only in letter case get equal replacements, because Azure ignores letter case in
-        resource names."""
+        """Return the replacement of ``value``.
+
+        Values that differ only in letter case get equal replacements, because Azure ignores letter
+        case in resource names.
+        """
         if category in self._keep:
             return value
         key = kind, value.lower()
@@ -156,7 +169,10 @@ class Redactor:
         return self._known[key]
 
     def _name(self, value: str) -> str:
-        """Replace a name or a UUID. A number after an underscore at the end, as in ``SET_7``, is kept."""
+        """Replace a name or a UUID.
+
+        A number after an underscore at the end, as in ``SET_7``, is kept.
+        """
         if _UUID.fullmatch(value):
             return self._one("ids", "id", value, lambda number: f"00000000-0000-4000-8000-{number:012}")
         if "names" in self._keep:
@@ -166,7 +182,10 @@ class Redactor:
         return self._one("names", "name", value, lambda number: f"name-{number}")
 
     def _resource(self, value: str) -> str:
-        """Replace the names in an Azure resource id, a path or a URL. Resource types and schemes are kept."""
+        """Replace the names in an Azure resource id, a path or a URL.
+
+        Resource types and schemes are kept.
+        """
         parts = value.split("/")
         if not value.startswith("/") or parts[1].lower() == "home":
             kept = {"https", "http", "home", ".ssh", "authorized_keys", ""}
@@ -180,8 +199,11 @@ class Redactor:
         return "/".join(done)
 
     def _tags(self, value: str) -> str:
-        """Replace the tags in ``name:value;name:value``. The parts of a tag that contains ``:`` or ``;`` are replaced separately, because this form is
-        ambiguous."""
+        """Replace the tags in ``name:value;name:value``.
+
+        The parts of a tag that contains ``:`` or ``;`` are replaced separately, because this form
+        is ambiguous.
+        """
         pairs = [pair.partition(":") for pair in value.split(";")]
         return ";".join("".join((self._tag(name), mark, self._tag(text))) for name, mark, text in pairs)
 
@@ -220,8 +242,11 @@ def _is_known(path: str) -> bool:
 
 
 def _renumbered(networks: tuple[str, ...]) -> tuple[tuple[Network, Network], ...]:
-    """Return pairs of a network and its replacement. The replacement is ``10.N.0.0`` with the same prefix length. Networks with the longest
-    prefixes come first."""
+    """Return pairs of a network and its replacement.
+
+    The replacement is ``10.N.0.0`` with the same prefix length. Networks with the longest prefixes
+    come first.
+    """
     found: list[tuple[Network, Network]] = []
     for text in dict.fromkeys(networks):
         try:

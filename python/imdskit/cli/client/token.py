@@ -1,9 +1,12 @@
-"""Request an access token of a managed identity of this machine, and write it. The token is a secret.
+"""Request an access token of a managed identity of this machine, and write it. The token is a
+secret.
 
-Without an option that names an identity, the token is for the system-assigned identity. If there is none, it is for the user-assigned identity,
-provided that the machine has only one. Temporary errors (404, 408, 410, 429, 5xx, a timeout) are retried.
+Without an option that names an identity, the token is for the system-assigned identity. If there is
+none, it is for the user-assigned identity, provided that the machine has only one. Temporary errors
+(404, 408, 410, 429, 5xx, a timeout) are retried.
 
-Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments."""
+Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments.
+"""
 
 from __future__ import annotations
 

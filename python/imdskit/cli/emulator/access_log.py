@@ -15,8 +15,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def listener(name: str) -> Callable[[Entry], None]:
-    """Return a function for ``Journal.listener`` that writes entries in the format called ``name``. A lock keeps the lines of several threads
-    apart."""
+    """Return a function for ``Journal.listener`` that writes entries in the format called ``name``.
+
+    A lock keeps the lines of several threads apart.
+    """
     form, lock = FORMATS[name], threading.Lock()
 
     def write(entry: Entry) -> None:
@@ -29,8 +31,11 @@ def listener(name: str) -> Callable[[Entry], None]:
 
 
 def common(entry: Entry) -> str:
-    """Return the line in the Common Log Format of Apache and the W3C. The line always says HTTP/1.1, because the journal does not record the
-    HTTP version of a request."""
+    """Return the line in the Common Log Format of Apache and the W3C.
+
+    The line always says HTTP/1.1, because the journal does not record the HTTP version of a
+    request.
+    """
     at = datetime.fromtimestamp(entry.time, UTC)
     time = f"{at:%d}/{_MONTHS[at.month - 1]}/{at:%Y:%H:%M:%S} +0000"
     request = _escaped(f"{entry.method} {entry.target}")
@@ -56,8 +61,9 @@ def json_line(entry: Entry) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return ``text`` with escape sequences for all characters that are not printable ASCII, and for quotation marks and backslashes. Apache does
-    the same. Without the escapes, a request could forge a line of the log."""
+    """Return ``text`` with escape sequences for all characters that are not printable ASCII, and
+    for quotation marks and backslashes. Apache does the same. Without the escapes, a request could
+    forge a line of the log."""
     return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)
 
 

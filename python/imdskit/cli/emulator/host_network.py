@@ -1,7 +1,9 @@
-"""Assignment of the service's address, 169.254.169.254, to this machine, for `imdskit run --network host`. Internal.
+"""Assignment of the service's address, 169.254.169.254, to this machine, for `imdskit run --network
+host`. Internal.
 
-The virtual machines of hosted CI services are often Azure machines. Their agents need the real service at that address. The emulator therefore
-does not replace the real service, unless the caller gives `--force`.
+The virtual machines of hosted CI services are often Azure machines. Their agents need the real
+service at that address. The emulator therefore does not replace the real service, unless the caller
+gives `--force`.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ def address(*, force: bool) -> Iterator[None]:
     """Add the service's address to the loopback interface, and remove it at the end of the context.
 
     Args:
-        force: whether to add the address even if a service responds there, or if this seems to be an Azure machine.
+        force: whether to add the address even if a service responds there, or if this seems to be
+            an Azure machine.
 
     Raises:
-        UsageError: an interface already has the address, the machine needs the real service, or this user may not add addresses.
+        UsageError: an interface already has the address, the machine needs the real service, or
+            this user may not add addresses.
     """
     if loopback.is_local(SERVICE):
         hint = "Stop the program that added it, or use `imdskit serve --host 169.254.169.254 --port 80` and run the command beside it."
@@ -39,17 +43,17 @@ def address(*, force: bool) -> Iterator[None]:
 
 
 def check(evidence: Evidence) -> None:
-    """Raise UsageError if the evidence shows that a metadata service responds, or that this is an Azure machine."""
+    """Raise UsageError if the evidence shows that a metadata service responds, or that this is an
+    Azure machine."""
     found = {step.name: step.seen for step in evidence.steps if step.outcome == "yes"}
     hint = (
         "Use `imdskit run` without `--network host`, which does not change this machine. --force hides the real service from all programs."
     )
-    if "shape" in found:
-        message = f"A working metadata service responds at {SERVICE}: {found['shape']}"
-    elif "chassis" in found:
-        message = f"This machine seems to be an Azure machine: {found['chassis']}"
-    elif "address" in found:
-        message = f"Something responds at {SERVICE}: {found['address']}"
-    else:
-        return
-    raise UsageError("bad-argument", message, location="--network", hint=hint)
+    messages = {
+        "shape": f"A working metadata service responds at {SERVICE}",
+        "chassis": "This machine seems to be an Azure machine",
+        "address": f"Something responds at {SERVICE}",
+    }
+    for name, message in messages.items():
+        if name in found:
+            raise UsageError("bad-argument", f"{message}: {found[name]}", location="--network", hint=hint)

@@ -1,13 +1,15 @@
 """Run an unchanged command on an emulated Azure machine. The emulator responds at 169.254.169.254.
 
-This verb needs Linux, but not root. The command runs in separate namespaces. By default, it reaches no network except the emulator. The command
-runs as the same user as before, and gets no capabilities.
+This verb needs Linux, but not root. The command runs in separate namespaces. By default, it reaches
+no network except the emulator. The command runs as the same user as before, and gets no
+capabilities.
 
   imdskit run -- curl -s -H Metadata:true \\
     'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
 
-Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist; 126 the command cannot be executed; 2 a
-mistake in the arguments, or the system refuses to create the namespaces."""
+Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist;
+126 the command cannot be executed; 2 a mistake in the arguments, or the system refuses to create
+the namespaces."""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from imdskit.testing import environment
 from imdskit.verify.aia.locations import LOCATIONS
 
 ISSUERS = "ca-issuers"
-"""Value of ``--map-host`` that stands for all hosts from which the certificates of Azure's authorities can be downloaded."""
+"""Value of ``--map-host`` that stands for all hosts from which the certificates of Azure's
+authorities can be downloaded."""
 NETWORKS = ("none", "pasta", "host")
 
 
@@ -91,7 +94,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _mapped(names: list[str]) -> list[str]:
-    """Return the host names that shall resolve to the emulator. Raise UsageError for a name that a hosts file cannot contain."""
+    """Return the host names that shall resolve to the emulator.
+
+    Raise UsageError for a name that a hosts file cannot contain.
+    """
     found: dict[str, None] = {}
     for name in names:
         if name == ISSUERS:
@@ -105,7 +111,8 @@ def _mapped(names: list[str]) -> list[str]:
 
 
 def _report(options: argparse.Namespace, emulator: Host) -> None:
-    """Write the requests that the emulator received, if ``--journal`` or ``--show-requests`` is given."""
+    """Write the requests that the emulator received, if ``--journal`` or ``--show-requests`` is
+    given."""
     entries = list(emulator.journal)
     if options.show_requests:
         output.note(f"Requests received: {emulator.journal.tally().total}")

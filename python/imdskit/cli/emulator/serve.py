@@ -1,8 +1,11 @@
-"""Emulate the Instance Metadata Service on this machine. Attested documents have valid signatures, made by a test-only authority.
+"""Emulate the Instance Metadata Service on this machine. Attested documents have valid signatures,
+made by a test-only authority.
 
-As soon as the emulator accepts requests, it writes one line of JSON on standard output. It stops on SIGTERM, SIGINT or SIGHUP.
+As soon as the emulator accepts requests, it writes one line of JSON on standard output. It stops on
+SIGTERM, SIGINT or SIGHUP.
 
-Exit status: 0 stopped by a signal; 2 a mistake in the arguments or the scenario, or the emulator cannot listen on the address."""
+Exit status: 0 stopped by a signal; 2 a mistake in the arguments or the scenario, or the emulator
+cannot listen on the address."""
 
 from __future__ import annotations
 
@@ -133,7 +136,10 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def running(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Iterator[Host]:
-    """Start the emulator that the options describe. At the end of the context, stop the emulator. If no error occurred, write its snapshot."""
+    """Start the emulator that the options describe.
+
+    At the end of the context, stop the emulator. If no error occurred, write its snapshot.
+    """
     emulator = _emulator(options, backend, listener)
     try:
         if options.trust_out is not None:
@@ -156,7 +162,11 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
 
 
 def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
-    """Create the emulator. If that fails, the error names the invalid option, and lists the environment variables that set options."""
+    """Create the emulator.
+
+    If that fails, the error names the invalid option, and lists the environment variables that set
+    options.
+    """
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
     except ImdskitError as error:
@@ -248,7 +258,10 @@ def _shared(options: argparse.Namespace, backend: Backend) -> dict[str, Any]:
 
 
 def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
-    """Return the port and the token of the admin API. ``--state-file`` starts the admin API, because the file contains its address."""
+    """Return the port and the token of the admin API.
+
+    ``--state-file`` starts the admin API, because the file contains its address.
+    """
     port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
     for name in ("admin_token_file", "admin_host", "admin_allow_host"):
         if port is None and getattr(options, name):
@@ -270,7 +283,10 @@ def _add_verifier(emulator: Host) -> None:
 
 
 def _optional_members(emulator: Host) -> dict[str, object]:
-    """Return the members of the ready line that describe the admin API and the fleet. The mapping is empty if there is neither."""
+    """Return the members of the ready line that describe the admin API and the fleet.
+
+    The mapping is empty if there is neither.
+    """
     members: dict[str, object] = {} if emulator.admin is None else {"admin": emulator.admin.url}
     addressing = emulator.addressing
     if addressing.select is not None:
@@ -280,7 +296,10 @@ def _optional_members(emulator: Host) -> dict[str, object]:
 
 
 def _clock(options: argparse.Namespace) -> Clock | None:
-    """Return the clock that ``--clock`` selects. If a snapshot is loaded, the clock starts at the snapshot's time."""
+    """Return the clock that ``--clock`` selects.
+
+    If a snapshot is loaded, the clock starts at the snapshot's time.
+    """
     if options.clock is None:
         return None
     start = SystemClock().now()

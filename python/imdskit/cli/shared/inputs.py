@@ -41,7 +41,8 @@ def write(path: str, data: bytes) -> None:
 
 
 def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], int]:
-    """Return the argument ``type`` of an option whose value is a whole number from ``least`` to ``most``.
+    """Return the argument ``type`` of an option whose value is a whole number from ``least`` to
+    ``most``.
 
     ``name`` says in error messages what the value is, such as "port".
     """

@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def wrapped(text: str, hanging: int = 0) -> str:
-    """Return ``text`` with each line wrapped at :data:`COLUMNS`. Continuation lines are indented by ``hanging`` blanks."""
+    """Return ``text`` with each line wrapped at :data:`COLUMNS`. Continuation lines are indented by
+    ``hanging`` blanks."""
     return "\n".join("\n".join(_wrap(line, COLUMNS, "", " " * hanging)) for line in text.split("\n"))
 
 
@@ -58,6 +59,5 @@ def _wrap(text: str, width: int, first: str = "", later: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
         replace_whitespace=False,
-        drop_whitespace=True,
     )
     return lines or [""]

@@ -36,7 +36,8 @@ def line(text: str = "") -> None:
 
 
 def report(text: str, hanging: int = 0) -> None:
-    """Write text for people on standard output, wrapped to fit a terminal. Continuation lines are indented by ``hanging`` blanks."""
+    """Write text for people on standard output, wrapped to fit a terminal. Continuation lines are
+    indented by ``hanging`` blanks."""
     line(wrapped(printable(text), hanging))
 
 

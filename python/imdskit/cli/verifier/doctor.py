@@ -108,7 +108,8 @@ def _backend() -> tuple[str, str, tuple[str, ...]]:
 
 
 def _why_pure() -> str | None:
-    """Return the reason why the package was built without the extension. Return None if the build recorded no reason."""
+    """Return the reason why the package was built without the extension. Return None if the build
+    recorded no reason."""
     try:
         record = json.loads((files("imdskit") / "build-record.json").read_bytes())
     except FileNotFoundError:

@@ -1,7 +1,10 @@
-"""Responses as typed objects. Each object in a response has a frozen dataclass with the members of all api-versions.
+"""Responses as typed objects.
 
-Values are not converted. For example, a number that the service sends as text stays text. A model therefore writes the same JSON that it was
-created from. This package takes longer to import than the client, so the client does not import it.
+Each object in a response has a frozen dataclass with the members of all api-versions.
+
+Values are not converted. For example, a number that the service sends as text stays text. A model
+therefore writes the same JSON that it was created from. This package takes longer to import than
+the client, so the client does not import it.
 """
 
 from imdskit.client.models.instance import (

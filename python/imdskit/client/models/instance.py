@@ -41,7 +41,11 @@ class ManagedDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataDisk(Model):
-    """Data disk. Five members exist from 2021-05-01: the two throttles, ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk``."""
+    """Data disk.
+
+    Five members exist from 2021-05-01: the two throttles, ``disk_capacity_bytes``,
+    ``is_shared_disk`` and ``is_ultra_disk``.
+    """
 
     NAMES: ClassVar[Mapping[str, str]] = _SIZE
 
@@ -63,7 +67,10 @@ class DataDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReference(Model):
-    """Image that the machine was created from. The ids of gallery images and ``exact_version`` exist from 2023-07-01."""
+    """Image that the machine was created from.
+
+    The ids of gallery images and ``exact_version`` exist from 2023-07-01.
+    """
 
     community_gallery_image_id: str | None = None
     exact_version: str | None = None
@@ -93,7 +100,10 @@ class KeyEncryptionKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptionSettings(Model):
-    """Encryption settings of the operating system's disk. The members for the keys exist from 2021-11-01."""
+    """Encryption settings of the operating system's disk.
+
+    The members for the keys exist from 2021-11-01.
+    """
 
     disk_encryption_key: DiskEncryptionKey | None = None
     enabled: str | None = None
@@ -102,7 +112,10 @@ class EncryptionSettings(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffDiskSettings(Model):
-    """Settings of an ephemeral disk. They exist from 2019-08-01. For an ephemeral disk, ``option`` is ``Local``."""
+    """Settings of an ephemeral disk.
+
+    They exist from 2019-08-01. For an ephemeral disk, ``option`` is ``Local``.
+    """
 
     option: str | None = None
 
@@ -162,7 +175,11 @@ class PublicKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag(Model):
-    """Element of ``tagsList``. The member ``tags`` contains the same tags in one text, which is ambiguous if a tag contains ``;`` or ``:``."""
+    """Element of ``tagsList``.
+
+    The member ``tags`` contains the same tags in one text, which is ambiguous if a tag contains
+    ``;`` or ``:``.
+    """
 
     name: str | None = None
     value: str | None = None
@@ -170,7 +187,10 @@ class Tag(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityProfile(Model):
-    """Security profile of the machine. ``encryption_at_host`` exists from 2021-11-01, ``security_type`` from 2021-12-13."""
+    """Security profile of the machine.
+
+    ``encryption_at_host`` exists from 2021-11-01, ``security_type`` from 2021-12-13.
+    """
 
     encryption_at_host: str | None = None
     secure_boot_enabled: str | None = None
@@ -206,7 +226,8 @@ class AdditionalCapabilities(Model):
 class Compute(Model):
     """Properties of the machine.
 
-    ``interconnect_group_id`` and ``interconnect_subgroup_id`` are not documented. Existing programs read them with api-version 2025-11-11.
+    ``interconnect_group_id`` and ``interconnect_subgroup_id`` are not documented. Existing programs
+    read them with api-version 2025-11-11.
     """
 
     additional_capabilities: AdditionalCapabilities | None = None
@@ -255,7 +276,10 @@ class Compute(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpAddress(Model):
-    """IP address of an interface. In the preview, its members are called ``ipaddress`` and ``publicip``."""
+    """IP address of an interface.
+
+    In the preview, its members are called ``ipaddress`` and ``publicip``.
+    """
 
     private_ip_address: str | None = None
     public_ip_address: str | None = None
@@ -272,7 +296,10 @@ class DnsServer(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet(Model):
-    """Subnet of an interface. ``prefix`` is the length of the prefix in bits, as text. Only the preview has ``dnsservers``."""
+    """Subnet of an interface.
+
+    ``prefix`` is the length of the prefix in bits, as text. Only the preview has ``dnsservers``.
+    """
 
     address: str | None = None
     prefix: str | None = None
@@ -281,7 +308,10 @@ class Subnet(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ipv4(Model):
-    """IPv4 addresses of an interface. In the preview, the list of addresses is called ``ipaddress``."""
+    """IPv4 addresses of an interface.
+
+    In the preview, the list of addresses is called ``ipaddress``.
+    """
 
     ip_address: tuple[IpAddress, ...] | None = None
     subnet: tuple[Subnet, ...] | None = None
@@ -290,7 +320,11 @@ class Ipv4(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ipv6(Model):
-    """IPv6 addresses of an interface. In the preview, the list of addresses is called ``ipaddress``. We *inferred* that its elements are objects."""
+    """IPv6 addresses of an interface.
+
+    In the preview, the list of addresses is called ``ipaddress``. We *inferred* that its elements
+    are objects.
+    """
 
     ip_address: tuple[IpAddress, ...] | None = None
     ipaddress: tuple[IpAddress, ...] | None = None
@@ -300,8 +334,9 @@ class Ipv6(Model):
 class Interface(Model):
     """Network interface.
 
-    The MAC address has twelve hexadecimal digits without colons. In the preview, it is called ``mac``. ``interface_compartment_id`` is not
-    documented. Existing programs read it with api-version 2025-07-24."""
+    The MAC address has twelve hexadecimal digits without colons. In the preview, it is called
+    ``mac``. ``interface_compartment_id`` is not documented. Existing programs read it with
+    api-version 2025-07-24."""
 
     NAMES: ClassVar[Mapping[str, str]] = {"interface_compartment_id": "interfaceCompartmentID"}
 
@@ -321,7 +356,10 @@ class Network(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedCompute(Model):
-    """Members of ``compute`` that ``extended=true`` adds. ``has_custom_data`` is a JSON boolean, not text."""
+    """Members of ``compute`` that ``extended=true`` adds.
+
+    ``has_custom_data`` is a JSON boolean, not text.
+    """
 
     has_custom_data: bool | None = None
     pps_type: str | None = None
@@ -329,7 +367,8 @@ class ExtendedCompute(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended(Model):
-    """Undocumented members that the parameter ``extended=true`` adds to the response, from api-version 2021-08-01."""
+    """Undocumented members that the parameter ``extended=true`` adds to the response, from
+    api-version 2021-08-01."""
 
     compute: ExtendedCompute | None = None
 

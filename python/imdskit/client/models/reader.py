@@ -24,16 +24,21 @@ _JSON_TYPES = {str: "text", int: "a whole number", bool: "true or false", tuple:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """Base class of the models. If a member of the JSON is absent or null, the attribute is None. The service sends ``""`` for an empty member.
+    """Base class of the models.
+
+    If a member of the JSON is absent or null, the attribute is None. The service sends ``""`` for
+    an empty member.
 
     Attributes:
-        extra: members that have no field in the model, and members with the value null. The hash of a model ignores this attribute.
+        extra: members that have no field in the model, and members with the value null. The hash of
+            a model ignores this attribute.
     """
 
     SPELLING: ClassVar[Spelling] = "camelCase"
     """Spelling of the member names in the JSON object."""
     NAMES: ClassVar[Mapping[str, str]] = {}
-    """Mapping from a field to the name of its JSON member, for names that do not follow ``SPELLING``."""
+    """Mapping from a field to the name of its JSON member, for names that do not follow
+    ``SPELLING``."""
 
     extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
@@ -46,7 +51,8 @@ class Model:
             place: JSON pointer to the object (RFC 6901), which errors contain.
 
         Raises:
-            ClientError: ``not-imds``: a member has an unexpected type. ``location`` is its JSON pointer.
+            ClientError: ``not-imds``: a member has an unexpected type. ``location`` is its JSON
+                pointer.
         """
         if not isinstance(value, dict):
             raise _wrong(dict, value, place)
@@ -72,7 +78,8 @@ class Member(NamedTuple):
 
     Attributes:
         field: name of the field.
-        kind: type of the member: ``str``, ``int``, ``bool`` or a model. For an array, it is the type of its elements.
+        kind: type of the member: ``str``, ``int``, ``bool`` or a model. For an array, it is the
+            type of its elements.
         is_array: whether the member is an array.
     """
 
@@ -97,7 +104,8 @@ _MEMBERS: dict[type[Model], Mapping[str, Member]] = {}
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
-    """Return the type T of an annotation ``T | None`` or ``tuple[T, ...] | None``, and whether the annotation is that of an array."""
+    """Return the type T of an annotation ``T | None`` or ``tuple[T, ...] | None``, and whether the
+    annotation is that of an array."""
     (only,) = (argument for argument in typing.get_args(hint) if argument is not types.NoneType)
     if typing.get_origin(only) is tuple:
         return typing.get_args(only)[0], True
@@ -135,8 +143,11 @@ def _written(value: object) -> Json:
 
 
 def _wrong(kind: type, value: Json, location: str) -> ClientError:
-    """Return the error for a value that is not of type ``kind``. ``location`` needs no JSON pointer escapes (RFC 6901), because the service's
-    member names contain neither ``~`` nor ``/``."""
+    """Return the error for a value that is not of type ``kind``.
+
+    ``location`` needs no JSON pointer escapes (RFC 6901), because the service's member names
+    contain neither ``~`` nor ``/``.
+    """
     message = f"The response contains {type(value).__name__} where the service sends {_JSON_TYPES[kind]}."
     hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
     return ClientError(ClientCode.NOT_IMDS, message, location=location or "/", hint=hint)

@@ -1,4 +1,5 @@
-"""Models of the responses of all other endpoints: versions, attested documents, tokens, scheduled events and load balancers.
+"""Models of the responses of all other endpoints: versions, attested documents, tokens, scheduled
+events and load balancers.
 
 Source: the section about each endpoint in the IMDS documentation; recorded responses.
 """
@@ -21,9 +22,12 @@ class ApiVersions(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedDocument(Model):
-    """Response of ``/metadata/attested/document``. ``signature`` is a CMS SignedData in DER, encoded in base64.
+    """Response of ``/metadata/attested/document``.
 
-    The model does not verify the signature; :class:`imdskit.verify.Verifier` does."""
+    ``signature`` is a CMS SignedData in DER, encoded in base64.
+
+    The model does not verify the signature; :class:`imdskit.verify.Verifier` does.
+    """
 
     encoding: str | None = None
     signature: str | None = None
@@ -41,7 +45,8 @@ class TimeStamp(Model):
 class AttestedContent(Model):
     """Signed content of an attested document.
 
-    ``subscription_id`` exists from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from 2020-09-01."""
+    ``subscription_id`` exists from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from
+    2020-09-01."""
 
     license_type: str | None = None
     nonce: str | None = None
@@ -56,8 +61,9 @@ class AttestedContent(Model):
 class Token(Model):
     """Response of ``/metadata/identity/oauth2/token``.
 
-    All times are decimal text. ``expires_in`` and ``ext_expires_in`` are numbers of remaining seconds, and the other times are Unix seconds.
-    ``repr`` does not show the secret token, but the result of :meth:`to_json` contains it."""
+    All times are decimal text. ``expires_in`` and ``ext_expires_in`` are numbers of remaining
+    seconds, and the other times are Unix seconds. ``repr`` does not show the secret token, but the
+    result of :meth:`to_json` contains it."""
 
     SPELLING: ClassVar[Spelling] = "snake_case"
 
@@ -81,8 +87,9 @@ class Token(Model):
 class ScheduledEvent(Model):
     """Scheduled event.
 
-    ``description`` exists from 2019-04-01, ``event_source`` from 2019-08-01, and ``duration_in_seconds`` from 2020-07-01. A duration of -1 means
-    that it is unknown, and 0 means that there is no interruption. ``not_before`` is ``""`` for an event that has started."""
+    ``description`` exists from 2019-04-01, ``event_source`` from 2019-08-01, and
+    ``duration_in_seconds`` from 2020-07-01. A duration of -1 means that it is unknown, and 0 means
+    that there is no interruption. ``not_before`` is ``""`` for an event that has started."""
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
 
@@ -99,7 +106,10 @@ class ScheduledEvent(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvents(Model):
-    """Response of ``/metadata/scheduledevents``. The service increases ``document_incarnation`` whenever the list of events changes."""
+    """Response of ``/metadata/scheduledevents``.
+
+    The service increases ``document_incarnation`` whenever the list of events changes.
+    """
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
 

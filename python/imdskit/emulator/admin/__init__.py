@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def open_admin(host: Host, options: Options) -> Admin | None:
-    """Return the admin API of a host, or None if the options have no port for it. See :class:`imdskit.emulator.admin.server.Admin`."""
+    """Return the admin API of a host, or None if the options have no port for it.
+
+    See :class:`imdskit.emulator.admin.server.Admin`.
+    """
     if options.admin_port is None:
         return None
     from imdskit.emulator.admin.server import Admin  # Saves 6 % of the emulator's import time; most emulators have no admin API.

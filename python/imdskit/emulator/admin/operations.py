@@ -1,8 +1,10 @@
-"""The operations of the admin API: one table of operations, each with its method, path, parameters and function.
+"""The operations of the admin API: one table of operations, each with its method, path, parameters
+and function.
 
-``openapi.json`` describes the same table for people and programs. Tests keep this file consistent with the table, and check the response of
-every operation against its schema. The functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a
-test in the same process can call it directly.
+``openapi.json`` describes the same table for people and programs. Tests keep this file consistent
+with the table, and check the response of every operation against its schema. The functions only
+convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a test in the same
+process can call it directly.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ class Arguments:
     body: Any = None
 
     def number(self, name: str, usual: int, most: int | None = None) -> int:
-        """Return a parameter that is a whole number from 0 to ``most``, or ``usual`` if it is absent. Raise AdminError if it is invalid."""
+        """Return a parameter that is a whole number from 0 to ``most``, or ``usual`` if it is
+        absent. Raise AdminError if it is invalid."""
         text = self.parameters.get(name)
         if text is None:
             return usual
@@ -66,7 +69,10 @@ class Arguments:
         return int(text)
 
     def seconds(self, name: str, usual: float, most: int) -> float:
-        """Return a parameter that is a number of seconds, or ``usual`` if it is absent. Raise AdminError if it is invalid."""
+        """Return a parameter that is a number of seconds, or ``usual`` if it is absent.
+
+        Raise AdminError if it is invalid.
+        """
         text = self.parameters.get(name)
         if text is None:
             return usual
@@ -84,11 +90,13 @@ class Operation:
         method: method of the request.
         path: path of the request, with ``{id}`` for the id of an event.
         run: function that executes the operation. Its result becomes the JSON of the response.
-        parameters: names of the query parameters. All are optional, except ``machine`` in a fleet if ``about`` is ``machine``.
+        parameters: names of the query parameters. All are optional, except ``machine`` in a fleet
+            if ``about`` is ``machine``.
         takes_body: whether the request must have a JSON body.
-        about: the subject of the operation. ``machine`` means one machine; a request to a fleet selects it with the parameter ``machine``.
-            ``either`` means that machine if the parameter is present, and otherwise the host. ``all`` means the host. ``alone`` also means
-            the host, but the operation is not available in a fleet.
+        about: the subject of the operation. ``machine`` means one machine; a request to a fleet
+            selects it with the parameter ``machine``. ``either`` means that machine if the
+            parameter is present, and otherwise the host. ``all`` means the host. ``alone`` also
+            means the host, but the operation is not available in a fleet.
     """
 
     name: str
@@ -104,7 +112,8 @@ class Operation:
         return self.run(self._subject(host, arguments), arguments)
 
     def _subject(self, host: Host, arguments: Arguments) -> Host | HostedMachine:
-        """Return the subject of the request: the host, or the machine that the parameter ``machine`` selects."""
+        """Return the subject of the request: the host, or the machine that the parameter
+        ``machine`` selects."""
         fleet = host.addressing.select is not None
         if self.about == "alone" and fleet:
             hint = "The same seed creates the same machines again."
@@ -117,7 +126,10 @@ class Operation:
 
 
 def find(request: Request) -> tuple[Operation, Arguments]:
-    """Return the operation that a request selects, and its arguments. Raise AdminError if there is none or an argument is invalid."""
+    """Return the operation that a request selects, and its arguments.
+
+    Raise AdminError if there is none or an argument is invalid.
+    """
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
     if not at_path:
@@ -318,7 +330,8 @@ def _inspect_document(machine: HostedMachine, arguments: Arguments) -> Any:
         if response.delivery is not None and response.delivery.left is not None:
             response.delivery.left()
         document = response.body.decode("utf-8", "replace")
-        # A fault that changes how a response is delivered has no effect here, because this response is not sent.
+        # A fault that changes how a response is delivered has no effect here, because this response
+        # is not sent.
         fault = "" if response.delivery else response.fault
         request = {"target": target, "status": response.status, "rule": response.rule, "fault": fault}
     has_document = request is None or request["status"] == 200

@@ -1,6 +1,7 @@
 """Responses of the admin API: JSON results, and one format for every error.
 
-:mod:`imdskit.emulator.admin.server` and :mod:`imdskit.emulator.admin.operations` decide which error a request gets.
+:mod:`imdskit.emulator.admin.server` and :mod:`imdskit.emulator.admin.operations` decide which error
+a request gets.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ def result(value: object) -> Response:
 def error(problem: ImdskitError) -> Response:
     """Return the response for an error: JSON with code, message, location and hint.
 
-    The location is a JSON pointer into the body, or the name of a header or parameter. An :class:`AdminError` contains its own status.
-    Every other error concerns the JSON body, and has the status 422 (RFC 9110 section 15.5.21).
+    The location is a JSON pointer into the body, or the name of a header or parameter. An
+    :class:`AdminError` contains its own status. Every other error concerns the JSON body, and has
+    the status 422 (RFC 9110 section 15.5.21).
     """
     status, headers = (problem.status, problem.headers) if isinstance(problem, AdminError) else (422, ())
     members = {"code": problem.code, "message": problem.message, "location": problem.location, "hint": problem.hint}

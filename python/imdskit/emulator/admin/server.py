@@ -1,13 +1,18 @@
-"""The server of the admin API. It listens on loopback unless the operator chooses another address, and it requires a token.
+"""The server of the admin API.
+
+It listens on loopback unless the operator chooses another address, and it requires a token.
 
 The server checks each request in this order, and every refusal has the same format:
 
-1. The Host header must be loopback, the address at which the connection arrived, or a name that the operator allowed.
-2. Browsers add the Origin header to requests of web pages. It must be absent or name the admin API, so no other page can use the API.
-3. The token must be correct. Only the header ``Authorization: Bearer ...`` can carry it, because URLs end up in logs.
+1. The Host header must be loopback, the address at which the connection arrived, or a name that the
+   operator allowed.
+2. Browsers add the Origin header to requests of web pages. It must be absent or name the admin API,
+   so no other page can use the API.
+3. The token must be correct. Only the header ``Authorization: Bearer ...`` can carry it, because
+   URLs end up in logs.
 
-The files of :mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, because they reveal nothing about the machines.
-:mod:`imdskit.emulator.admin.operations` defines the operations.
+The files of :mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, because they reveal
+nothing about the machines. :mod:`imdskit.emulator.admin.operations` defines the operations.
 """
 
 from __future__ import annotations
@@ -43,14 +48,15 @@ class Admin:
         port: port to listen on. 0 means any free port.
         token: token that every request must have. None means a random token.
         address: address to listen on.
-        allow_hosts: names that requests may have in their Host header, in addition to loopback and the address at which the connection
-            arrived. ``*`` allows any name.
+        allow_hosts: names that requests may have in their Host header, in addition to loopback and
+            the address at which the connection arrived. ``*`` allows any name.
 
     Attributes:
         token: the given or generated token.
 
     Raises:
-        UsageError: the server cannot listen on the port, or the token is too short or has characters that a header does not allow.
+        UsageError: the server cannot listen on the port, or the token is too short or has
+            characters that a header does not allow.
     """
 
     def __init__(
@@ -91,7 +97,8 @@ class Admin:
     def handle(self, request: Request) -> Response:
         """Return the response to a request without a connection.
 
-        The Host header must be loopback or an allowed name. The method never raises an exception because of a request.
+        The Host header must be loopback or an allowed name. The method never raises an exception
+        because of a request.
         """
         return self._respond(request) if self._hosts.allow(request.headers, "") else _misdirected(request)
 
@@ -134,7 +141,8 @@ def _refuse_foreign_page(request: Request) -> None:
 class _Hosts(Hosts):
     """Host header check of the admin API. It is stricter than the check of the service.
 
-    A request must have exactly one Host header. 169.254.169.254 is accepted only if the API listens on that address.
+    A request must have exactly one Host header. 169.254.169.254 is accepted only if the API listens
+    on that address.
     """
 
     def __init__(self, names: Iterable[str]) -> None:

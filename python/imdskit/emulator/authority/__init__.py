@@ -1,4 +1,5 @@
-"""Everything that signs: keys, the test-only certificate authority, attested documents and access tokens."""
+"""Everything that signs: keys, the test-only certificate authority, attested documents and access
+tokens."""
 
 from __future__ import annotations
 

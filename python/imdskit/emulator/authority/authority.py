@@ -1,17 +1,22 @@
-"""The emulator's own certificate authority: root, issuing authority, and the leaf that signs documents.
+"""The emulator's own certificate authority: root, issuing authority, and the leaf that signs
+documents.
 
-The certificates resemble genuine certificates of 2025 and 2026. They have the same extensions in the same order with the same criticality,
-and the leaf is valid for 180 days. They differ only where a copy would state something untrue:
+The certificates resemble genuine certificates of 2025 and 2026. They have the same extensions in
+the same order with the same criticality, and the leaf is valid for 180 days. They differ only where
+a copy would state something untrue:
 
-- The names of the root and the issuing authority say that they are for tests only. They end in a few digits of the key, so that two
-  emulators' authorities can be told apart.
-- The leaf has no certificate transparency timestamps (because it is in no log), no Microsoft certificate template and no OCSP responder.
+- The names of the root and the issuing authority say that they are for tests only. They end in a
+  few digits of the key, so that two emulators' authorities can be told apart.
+- The leaf has no certificate transparency timestamps (because it is in no log), no Microsoft
+  certificate template and no OCSP responder.
 - All keys are RSA-2048. The genuine authorities have 4096-bit keys.
 
-Documents with a deliberate fault have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
+Documents with a deliberate fault have separate chains, created on first use
+(:mod:`imdskit.emulator.authority.document_faults`).
 
 This module decides which certificates exist, when they are valid, and which files are published.
-:mod:`imdskit.emulator.authority.certificates` writes the DER, and :mod:`imdskit.emulator.authority.keys` generates the keys.
+:mod:`imdskit.emulator.authority.certificates` writes the DER, and
+:mod:`imdskit.emulator.authority.keys` generates the keys.
 """
 
 from __future__ import annotations
@@ -34,14 +39,18 @@ DAY = 86_400
 LEAF_LIFE = 180 * DAY
 """Validity period of a leaf in seconds, the same as that of genuine leaves since 2025."""
 LEAF_PERIOD = 30 * DAY
-"""Seconds after which the authority issues a new leaf. The leaf in use is at most one day older than this."""
+"""Seconds after which the authority issues a new leaf.
+
+The leaf in use is at most one day older than this.
+"""
 ROOT_YEARS = 25
 ISSUING_YEARS = 5
 
 CERTIFICATE_TYPE = "application/pkix-cert"
 CRL_TYPE = "application/pkix-crl"
 PEM_TYPE = "application/pem-certificate-chain"
-"""Media types of published files (RFC 2585 section 4, RFC 5280 sections 4.2.1.13 and 4.2.2.1, RFC 8555 section 9.1)."""
+"""Media types of published files (RFC 2585 section 4, RFC 5280 sections 4.2.1.13 and 4.2.2.1, RFC
+8555 section 9.1)."""
 
 _MICROSOFT_POLICY: tuple[str, str | None] = ("1.3.6.1.4.1.311.76.509.1.1", "http://www.microsoft.com/pkiops/Docs/Repository.htm")
 _ORGANISATION_VALIDATED: tuple[str, str | None] = ("2.23.140.1.2.2", None)
@@ -49,7 +58,10 @@ _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def is_region(location: str) -> bool:
-    """Return whether a location is valid as the region in a certificate's name. Letter case and spaces are ignored."""
+    """Return whether a location is valid as the region in a certificate's name.
+
+    Letter case and spaces are ignored.
+    """
     return _REGION.fullmatch(_region_label(location)) is not None
 
 
@@ -97,18 +109,23 @@ class _CaCertificate:
 class Authority:
     """A test-only certificate authority. Safe to share between threads.
 
-    Creating one takes about a second, because three keys are generated. The first document with a :class:`DocumentFault` also takes about a
-    second.
+    Creating one takes about a second, because three keys are generated. The first document with a
+    :class:`DocumentFault` also takes about a second.
 
     Args:
         clock: the emulator's clock, which determines the validity periods.
-        base_url: address at which the emulator serves :meth:`download`, for example ``http://127.0.0.1:8080``.
-        pki_url: address below which clients find certificates and revocation lists. None means ``/pki`` below ``base_url``.
-        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the leaf that signs by default.
+        base_url: address at which the emulator serves :meth:`download`, for example
+            ``http://127.0.0.1:8080``.
+        pki_url: address below which clients find certificates and revocation lists. None means
+            ``/pki`` below ``base_url``.
+        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the
+            leaf that signs by default.
         region: region in the leaf that signs by default, for example ``westeurope``.
-        seed: The same seed gives the same keys on every machine. It also gives the same root certificate within a calendar year.
-            None means new keys from the operating system's random source.
-        keys: cache of keys. The authority takes keys for its seed from the cache, and adds the keys that it generates.
+        seed: The same seed gives the same keys on every machine. It also gives the same root
+            certificate within a calendar year. None means new keys from the operating system's
+            random source.
+        keys: cache of keys. The authority takes keys for its seed from the cache, and adds the keys
+            that it generates.
 
     Attributes:
         root: the root certificate in DER.
@@ -157,7 +174,8 @@ class Authority:
         return _pem(self.issuing)
 
     def trust_pem(self) -> str:
-        """Return root and issuing authority in PEM, as ``openssl cms -verify -purpose any -CAfile`` needs them to accept a document."""
+        """Return root and issuing authority in PEM, as ``openssl cms -verify -purpose any -CAfile``
+        needs them to accept a document."""
         return (
             "# Test-only authority of an imdskit emulator. Anyone who knows its seed can sign as this authority.\n"
             + self.root_pem
@@ -165,11 +183,14 @@ class Authority:
         )
 
     def signer(self, domain: str | None = None, region: str | None = None, fault: DocumentFault | None = None) -> Signer:
-        """Return the leaf for a cloud's domain and a region. It is cached until :data:`LEAF_PERIOD` has passed.
+        """Return the leaf for a cloud's domain and a region.
+
+        It is cached until :data:`LEAF_PERIOD` has passed.
 
         Args:
             domain: the cloud's domain, by default the domain of the authority.
-            region: the region, by default the region of the authority. Letter case and spaces are ignored.
+            region: the region, by default the region of the authority. Letter case and spaces are
+                ignored.
             fault: the deliberate fault of the certificate chain, or None.
 
         Raises:
@@ -192,10 +213,13 @@ class Authority:
         return signer
 
     def download(self, path: str) -> tuple[str, bytes] | None:
-        """Return the published file at a path as (media type, content), or None if the path has no file.
+        """Return the published file at a path as (media type, content), or None if the path has no
+        file.
 
-        The certificates contain the addresses ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists), both in DER.
-        Two more files have fixed names: ``/pki/root.pem`` has the root, and ``/pki/trust.pem`` has the root and the issuing authority.
+        The certificates contain the addresses ``/pki/NAME.crt`` (certificates) and
+        ``/pki/NAME.crl`` (empty revocation lists), both in DER. Two more files have fixed names:
+        ``/pki/root.pem`` has the root, and ``/pki/trust.pem`` has the root and the issuing
+        authority.
         """
         if path == "/pki/root.pem":
             return PEM_TYPE, self.root_pem.encode("ascii")
@@ -213,7 +237,8 @@ class Authority:
         return CRL_TYPE, x509.empty_revocation_list(ca.name, ca.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
 
     def _issuer(self, fault: DocumentFault | None) -> _CaCertificate:
-        """Return the CA that issues leaves with this fault, and publish its certificate if the fault allows it."""
+        """Return the CA that issues leaves with this fault, and publish its certificate if the
+        fault allows it."""
         if fault is None or fault in (DocumentFault.BROKEN_SIGNATURE, DocumentFault.EXPIRED_LEAF):
             return self._issuing
         root = self._make_root("unknown root") if fault is DocumentFault.UNKNOWN_ROOT else self._root
@@ -303,7 +328,10 @@ def _authority_name(common_name: str) -> bytes:
 
 
 def _serial(issuer: bytes, subject: bytes) -> int:
-    """Return a serial number of 19 bytes that begins with 0x33, as in genuine certificates. It is unique per issuer and subject."""
+    """Return a serial number of 19 bytes that begins with 0x33, as in genuine certificates.
+
+    It is unique per issuer and subject.
+    """
     return int.from_bytes(b"\x33" + hashlib.sha256(issuer + subject).digest()[:18], "big")
 
 

@@ -1,4 +1,5 @@
-"""Writer of X.509 certificates and revocation lists in DER, in the form that the service's real authorities use (RFC 5280).
+"""Writer of X.509 certificates and revocation lists in DER, in the form that the service's real
+authorities use (RFC 5280).
 
 This module builds names, extensions, certificates and revocation lists from values.
 :mod:`imdskit.emulator.authority.authority` chooses the values and keys.
@@ -29,12 +30,16 @@ _ATTRIBUTES = {"C": "2.5.4.6", "ST": "2.5.4.8", "L": "2.5.4.7", "O": "2.5.4.10",
 
 
 def algorithm(oid: str) -> bytes:
-    """Return an AlgorithmIdentifier with NULL parameters, which all RSA algorithms have (RFC 3279 section 2.2.1)."""
+    """Return an AlgorithmIdentifier with NULL parameters, which all RSA algorithms have (RFC 3279
+    section 2.2.1)."""
     return der.sequence(der.oid(oid), der.null())
 
 
 def name(*attributes: tuple[str, str]) -> bytes:
-    """Return a Name with one relative distinguished name per attribute. Types are C, ST, L, O and CN. Values become PrintableStrings."""
+    """Return a Name with one relative distinguished name per attribute.
+
+    Types are C, ST, L, O and CN. Values become PrintableStrings.
+    """
     return der.sequence(*(der.set_of(der.sequence(der.oid(_ATTRIBUTES[kind]), der.printable_string(value))) for kind, value in attributes))
 
 
@@ -57,17 +62,23 @@ def key_identifier(key: RsaKey) -> bytes:
 
 
 def extension(oid: str, value: bytes, critical: bool = False) -> bytes:
-    """Return an Extension. ``critical`` is omitted when it is FALSE, its default (RFC 5280 section 4.1, X.690 section 11.5)."""
+    """Return an Extension.
+
+    ``critical`` is omitted when it is FALSE, its default (RFC 5280 section 4.1, X.690 section
+    11.5).
+    """
     return der.sequence(der.oid(oid), *([der.boolean(True)] if critical else []), der.octet_string(value))
 
 
 def application_policies(*purposes: str) -> bytes:
-    """Return Microsoft's extension szOID_APPLICATION_CERT_POLICIES: the extended key usages in the syntax of certificate policies."""
+    """Return Microsoft's extension szOID_APPLICATION_CERT_POLICIES: the extended key usages in the
+    syntax of certificate policies."""
     return extension("1.3.6.1.4.1.311.21.10", der.sequence(*(der.sequence(der.oid(purpose)) for purpose in purposes)))
 
 
 def authority_information_access(ca_issuers: str) -> bytes:
-    """Return the extension authorityInfoAccess with the address of the issuer's certificate (RFC 5280 section 4.2.2.1)."""
+    """Return the extension authorityInfoAccess with the address of the issuer's certificate (RFC
+    5280 section 4.2.2.1)."""
     access = der.sequence(der.oid("1.3.6.1.5.5.7.48.2"), _uri(ca_issuers))
     return extension("1.3.6.1.5.5.7.1.1", der.sequence(access))
 
@@ -88,7 +99,10 @@ def subject_alternative_names(*dns_names: str) -> bytes:
 
 
 def basic_constraints(ca: bool, path_length: int | None = None) -> bytes:
-    """Return the critical extension basicConstraints (RFC 5280 section 4.2.1.9). ``cA`` is omitted when it is FALSE, its default."""
+    """Return the critical extension basicConstraints (RFC 5280 section 4.2.1.9).
+
+    ``cA`` is omitted when it is FALSE, its default.
+    """
     members = [der.boolean(True)] if ca else []
     if path_length is not None:
         members.append(der.integer(path_length))
@@ -96,7 +110,8 @@ def basic_constraints(ca: bool, path_length: int | None = None) -> bytes:
 
 
 def crl_distribution_points(uri: str) -> bytes:
-    """Return the extension cRLDistributionPoints with one point, whose full name is one address (RFC 5280 section 4.2.1.13)."""
+    """Return the extension cRLDistributionPoints with one point, whose full name is one address
+    (RFC 5280 section 4.2.1.13)."""
     return extension("2.5.29.31", der.sequence(der.sequence(der.explicit(0, der.explicit(0, _uri(uri))))))
 
 
@@ -104,13 +119,15 @@ def certificate_policies(*policies: tuple[str, str | None]) -> bytes:
     """Return the extension certificatePolicies (RFC 5280 section 4.2.1.4).
 
     Args:
-        policies: pairs of a policy's object identifier and the address of its practice statement, or None for no address.
+        policies: pairs of a policy's object identifier and the address of its practice statement,
+            or None for no address.
     """
     return extension("2.5.29.32", der.sequence(*(_policy(oid, statement) for oid, statement in policies)))
 
 
 def authority_key_identifier(identifier: bytes) -> bytes:
-    """Return the extension authorityKeyIdentifier with only a key identifier (RFC 5280 section 4.2.1.1)."""
+    """Return the extension authorityKeyIdentifier with only a key identifier (RFC 5280 section
+    4.2.1.1)."""
     return extension("2.5.29.35", der.sequence(der.implicit(0, identifier)))
 
 
@@ -133,7 +150,10 @@ def _policy(oid: str, statement: str | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Content of a certificate before it is signed (RFC 5280 section 4.1.2). Names and extensions are in DER, times in Unix seconds."""
+    """Content of a certificate before it is signed (RFC 5280 section 4.1.2).
+
+    Names and extensions are in DER, times in Unix seconds.
+    """
 
     serial: int
     issuer: bytes
@@ -145,7 +165,8 @@ class Body:
 
 
 def certificate(body: Body, issuer_key: RsaKey) -> bytes:
-    """Return a version 3 certificate in DER, signed with sha384WithRSAEncryption like genuine certificates since 2022."""
+    """Return a version 3 certificate in DER, signed with sha384WithRSAEncryption like genuine
+    certificates since 2022."""
     tbs = der.sequence(
         der.explicit(0, der.integer(2)),
         der.integer(body.serial),
@@ -160,7 +181,10 @@ def certificate(body: Body, issuer_key: RsaKey) -> bytes:
 
 
 def empty_revocation_list(issuer: bytes, issuer_key: RsaKey, number: int, this_update: int, next_update: int) -> bytes:
-    """Return a version 2 CertificateList in DER that revokes no certificate (RFC 5280 section 5.1). Times are Unix seconds."""
+    """Return a version 2 CertificateList in DER that revokes no certificate (RFC 5280 section 5.1).
+
+    Times are Unix seconds.
+    """
     tbs = der.sequence(
         der.integer(1),
         algorithm(SHA384_WITH_RSA),

@@ -1,7 +1,8 @@
 """Disposable RSA keys of the emulator. They exist only in memory, until the process ends.
 
-**Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a key can compute the key. The keys protect
-nothing. They only give software under test signatures that are mathematically valid.
+**Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a
+key can compute the key. The keys protect nothing. They only give software under test signatures
+that are mathematically valid.
 
 This module generates random bits, primes, keys and RSASSA-PKCS1-v1_5 signatures.
 """
@@ -24,7 +25,10 @@ Hash: TypeAlias = Literal["sha256", "sha384"]
 PUBLIC_EXPONENT = 65537
 
 ROUNDS = 5
-"""Number of Miller-Rabin rounds. The error is below 2**-112 for random candidates of 1024 bits (FIPS 186-4 table C.3)."""
+"""Number of Miller-Rabin rounds.
+
+The error is below 2**-112 for random candidates of 1024 bits (FIPS 186-4 table C.3).
+"""
 
 DIGEST_INFO: dict[Hash, bytes] = {
     "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
@@ -37,10 +41,12 @@ _SIEVE_SPAN = 1 << 13
 
 
 def seeded(seed: int, purpose: str) -> RandomBits:
-    """Return a deterministic source of bits. It depends only on seed and purpose, not on the machine or the version of Python.
+    """Return a deterministic source of bits.
 
-    The source concatenates blocks; block ``i`` is the SHA-512 hash of seed, purpose and ``i``. Each random number consumes whole bytes of
-    this sequence.
+    It depends only on seed and purpose, not on the machine or the version of Python.
+
+    The source concatenates blocks; block ``i`` is the SHA-512 hash of seed, purpose and ``i``. Each
+    random number consumes whole bytes of this sequence.
     """
     key = hashlib.sha512(f"imdskit throw-away keys\0{seed}\0{purpose}".encode()).digest()
 
@@ -71,7 +77,8 @@ _ODD_PRIMES = _small_primes()
 
 
 def is_probable_prime(number: int, randbits: RandomBits) -> bool:
-    """Return whether ``number`` passes the Miller-Rabin test with :data:`ROUNDS` random bases (FIPS 186-5 appendix B.3.1).
+    """Return whether ``number`` passes the Miller-Rabin test with :data:`ROUNDS` random bases (FIPS
+    186-5 appendix B.3.1).
 
     ``number`` must be odd and greater than 3.
     """
@@ -94,15 +101,16 @@ def is_probable_prime(number: int, randbits: RandomBits) -> bool:
 def generate_prime(bits: int, randbits: RandomBits) -> int:
     """Return a probable prime p of exactly ``bits`` bits (at least 64).
 
-    Its two top bits are set, and p - 1 is coprime to the public exponent.
-    The search starts at a random odd number. It removes multiples of small primes from a window of odd numbers, and returns the first
-    remaining number that passes :func:`is_probable_prime`.
+    Its two top bits are set, and p - 1 is coprime to the public exponent. The search starts at a
+    random odd number. It removes multiples of small primes from a window of odd numbers, and
+    returns the first remaining number that passes :func:`is_probable_prime`.
     """
     while True:
         start = randbits(bits) | 3 << (bits - 2) | 1
         composite = bytearray(_SIEVE_SPAN)
         for prime in _ODD_PRIMES:
-            # `first` is the smallest i for which `prime` divides start + 2 * i; (prime + 1) // 2 is the inverse of 2 modulo `prime`.
+            # `first` is the smallest i for which `prime` divides start + 2 * i; (prime + 1) // 2 is
+            # the inverse of 2 modulo `prime`.
             first = (-start) * ((prime + 1) // 2) % prime
             composite[first::prime] = b"\1" * len(range(first, _SIEVE_SPAN, prime))
         index = composite.find(0)
@@ -116,7 +124,10 @@ def generate_prime(bits: int, randbits: RandomBits) -> int:
 
 
 class RsaKey:
-    """A disposable RSA key. Its private part never leaves the object: ``repr`` does not show it, and the key cannot be pickled or copied.
+    """A disposable RSA key.
+
+    Its private part never leaves the object: ``repr`` does not show it, and the key cannot be
+    pickled or copied.
 
     Attributes:
         modulus: the modulus n.
@@ -153,10 +164,13 @@ class RsaKey:
         return cls(p, q)
 
     def sign(self, message: bytes, digest: Hash = "sha256") -> bytes:
-        """Return the RSASSA-PKCS1-v1_5 signature of ``message`` (RFC 8017 section 8.2.1). It has the length of the modulus.
+        """Return the RSASSA-PKCS1-v1_5 signature of ``message`` (RFC 8017 section 8.2.1).
 
-        The method checks the signature with the public key before it returns it. A wrong result in one half of the Chinese remainder
-        computation would otherwise reveal the primes (RFC 8017 section 5.1.2 leaves this check to the implementation).
+        It has the length of the modulus.
+
+        The method checks the signature with the public key before it returns it. A wrong result in
+        one half of the Chinese remainder computation would otherwise reveal the primes (RFC 8017
+        section 5.1.2 leaves this check to the implementation).
         """
         size = (self.modulus.bit_length() + 7) // 8
         info = DIGEST_INFO[digest] + hashlib.new(digest, message).digest()
@@ -201,9 +215,9 @@ class KeyRing:
 class Keys:
     """Cache of key rings by seed. Safe to share between threads.
 
-    Emulators with the same seed have the same keys in any case. If they share this cache, each key is
-    generated only once. Keys without a seed are never shared, so a client that trusts one emulator
-    does not thereby trust another.
+    Emulators with the same seed have the same keys in any case. If they share this cache, each key
+    is generated only once. Keys without a seed are never shared, so a client that trusts one
+    emulator does not thereby trust another.
     """
 
     def __init__(self) -> None:

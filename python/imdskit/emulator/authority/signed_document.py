@@ -1,4 +1,6 @@
-"""The SignedData message around the content of an attested document. Apart from the values, it equals the service's messages byte for byte.
+"""The SignedData message around the content of an attested document.
+
+Apart from the values, it equals the service's messages byte for byte.
 
 :mod:`imdskit.protocol.attested` creates the content and the JSON of the response.
 """
@@ -14,21 +16,24 @@ SIGNED_DATA = "1.2.840.113549.1.7.2"
 DATA = "1.2.840.113549.1.7.1"
 
 SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
-"""Algorithm in the field digestAlgorithm of every genuine document. It is a signature algorithm, although RFC 5652 requires a digest
-algorithm there."""
+"""Algorithm in the field digestAlgorithm of every genuine document.
+
+It is a signature algorithm, although RFC 5652 requires a digest algorithm there.
+"""
 
 
 def message(signer: Signer, content: bytes, fault: DocumentFault | None = None) -> bytes:
     """Return a ContentInfo of type SignedData over ``content`` in DER (RFC 5652 sections 3 and 5).
 
-    The message has the service's form, which differs from that of most libraries. The digest algorithm is the OID of
-    sha256WithRSAEncryption. The signer's certificate is the only certificate. There are no signed attributes, so the signature covers the
-    content bytes directly.
+    The message has the service's form, which differs from that of most libraries. The digest
+    algorithm is the OID of sha256WithRSAEncryption. The signer's certificate is the only
+    certificate. There are no signed attributes, so the signature covers the content bytes directly.
 
     Args:
         signer: the leaf that signs.
         content: the signed JSON.
-        fault: Only ``BROKEN_SIGNATURE`` has an effect here. The other faults concern the signer's certificate chain.
+        fault: Only ``BROKEN_SIGNATURE`` has an effect here. The other faults concern the signer's
+            certificate chain.
     """
     signature = signer.sign(content)
     if fault is DocumentFault.BROKEN_SIGNATURE:

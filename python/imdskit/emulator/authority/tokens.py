@@ -1,11 +1,13 @@
-"""Access tokens: signed JSON Web Tokens, the documents that publish their key, and the service's token cache.
+"""Access tokens: signed JSON Web Tokens, the documents that publish their key, and the service's
+token cache.
 
-This module emulates the part of Entra ID that a machine sees. The tokens have Entra's version 1.0 format, as all tokens of managed
-identities do. They are signed with a key of the emulator, which nobody trusts by default. The claim ``iss`` is an address of the emulator,
-and the documents below that address lead to the key.
+This module emulates the part of Entra ID that a machine sees. The tokens have Entra's version 1.0
+format, as all tokens of managed identities do. They are signed with a key of the emulator, which
+nobody trusts by default. The claim ``iss`` is an address of the emulator, and the documents below
+that address lead to the key.
 
-Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0. The claims come from published tokens, and from activity logs of
-managed identities.
+Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0. The claims come from published
+tokens, and from activity logs of managed identities.
 """
 
 from __future__ import annotations
@@ -30,8 +32,11 @@ from imdskit.protocol.attested import compact
 LIFETIME = 24 * 60 * 60
 """Seconds from issue to ``expires_on``."""
 BACKDATED = 300
-"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue. Recorded tokens of 2023 and 2024 are valid for 86700 seconds in
-all, which is :data:`LIFETIME` plus these 300 seconds."""
+"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue.
+
+Recorded tokens of 2023 and 2024 are valid for 86700 seconds in all, which is :data:`LIFETIME` plus
+these 300 seconds.
+"""
 RENEWED_BEFORE = 300
 """Remaining validity in seconds below which the service replaces a cached token (inferred)."""
 EXTENDED = "86399"
@@ -53,12 +58,15 @@ _TENANT = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
 class Issuer:
-    """Token issuer that signs with RS256 (RFC 7518 section 3.3) and publishes its public key. Safe to share between threads.
+    """Token issuer that signs with RS256 (RFC 7518 section 3.3) and publishes its public key.
+
+    Safe to share between threads.
 
     Args:
-        base_url: function that returns the address at which the emulator serves :meth:`download`. It is called on each use, because the
-            port may not be known yet.
-        seed: seed of the key. None means a random key. The key is generated on first use, which takes a quarter of a second.
+        base_url: function that returns the address at which the emulator serves :meth:`download`.
+            It is called on each use, because the port may not be known yet.
+        seed: seed of the key. None means a random key. The key is generated on first use, which
+            takes a quarter of a second.
         keys: cache of keys, from which the issuer takes the key for its seed.
         issuer: prefix of the claim ``iss``. None means ``/oidc`` below the base address.
     """
@@ -75,7 +83,10 @@ class Issuer:
         self._keys.key("tokens")
 
     def address(self, tenant: str) -> str:
-        """Return the claim ``iss`` of a tenant's tokens. Its ``.well-known/openid-configuration`` is below this address."""
+        """Return the claim ``iss`` of a tenant's tokens.
+
+        Its ``.well-known/openid-configuration`` is below this address.
+        """
         return f"{self._issuer or self._own_address}/{tenant}/"
 
     @property
@@ -83,16 +94,18 @@ class Issuer:
         return self._base_url().rstrip("/") + "/oidc"
 
     def sign(self, claims: dict[str, object]) -> str:
-        """Return the claims as a signed token: a JSON Web Signature in compact form (RFC 7515 section 3.1)."""
+        """Return the claims as a signed token: a JSON Web Signature in compact form (RFC 7515
+        section 3.1)."""
         header = {"typ": "JWT", "alg": "RS256", "kid": self.public_key["kid"]}
         signed = f"{_base64url(compact(header))}.{_base64url(compact(claims))}"
         return f"{signed}.{_base64url(self._key.sign(signed.encode('ascii')))}"
 
     def download(self, path: str) -> tuple[str, bytes] | None:
-        """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path has no document.
+        """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path
+        has no document.
 
-        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both documents also exist with ``v2.0`` in the path, as
-        in Entra.
+        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both documents
+        also exist with ``v2.0`` in the path, as in Entra.
         """
         match path.strip("/").split("/"):
             case ["oidc", tenant, "discovery", "keys"] | ["oidc", tenant, "discovery", "v2.0", "keys"] if _TENANT.fullmatch(tenant):
@@ -105,7 +118,10 @@ class Issuer:
 
     @cached_property
     def public_key(self) -> dict[str, str]:
-        """The public key as a JSON Web Key (RFC 7517 section 4). Its ``kid`` is the key's thumbprint (RFC 7638)."""
+        """The public key as a JSON Web Key (RFC 7517 section 4).
+
+        Its ``kid`` is the key's thumbprint (RFC 7638).
+        """
         key = {"e": _number(self._key.exponent), "kty": "RSA", "n": _number(self._key.modulus)}
         return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": _base64url(hashlib.sha256(compact(key)).digest()), **key}
 
@@ -116,8 +132,8 @@ class Issuer:
     def _configuration(self, issuer: str, keys: str) -> bytes:
         """Return the OpenID configuration of an issuer.
 
-        It has no authorization endpoint, because nobody can log in here. RFC 8414 section 2 requires an authorization endpoint only if a
-        grant type uses it.
+        It has no authorization endpoint, because nobody can log in here. RFC 8414 section 2
+        requires an authorization endpoint only if a grant type uses it.
         """
         return compact(
             {
@@ -136,9 +152,11 @@ class Token:
     """One access token.
 
     Attributes:
-        text: the JWT. ``""`` means that the token comes from a snapshot and is signed again when a client requests it.
+        text: the JWT. ``""`` means that the token comes from a snapshot and is signed again when a
+            client requests it.
         issued: time of issue in Unix seconds.
-        number: position among all tokens of the machine, from 0. The token's identifier is derived from it.
+        number: position among all tokens of the machine, from 0. The token's identifier is derived
+            from it.
     """
 
     text: str
@@ -152,12 +170,15 @@ class Token:
 
 
 class TokenCache:
-    """Token cache of one machine. It keeps each token until shortly before it expires. Safe to share between threads.
+    """Token cache of one machine.
+
+    It keeps each token until shortly before it expires. Safe to share between threads.
 
     Args:
         issuer: issuer that signs new tokens.
         clock: the emulator's clock.
-        machine_id: Resource Manager id of the resource that the identities are assigned to: the machine, or its uniform scale set.
+        machine_id: Resource Manager id of the resource that the identities are assigned to: the
+            machine, or its uniform scale set.
         seed: seed of the tokens' identifiers.
     """
 
@@ -173,7 +194,8 @@ class TokenCache:
     def token(self, identity: Identity, resource: str, *, bypass: bool = False) -> Token:
         """Return a token of ``identity`` for ``resource``, from the cache if possible.
 
-        The token is new if the cache has none, if the cached one is about to expire, or if ``bypass`` is true.
+        The token is new if the cache has none, if the cached one is about to expire, or if
+        ``bypass`` is true.
         """
         key = identity, resource
         with self._lock:
@@ -190,12 +212,14 @@ class TokenCache:
             return token
 
     def answer(self, identity: Identity, resource: str, selectors: dict[str, str], *, bypass: bool = False) -> bytes:
-        """Return the body of the response to a token request: compact JSON whose members are all text, in alphabetical order.
+        """Return the body of the response to a token request: compact JSON whose members are all
+        text, in alphabetical order.
 
         Args:
             identity: the identity that the token is for.
             resource: the requested resource.
-            selectors: ``object_id`` and ``msi_res_id`` as the client gave them. The response repeats them.
+            selectors: ``object_id`` and ``msi_res_id`` as the client gave them. The response
+                repeats them.
             bypass: whether to issue a new token even if the cache has one.
         """
         token = self.token(identity, resource, bypass=bypass)
@@ -215,7 +239,8 @@ class TokenCache:
     def snapshot(self) -> dict[str, Any]:
         """Return the cache as JSON for :meth:`restore`.
 
-        The snapshot has the facts from which each token can be created again. It omits the tokens, which are as secret as passwords.
+        The snapshot has the facts from which each token can be created again. It omits the tokens,
+        which are as secret as passwords.
         """
         with self._lock:
             return {
@@ -227,7 +252,9 @@ class TokenCache:
             }
 
     def restore(self, snapshot: object, identities: Identities) -> None:
-        """Resume from a snapshot. With the same key and address, the cache creates the same tokens again on request.
+        """Resume from a snapshot.
+
+        With the same key and address, the cache creates the same tokens again on request.
 
         Tokens of identities that no longer exist are dropped.
 

@@ -14,12 +14,18 @@ from typing import Any
 from imdskit.errors import UsageError
 
 REBALANCE = "SpotRebalanceRecommendation"
-"""Event type that warns a spot machine early. The event is only advisory: approving it has no effect (Azure documentation of spot eviction
-risk notifications)."""
+"""Event type that warns a spot machine early.
+
+The event is only advisory: approving it has no effect (Azure documentation of spot eviction risk
+notifications).
+"""
 
 NOTICE = {"Freeze": 900, "Reboot": 900, "Redeploy": 600, "Preempt": 30, "Terminate": 300, REBALANCE: 30}
-"""Minimum notice in seconds, by event type. The owner of a machine configures the notice of Terminate, from 5 to 15 minutes. The notice of
-the rebalance recommendation is not documented; the value here is *inferred* from Preempt."""
+"""Minimum notice in seconds, by event type.
+
+The owner of a machine configures the notice of Terminate, from 5 to 15 minutes. The notice of the
+rebalance recommendation is not documented; the value here is *inferred* from Preempt.
+"""
 
 SINCE = {"Preempt": "2017-11-01", "Terminate": "2019-01-01", REBALANCE: "2024-07-09"}
 """First api-version that shows an event type. Older versions omit such events (inferred)."""
@@ -28,8 +34,11 @@ MEMBERS_SINCE = {"Description": "2019-04-01", "EventSource": "2019-08-01", "Dura
 """First api-version that shows a member of an event."""
 
 REMAINS = 600
-"""Default number of seconds for which the service shows an event as started. In the documentation, a started event is shown for ten minutes
-although the interruption takes only seconds."""
+"""Default number of seconds for which the service shows an event as started.
+
+In the documentation, a started event is shown for ten minutes although the interruption takes only
+seconds.
+"""
 
 _FREEZE = "Virtual machine is being paused because of a memory-preserving Live Migration operation."
 USUAL: dict[str, tuple[str, str, int]] = {
@@ -61,8 +70,9 @@ class Event:
         description: text for people.
         source: ``Platform`` or ``User``.
         duration: expected interruption in seconds, or -1 if it is unknown.
-        begins: Unix time at which the event starts without approval. It is set if the event was announced with a ``not_before`` in the
-            past. None means that the event starts at ``not_before``.
+        begins: Unix time at which the event starts without approval. It is set if the event was
+            announced with a ``not_before`` in the past. None means that the event starts at
+            ``not_before``.
     """
 
     id: str
@@ -89,7 +99,8 @@ class Event:
         return self.not_before if self.begins is None else self.begins
 
     def shown(self, version: str = "9999") -> dict[str, Any]:
-        """Return the event as an api-version shows it: the members that the version has, in the service's order."""
+        """Return the event as an api-version shows it: the members that the version has, in the
+        service's order."""
         prefix = "_" if version == "2017-03-01" else ""
         members = {
             "EventId": self.id,
@@ -106,7 +117,10 @@ class Event:
 
 
 def seconds(name: str, value: object, least: int = 0) -> int:
-    """Return ``value`` if it is a whole number of seconds from ``least`` to :data:`LONGEST`. Raise UsageError otherwise."""
+    """Return ``value`` if it is a whole number of seconds from ``least`` to :data:`LONGEST`.
+
+    Raise UsageError otherwise.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LONGEST:
         raise wrong(f"`{name}` of an event must be a whole number of seconds from {least} to {LONGEST}; got {value!r:.60}.")
     return value

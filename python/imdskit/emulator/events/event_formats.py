@@ -1,6 +1,8 @@
-"""Parsers of scheduled events in two formats: the service's own JSON, in which tests announce events, and snapshots.
+"""Parsers of scheduled events in two formats: the service's own JSON, in which tests announce
+events, and snapshots.
 
-This module turns JSON into validated events. :mod:`imdskit.emulator.events.timeline` changes their states.
+This module turns JSON into validated events. :mod:`imdskit.emulator.events.timeline` changes their
+states.
 """
 
 from __future__ import annotations
@@ -37,17 +39,22 @@ FORMAT = Format("The value", partial(UsageError, "bad-argument"), "The members a
 LONGEST_TEXT = 1024
 """Maximum number of characters in a string of an event."""
 LONGEST_LIST = 1000
-"""Maximum number of elements in a list of events or resources. The parser checks this limit before it looks at the elements."""
+"""Maximum number of elements in a list of events or resources.
+
+The parser checks this limit before it looks at the elements.
+"""
 
 
 def announced_events(value: object, now: int, name: str, new_id: Callable[[], str]) -> list[Event]:
     """Return the events that a value in the service's own format describes.
 
     Args:
-        value: parsed JSON, either a list of events or the service's whole response, an object with the list ``Events``.
+        value: parsed JSON, either a list of events or the service's whole response, an object with
+            the list ``Events``.
         now: current Unix time.
         name: name of the machine, for events without ``Resources``.
-        new_id: function that returns an id for an event without ``EventId``. It is called only after the whole value was found valid.
+        new_id: function that returns an id for an event without ``EventId``. It is called only
+            after the whole value was found valid.
 
     Raises:
         UsageError: the value is invalid. The location is a JSON pointer.
@@ -66,7 +73,10 @@ def announced_events(value: object, now: int, name: str, new_id: Callable[[], st
 
 
 def snapshot_events(value: object) -> tuple[dict[str, Any], tuple[Event, ...]]:
-    """Return the parsed members of a snapshot, and its events. Raise UsageError with a JSON pointer if the snapshot is invalid."""
+    """Return the parsed members of a snapshot, and its events.
+
+    Raise UsageError with a JSON pointer if the snapshot is invalid.
+    """
     members = FORMAT.of(value).members(SNAPSHOT, required=SNAPSHOT)
     for name, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
         members[name].integer(least, LATEST)

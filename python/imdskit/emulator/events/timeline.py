@@ -3,9 +3,10 @@
     Scheduled -- approved, or NotBefore is reached --> Started -- over --> gone
     Scheduled -- cancelled --> gone                    (none) -- the host fails --> Started
 
-This is a state machine on the emulator's clock, without threads. On each access, it first executes all transitions that have become due. It
-executes them in order of time, each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by
-one, and nothing else does.
+This is a state machine on the emulator's clock, without threads. On each access, it first executes
+all transitions that have become due. It executes them in order of time, each as if it had happened
+exactly when it was due. Each transition increases ``DocumentIncarnation`` by one, and nothing else
+does.
 
 Source: Azure documentation, "Scheduled Events for Linux VMs"; recorded responses of 2018 to 2023.
 """
@@ -35,14 +36,16 @@ MOST = 100
 class Events:
     """The scheduled events of one machine. Safe to share between threads.
 
-    As in Azure, the first request of the machine for scheduled events enables them: clients see no events before it.
+    As in Azure, the first request of the machine for scheduled events enables them: clients see no
+    events before it.
 
     Args:
         clock: the emulator's clock.
         name: name of the machine. Events without explicit resources affect this machine.
         seed: seed of the event ids.
-        enabling: seconds from the first request until events are shown. The real service takes up to 300. Events change invisibly during
-            this time, and all existing events then appear in one step (inferred).
+        enabling: seconds from the first request until events are shown. The real service takes up
+            to 300. Events change invisibly during this time, and all existing events then appear in
+            one step (inferred).
 
     Attributes:
         name: name of the machine. Changing it does not change events that were announced before.
@@ -64,7 +67,8 @@ class Events:
 
     @property
     def untouched(self) -> bool:
-        """Whether the object is in its initial state, because no event was announced and no client requested the events."""
+        """Whether the object is in its initial state, because no event was announced and no client
+        requested the events."""
         with self._lock:
             self._settle()
             return self._made == 0 and self._incarnation == 1 and self._visible_from is None
@@ -85,10 +89,12 @@ class Events:
         Args:
             kind: event type, a key of :data:`NOTICE`.
             resources: names of the affected machines. None means this machine.
-            notice: seconds from now until the event starts without approval. None means the service's minimum notice; a shorter notice is
-                accepted.
-            duration: announced duration of the interruption in seconds. -1 means that it is unknown.
-            remains: seconds for which the event is shown as started. None means :data:`REMAINS` or ``duration``, whichever is longer.
+            notice: seconds from now until the event starts without approval. None means the
+                service's minimum notice; a shorter notice is accepted.
+            duration: announced duration of the interruption in seconds. -1 means that it is
+                unknown.
+            remains: seconds for which the event is shown as started. None means :data:`REMAINS` or
+                ``duration``, whichever is longer.
             description: text for people.
             source: ``Platform`` or ``User``.
 
@@ -124,25 +130,31 @@ class Events:
         return self._change(event_id, (True,), lambda _: None)
 
     def start(self, event_id: str) -> bool:
-        """Start a scheduled event, as an approval does. Return False if no scheduled event has this id.
+        """Start a scheduled event, as an approval does.
+
+        Return False if no scheduled event has this id.
 
         Unlike an approval, this is not a request of the machine, so it does not enable events.
         """
         return self._change(event_id, (False,), self._started)
 
     def announce(self, events: object, *, keep: bool = False) -> tuple[str, ...]:
-        """Announce events in the service's own format. Clients see one change, or none if the events are the same as before.
+        """Announce events in the service's own format.
+
+        Clients see one change, or none if the events are the same as before.
 
         Args:
-            events: a list of objects with the service's members, as ``json.loads`` returns it, or the service's whole response. Only
-                ``EventType`` is required. An event with the ``EventId`` of an existing event replaces it.
+            events: a list of objects with the service's members, as ``json.loads`` returns it, or
+                the service's whole response. Only ``EventType`` is required. An event with the
+                ``EventId`` of an existing event replaces it.
             keep: whether existing events remain. Otherwise they are removed.
 
         Returns:
             The ids of the announced events.
 
         Raises:
-            UsageError: the value is invalid. The location is a JSON pointer, and no event has changed.
+            UsageError: the value is invalid. The location is a JSON pointer, and no event has
+                changed.
         """
         with self._lock:
             self._settle()
@@ -172,7 +184,9 @@ class Events:
             }
 
     def restore(self, snapshot: object) -> None:
-        """Resume from a snapshot. Transitions that have become due since then happen on the next access.
+        """Resume from a snapshot.
+
+        Transitions that have become due since then happen on the next access.
 
         Raises:
             UsageError: the value is not a snapshot. The events are then unchanged.
@@ -185,19 +199,26 @@ class Events:
 
     @property
     def incarnation(self) -> int:
-        """The ``DocumentIncarnation`` that the next client would see. Reading it does not enable events."""
+        """The ``DocumentIncarnation`` that the next client would see.
+
+        Reading it does not enable events.
+        """
         with self._lock:
             self._settle()
             return self._incarnation
 
     def list(self) -> tuple[Event, ...]:
-        """Return all current events in the order in which they were announced, whether clients see them or not."""
+        """Return all current events in the order in which they were announced, whether clients see
+        them or not."""
         with self._lock:
             self._settle()
             return self._events
 
     def document(self, version: str) -> bytes:
-        """Return the body of the response to a GET request. Like every request of the machine, it enables events."""
+        """Return the body of the response to a GET request.
+
+        Like every request of the machine, it enables events.
+        """
         with self._lock:
             self._record_request()
             shown = [event.shown(version) for event in self._events if SINCE.get(event.type, "") <= version] if self._shown else []
@@ -206,7 +227,8 @@ class Events:
     def approvable(self, body: bytes) -> tuple[str, ...] | None:
         """Return the ids of the events that the body of a POST request approves.
 
-        Return None if the body is malformed. Return None also if the body contains an unknown id (inferred).
+        Return None if the body is malformed. Return None also if the body contains an unknown id
+        (inferred).
         """
         ids = start_requests(body)
         with self._lock:
@@ -215,7 +237,10 @@ class Events:
         return ids if ids is not None and known.issuperset(ids) else None
 
     def approve(self, ids: Sequence[str]) -> None:
-        """Start events that the machine approves. Events that have already started and rebalance recommendations do not change."""
+        """Start events that the machine approves.
+
+        Events that have already started and rebalance recommendations do not change.
+        """
         with self._lock:
             self._record_request()
             for event_id in dict.fromkeys(ids):
@@ -243,7 +268,10 @@ class Events:
         return self._seeded.uuid(f"event {self._made - 1}").upper()
 
     def _change(self, event_id: str, started: Collection[bool], change: Callable[[Event], Event | None]) -> bool:
-        """Replace an event by the result of ``change``. Return False if there is no such event, or its state is not in ``started``."""
+        """Replace an event by the result of ``change``.
+
+        Return False if there is no such event, or its state is not in ``started``.
+        """
         with self._lock:
             self._settle()
             event = self._find(event_id)
@@ -256,7 +284,10 @@ class Events:
         return replace(event, ends=self._clock.now() + event.remains)
 
     def _find(self, event_id: str) -> Event | None:
-        """Return the event with an id, or None. Letter case is ignored, because ids that a test chooses need not be in upper case."""
+        """Return the event with an id, or None.
+
+        Letter case is ignored, because ids that a test chooses need not be in upper case.
+        """
         return next((event for event in self._events if event.id.upper() == event_id.upper()), None)
 
     def _record_request(self) -> None:
@@ -301,7 +332,8 @@ class Events:
 
 
 def start_requests(body: bytes) -> tuple[str, ...] | None:
-    """Return the ids, in upper case, in a body of the form ``{"StartRequests":[{"EventId":"..."}]}``.
+    """Return the ids, in upper case, in a body of the form
+    ``{"StartRequests":[{"EventId":"..."}]}``.
 
     Return None if the body has another form. Other members are ignored.
     """

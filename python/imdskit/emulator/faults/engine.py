@@ -1,11 +1,14 @@
-"""The fault engine. It finds the first rule of a script that applies to a request, and counts how often each rule has applied.
+"""The fault engine.
+
+It finds the first rule of a script that applies to a request, and counts how often each rule has
+applied.
 
 with Emulator(faults="restart.json") as imds:
     ...
     imds.faults.load([{"match": {"category": "identity"}, "times": 2, "fault": {"status": 500}}])
 
-:mod:`imdskit.emulator.faults.types` defines what each fault does. :mod:`imdskit.emulator.faults.script` and ``docs/faults.md`` define the
-format of a script.
+:mod:`imdskit.emulator.faults.types` defines what each fault does.
+:mod:`imdskit.emulator.faults.script` and ``docs/faults.md`` define the format of a script.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ class _Active:
         rule: a rule of the script.
         matched: number of requests that the rule matched.
         applied: number of requests to which the rule was applied.
-        since: monotonic time in nanoseconds at which the rule was first applied. The value has no meaning while ``applied`` is 0.
+        since: monotonic time in nanoseconds at which the rule was first applied. The value has no
+            meaning while ``applied`` is 0.
     """
 
     rule: FaultRule
@@ -66,8 +70,8 @@ class Taken(NamedTuple):
 
     Attributes:
         fault: the fault.
-        give_back: function that undoes the count. The caller calls it if the service has refused the
-            request, because the fault was not applied then.
+        give_back: function that undoes the count. The caller calls it if the service has refused
+            the request, because the fault was not applied then.
     """
 
     fault: Fault
@@ -80,10 +84,12 @@ class Faults:
     Args:
         clock: the emulator's clock, for rules with a time limit.
         script: the first script. None means no faults.
-        common: faults of all machines. They apply to requests to which no rule of this object applies.
+        common: faults of all machines. They apply to requests to which no rule of this object
+            applies.
 
     Raises:
-        ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a JSON pointer to the mistake.
+        ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a JSON
+            pointer to the mistake.
     """
 
     def __init__(self, clock: Clock, script: Script | None = None, common: Faults | None = None) -> None:
@@ -103,12 +109,12 @@ class Faults:
         """Replace the script. All counters start from zero.
 
         Args:
-            script: path of a file, or a list of rules as ``json.loads`` returns it. A string is always a path, so the caller must check
-                that input from the network is a list.
+            script: path of a file, or a list of rules as ``json.loads`` returns it. A string is
+                always a path, so the caller must check that input from the network is a list.
 
         Raises:
-            ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a JSON pointer to the mistake. The faults
-                are unchanged.
+            ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a
+                JSON pointer to the mistake. The faults are unchanged.
         """
         rules = scripts.read(script) if isinstance(script, str | Path) else scripts.of(script)
         self._set(tuple(_Active(rule) for rule in rules))
@@ -118,7 +124,8 @@ class Faults:
         self._set(())
 
     def list(self) -> list[dict[str, Any]]:
-        """Return every rule as JSON: ``rule`` as given, the counters ``matched`` and ``applied``, and whether the rule is ``over``."""
+        """Return every rule as JSON: ``rule`` as given, the counters ``matched`` and ``applied``,
+        and whether the rule is ``over``."""
         now = self._clock.monotonic_ns()
         with self._lock:
             return [
@@ -126,7 +133,10 @@ class Faults:
             ]
 
     def snapshot(self) -> Sequence[dict[str, Any]]:
-        """Return the whole state as JSON for :meth:`restore`. ``age_ns`` is the time in nanoseconds since a rule was first applied."""
+        """Return the whole state as JSON for :meth:`restore`.
+
+        ``age_ns`` is the time in nanoseconds since a rule was first applied.
+        """
         now = self._clock.monotonic_ns()
         with self._lock:
             return [
@@ -141,7 +151,10 @@ class Faults:
         self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
 
     def take(self, context: RequestContext) -> Taken | None:
-        """Return the fault for a request, or None. The fault counts as applied unless the caller calls ``give_back``."""
+        """Return the fault for a request, or None.
+
+        The fault counts as applied unless the caller calls ``give_back``.
+        """
         now = self._clock.monotonic_ns()
         with self._lock:
             for one in self._active:

@@ -1,4 +1,6 @@
-"""Parser of fault scripts. It validates JSON, reports mistakes with their location, and returns rules.
+"""Parser of fault scripts.
+
+It validates JSON, reports mistakes with their location, and returns rules.
 
 ``docs/faults.md`` describes the format.
 """
@@ -26,7 +28,8 @@ MAX_BYTES = 1024 * 1024
 MAX_RULES = 1000
 MAX_SECONDS = 3600
 MAX_COUNT = 1_000_000_000
-"""Limits of a script: size in bytes, number of rules, longest time in seconds, and largest whole number."""
+"""Limits of a script: size in bytes, number of rules, longest time in seconds, and largest whole
+number."""
 
 FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
 
@@ -51,9 +54,11 @@ class FaultRule:
     """One rule of a script.
 
     Attributes:
-        criteria: criteria that a request must meet. A rule without a path applies only below ``/metadata``.
+        criteria: criteria that a request must meet. A rule without a path applies only below
+            ``/metadata``.
         times: number of requests to which the rule applies. None means no limit.
-        for_ns: nanoseconds for which the rule applies, counted from the first application. None means that ``times`` is the limit.
+        for_ns: nanoseconds for which the rule applies, counted from the first application. None
+            means that ``times`` is the limit.
         after: number of matching requests that the rule skips first.
         fault: the fault that the rule injects.
         written: the rule as it was given, in parsed JSON.
@@ -72,17 +77,26 @@ class FaultRule:
 
 
 def read(path: str | Path) -> tuple[FaultRule, ...]:
-    """Return the rules of a script file. Raise ScenarioError with ``bad-faults`` if the script is invalid."""
+    """Return the rules of a script file.
+
+    Raise ScenarioError with ``bad-faults`` if the script is invalid.
+    """
     return _rules(FORMAT.read(path))
 
 
 def parse(data: bytes) -> tuple[FaultRule, ...]:
-    """Return the rules of a script in JSON. Raise ScenarioError with ``bad-faults`` if the script is invalid."""
+    """Return the rules of a script in JSON.
+
+    Raise ScenarioError with ``bad-faults`` if the script is invalid.
+    """
     return _rules(FORMAT.parse(data))
 
 
 def of(value: object) -> tuple[FaultRule, ...]:
-    """Return the rules of a script in parsed JSON. Raise ScenarioError with ``bad-faults`` and a JSON pointer if the script is invalid."""
+    """Return the rules of a script in parsed JSON.
+
+    Raise ScenarioError with ``bad-faults`` and a JSON pointer if the script is invalid.
+    """
     try:
         data = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -163,7 +177,8 @@ def _header(given: Input) -> Criterion:
 def _values(given: Input, values_of: Callable[[RequestContext, str], Sequence[str]]) -> Criterion:
     """Return the criterion for the values of parameters or headers, whose names are in lower case.
 
-    A pattern must match one of the values. None instead of a pattern means that there must be no value.
+    A pattern must match one of the values. None instead of a pattern means that there must be no
+    value.
     """
     members = given.members(expected="an object of names and patterns of their values, or null for what must be absent")
     patterns = [(name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items()]

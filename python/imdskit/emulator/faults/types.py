@@ -1,6 +1,10 @@
-"""Fault types, one class each. A fault responds instead of the service, changes the response, or changes how the response is delivered.
+"""Fault types, one class each.
 
-:mod:`imdskit.emulator.faults.engine` decides when a fault applies, and :mod:`imdskit.emulator.faults.script` creates faults from JSON.
+A fault responds instead of the service, changes the response, or changes how the response is
+delivered.
+
+:mod:`imdskit.emulator.faults.engine` decides when a fault applies, and
+:mod:`imdskit.emulator.faults.script` creates faults from JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ Pointer = tuple[str, ...]
 PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n<body><h1>Sign in</h1><p>Sign in to use this network.</p></body></html>\n"
 )
-"""Default page of the fault ``foreign``: the sign-in page of a captive portal or proxy that responds instead of the service."""
+"""Default page of the fault ``foreign``: the sign-in page of a captive portal or proxy that
+responds instead of the service."""
 
 
 class Fault:
@@ -57,8 +62,10 @@ class Status(Fault):
 
     Attributes:
         status: the status code.
-        host: whether the response imitates the host machine in front of the service, instead of the service itself.
-        headers: response headers. Each one replaces the header of the same name, or is added if there is none.
+        host: whether the response imitates the host machine in front of the service, instead of the
+            service itself.
+        headers: response headers. Each one replaces the header of the same name, or is added if
+            there is none.
         body: the response body. None means the service's own body for the status.
     """
 
@@ -85,7 +92,8 @@ class Page(Fault):
 
 @dataclass(frozen=True)
 class Slow(Fault):
-    """A delivery fault: the service handles the request, but its response arrives late, in pieces, truncated, or not at all."""
+    """A delivery fault: the service handles the request, but its response arrives late, in pieces,
+    truncated, or not at all."""
 
     delivery: Delivery
     slow = True
@@ -106,7 +114,9 @@ class Headers(Fault):
 
 @dataclass(frozen=True)
 class Edit(Fault):
-    """Removed or replaced members of the response. A response that is not JSON or does not have the member is unchanged.
+    """Removed or replaced members of the response.
+
+    A response that is not JSON or does not have the member is unchanged.
 
     Attributes:
         edits: tuples. ``(pointer, value)`` replaces a member, and ``(pointer,)`` removes it.
@@ -129,8 +139,8 @@ class Document(Fault):
     """An attested document that a verifier must refuse.
 
     Attributes:
-        fault: fault of the signature or the certificate chain. None means that the response is an earlier document, whose nonce is not the
-            requested one.
+        fault: fault of the signature or the certificate chain. None means that the response is an
+            earlier document, whose nonce is not the requested one.
     """
 
     fault: DocumentFault | None
@@ -141,7 +151,10 @@ class Document(Fault):
 
 
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
-    """Return ``response`` with ``headers``. Each one replaces the header of the same name, in any letter case, or is appended."""
+    """Return ``response`` with ``headers``.
+
+    Each one replaces the header of the same name, in any letter case, or is appended.
+    """
     names = {name.lower() for name, _ in headers}
     return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
 
@@ -177,5 +190,6 @@ def _edit(value: Any, pointer: Pointer, replacement: list[Any]) -> None:
 
 
 def _index(token: str) -> int:
-    """Return the array index that a reference token stands for (RFC 6901 section 4), or an index that no array has."""
+    """Return the array index that a reference token stands for (RFC 6901 section 4), or an index
+    that no array has."""
     return int(token) if token.isascii() and token.isdigit() and len(token) < 10 else 10**9

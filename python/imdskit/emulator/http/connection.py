@@ -1,15 +1,19 @@
-"""Protocol state of one HTTP/1.1 connection, without sockets. It takes bytes and returns events, as h11 does.
+"""Protocol state of one HTTP/1.1 connection, without sockets.
 
-:class:`Connection` handles framing, the check of the Host header, keep-alive, pipelining and time limits. A driver owns the socket.
-There are two drivers: threads in :mod:`imdskit.emulator.http.server` and the event loop in :mod:`imdskit.emulator.http.event_loop`.
+It takes bytes and returns events, as h11 does.
+
+:class:`Connection` handles framing, the check of the Host header, keep-alive, pipelining and time
+limits. A driver owns the socket. There are two drivers: threads in
+:mod:`imdskit.emulator.http.server` and the event loop in :mod:`imdskit.emulator.http.event_loop`.
 For each event, the driver does the following::
 
-    event = connection.receive(data)      # bytes from the socket; b"" when the client has closed its side
-    NEED_DATA                             -> read from the socket until connection.deadline, then call receive() or timed_out()
-    SEND_CONTINUE                         -> send CONTINUE, then call next_event()
-    a Request                             -> get a response, send respond(response), then call next_event() if keep_alive, else close
-    a Refusal                             -> send refuse(response), then close
-    CLOSED                                -> close
+    event = connection.receive(data)  # bytes of the socket; b"" after the client has closed
+    NEED_DATA      -> read from the socket until connection.deadline, call receive() or timed_out()
+    SEND_CONTINUE  -> send CONTINUE, then call next_event()
+    a Request      -> get a response, send respond(response), then call next_event() if keep_alive,
+                      else close
+    a Refusal      -> send refuse(response), then close
+    CLOSED         -> close
 
 :mod:`imdskit.emulator.http.framing` parses the messages.
 """
@@ -27,10 +31,11 @@ from imdskit.protocol.messages import Request, Response
 
 SECOND = 1_000_000_000
 IDLE_NS = 60 * SECOND
-"""Maximum time between two requests, and maximum time for a client to receive a response, in nanoseconds."""
+"""Maximum time between two requests, and maximum time for a client to receive a response, in
+nanoseconds."""
 REQUEST_NS = 10 * SECOND
-"""Maximum time in nanoseconds for each part of a request: from its first byte to the end of its head, and from there to the end of its
-body."""
+"""Maximum time in nanoseconds for each part of a request: from its first byte to the end of its
+head, and from there to the end of its body."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Interim response to a request with ``Expect: 100-continue``."""
@@ -65,7 +70,8 @@ class Connection:
     Attributes:
         allowed: whether the Host header of the last request is allowed.
         keep_alive: whether another request may follow the last response.
-        deadline: time on ``watch``, in nanoseconds, at which the driver must stop waiting for the client.
+        deadline: time on ``watch``, in nanoseconds, at which the driver must stop waiting for the
+            client.
         expired: whether the driver has stopped waiting. Only drivers use it.
     """
 
@@ -97,7 +103,10 @@ class Connection:
         self.deadline = self._watch.monotonic_ns() + IDLE_NS
 
     def receive(self, data: bytes) -> Event:
-        """Process bytes from the client, and return the next event. Pass ``b""`` when the client has closed its side."""
+        """Process bytes from the client, and return the next event.
+
+        Pass ``b""`` when the client has closed its side.
+        """
         if not data:
             return CLOSED
         if self._reading_body:
@@ -111,7 +120,8 @@ class Connection:
         return self._read_body() if self._reading_body else self._read_head()
 
     def timed_out(self) -> Event:
-        """Return the event after the deadline has passed: a refusal with status 408 for an incomplete request, otherwise ``CLOSED``."""
+        """Return the event after the deadline has passed: a refusal with status 408 for an
+        incomplete request, otherwise ``CLOSED``."""
         if self._reading_body:
             return Refusal(408, "the body took too long")
         return Refusal(408, "the head took too long") if self._buffer else CLOSED
@@ -122,15 +132,20 @@ class Connection:
         Args:
             response: response to send.
             date: value of the Date header.
-            last: whether the server closes the connection afterwards, even if the client wants to keep it.
+            last: whether the server closes the connection afterwards, even if the client wants to
+                keep it.
         """
         head = self._head
-        # Closing the connection after a chunked body rules out request smuggling. It costs little, because chunked requests are rare.
+        # Closing the connection after a chunked body rules out request smuggling. It costs little,
+        # because chunked requests are rare.
         self.keep_alive = head is not None and head.keep_alive and not head.chunked and not last
         return response_bytes(response, head, self.keep_alive, date)
 
     def refuse(self, response: Response, date: str) -> bytes:
-        """Return the response to a malformed request as bytes. The driver must not parse anything that follows on the connection."""
+        """Return the response to a malformed request as bytes.
+
+        The driver must not parse anything that follows on the connection.
+        """
         self.keep_alive = False
         return response_bytes(response, None, False, date)
 

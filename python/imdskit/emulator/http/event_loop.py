@@ -1,12 +1,13 @@
 """Event loop that serves many connections in one thread, on Linux (epoll).
 
-With one thread per connection, threads spend most of their time passing the global interpreter lock to each other. In the event loop, a
-request with an immediate response costs one ``recv`` and one ``send``. The event loop hands a connection off to a thread as soon as the
-connection could block the loop: for a slow response, for a refusal, or because the client does not read its response. The connection then
-stays with that thread.
+With one thread per connection, threads spend most of their time passing the global interpreter lock
+to each other. In the event loop, a request with an immediate response costs one ``recv`` and one
+``send``. The event loop hands a connection off to a thread as soon as the connection could block
+the loop: for a slow response, for a refusal, or because the client does not read its response. The
+connection then stays with that thread.
 
-This module polls sockets and hands connections off. :mod:`imdskit.emulator.http.connection` parses requests, and
-:mod:`imdskit.emulator.http.server` owns the threads.
+This module polls sockets and hands connections off. :mod:`imdskit.emulator.http.connection` parses
+requests, and :mod:`imdskit.emulator.http.server` owns the threads.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ Quick: TypeAlias = Callable[[Request], bool]
 Socket: TypeAlias = socket.socket
 
 POLL_SECONDS = 0.25
-"""Maximum duration of a poll in seconds. It guarantees that time limits are enforced even if no data arrives."""
+"""Maximum duration of a poll in seconds.
+
+It guarantees that time limits are enforced even if no data arrives.
+"""
 LAST_POLLS = 64
 """Maximum number of polls for data that has already arrived when the server stops."""
 RECEIVED = 8192
@@ -84,8 +88,8 @@ class Driven(Protocol):
 class _Waiting:
     """Connection without a thread: its non-blocking socket and its protocol state.
 
-    As a context manager, it lets an unexpected exception end this connection instead of the loop. ``socketserver`` does the same for
-    threads.
+    As a context manager, it lets an unexpected exception end this connection instead of the loop.
+    ``socketserver`` does the same for threads.
     """
 
     __slots__ = ("address", "connection", "loop", "number", "registered", "socket")
@@ -109,7 +113,9 @@ class _Waiting:
 
 
 class EventLoop:
-    """Event loop for the connections without a thread. Other threads may call only :meth:`take`, :meth:`stop` and ``len``.
+    """Event loop for the connections without a thread.
+
+    Other threads may call only :meth:`take`, :meth:`stop` and ``len``.
 
     Args:
         server: server that the connections belong to.
@@ -174,7 +180,10 @@ class EventLoop:
                 self._hand_off(waiting, Handoff(waiting.connection, event))
 
     def close(self) -> None:
-        """Respond to requests that have already arrived, and close all connections. Call this only after :meth:`run` has returned."""
+        """Respond to requests that have already arrived, and close all connections.
+
+        Call this only after :meth:`run` has returned.
+        """
         with suppress(OSError):
             self._epoll.unregister(self._listener)
         for _ in range(LAST_POLLS):
@@ -246,6 +255,10 @@ class EventLoop:
         self._server.give_thread(waiting.socket, waiting.address, handoff)
 
     def _close(self, waiting: _Waiting) -> None:
-        """Close a connection. All received data has been read, so no reset occurs. Closing also removes the socket from epoll."""
+        """Close a connection.
+
+        All received data has been read, so no reset occurs. Closing also removes the socket from
+        epoll.
+        """
         if self._waiting.pop(waiting.number, None) is not None:
             waiting.socket.close()

@@ -1,8 +1,9 @@
 """Parser of HTTP/1.1 request framing (RFC 9112), and serializer of responses.
 
-The parser refuses everything that two parsers could interpret differently, because such messages allow request smuggling: bare CR or LF,
-folded lines, blanks before a colon, a second Host or Content-Length field, Content-Length together with a transfer coding, and any coding
-except plain ``chunked``. After a refusal, the caller must not parse anything that follows on the connection.
+The parser refuses everything that two parsers could interpret differently, because such messages
+allow request smuggling: bare CR or LF, folded lines, blanks before a colon, a second Host or
+Content-Length field, Content-Length together with a transfer coding, and any coding except plain
+``chunked``. After a refusal, the caller must not parse anything that follows on the connection.
 
 This module uses neither sockets nor clocks. :mod:`imdskit.protocol` interprets the requests.
 """
@@ -23,16 +24,19 @@ FIELDS = 100
 BODY_OCTETS = 64 * 1024
 CHUNK_LINE_OCTETS = 256
 CHUNKED_OCTETS = 4 * BODY_OCTETS
-"""Limits of a request. The parser refuses a message that exceeds one of them. The limits of Azure's service are unknown; these are
-*inferred*."""
+"""Limits of a request.
+
+The parser refuses a message that exceeds one of them. The limits of Azure's service are unknown;
+these are *inferred*.
+"""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])"
 _HOST = _NAME + r"(?::[0-9]*)?"
 
-# Each group below can match in one way only, so backtracking takes at most linear time. Possessive repetition of a group would also
-# guarantee this, but it misses matches before Python 3.11.5 (python/cpython#106052). Possessive repetition of a single character class
-# works in all versions.
+# Each group below can match in one way only, so backtracking takes at most linear time. Possessive
+# repetition of a group would also guarantee this, but it misses matches before Python 3.11.5
+# (python/cpython#106052). Possessive repetition of a single character class works in all versions.
 _LINES = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]++) HTTP/1\.([01])\r\n((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*)")
 _HEAD = re.compile(_LINES.pattern + rb"\r\n")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
@@ -44,12 +48,16 @@ _CHUNK_LINE = re.compile(
 )
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _REASONS[429] = ""
-"""Reason phrases by status. The service sends none for 429 (recorded in 2023 through the Azure SDK for .NET)."""
+"""Reason phrases by status.
+
+The service sends none for 429 (recorded in 2023 through the Azure SDK for .NET).
+"""
 _SPECIAL = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 
 
 class Refusal(NamedTuple):
-    """Reason why bytes are not a valid request: the status of the response, and a phrase for the log."""
+    """Reason why bytes are not a valid request: the status of the response, and a phrase for the
+    log."""
 
     status: int
     why: str
@@ -61,8 +69,10 @@ class Head:
 
     Attributes:
         method: the method token.
-        target: path and query in origin form. ``*`` of OPTIONS and ``host:port`` of CONNECT stay unchanged.
-        headers: (name, value) pairs in the order of the message. Values have no surrounding blanks and are decoded as Latin-1.
+        target: path and query in origin form. ``*`` of OPTIONS and ``host:port`` of CONNECT stay
+            unchanged.
+        headers: (name, value) pairs in the order of the message. Values have no surrounding blanks
+            and are decoded as Latin-1.
         length: length of the body in bytes; meaningless if ``chunked`` is true.
         chunked: whether the body has the chunked coding.
         keep_alive: whether the client may send another request on the connection.
@@ -81,7 +91,10 @@ class Head:
 
 
 def refuse_early(data: bytes, checked: int) -> Refusal | None:
-    """Return why the received part of a head is invalid, or None if it is valid so far. Earlier calls have checked ``checked`` bytes."""
+    """Return why the received part of a head is invalid, or None if it is valid so far.
+
+    Earlier calls have checked ``checked`` bytes.
+    """
     if _FORBIDDEN.search(data, max(0, checked - 1)):
         return Refusal(400, "a control character, bare CR or bare LF")
     if len(data) > REQUEST_LINE_OCTETS and b"\r\n" not in data[:REQUEST_LINE_OCTETS]:
@@ -100,8 +113,8 @@ def refuse_early(data: bytes, checked: int) -> Refusal | None:
 def parse_head(data: bytes) -> Head | Refusal:
     """Parse the head of a request, or return why it is refused (RFC 9112 sections 2 to 6).
 
-    ``data`` begins with the request line and ends with the empty line after the fields. The most recent heads are cached, because clients
-    that stay connected often repeat the same head.
+    ``data`` begins with the request line and ends with the empty line after the fields. The most
+    recent heads are cached, because clients that stay connected often repeat the same head.
     """
     if len(data) > HEAD_OCTETS:
         return Refusal(431, "head too long")
@@ -133,7 +146,8 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
     lengths = special.get("content-length", [])
     codings = special.get("transfer-encoding", [])
     if codings:
-        # RFC 9112 section 6.1 lets a server refuse a request that has both fields, and treats a transfer coding in HTTP/1.0 as faulty.
+        # RFC 9112 section 6.1 lets a server refuse a request that has both fields, and treats a
+        # transfer coding in HTTP/1.0 as faulty.
         if lengths or minor == 0 or [coding.lower() for coding in codings] != ["chunked"]:
             return Refusal(400, "a transfer coding that makes the length ambiguous")
     elif lengths:
@@ -157,7 +171,8 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
 
 
 def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-    """Return target and headers with the target in origin form, or None if the target is invalid (RFC 9112 section 3.2).
+    """Return target and headers with the target in origin form, or None if the target is invalid
+    (RFC 9112 section 3.2).
 
     The authority of a target in absolute form replaces the value of the Host header.
     """
@@ -177,7 +192,8 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
 
 
 def response_bytes(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
-    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the order of recorded responses.
+    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the
+    order of recorded responses.
 
     Args:
         response: response to send.
@@ -204,10 +220,12 @@ def response_bytes(response: Response, head: Head | None, keep_alive: bool, date
 def read_chunked(data: bytes) -> tuple[bytes, int] | Refusal | None:
     """Decode the chunked body at the start of ``data`` (RFC 9112 section 7.1).
 
-    Chunk extensions are ignored. Trailer fields are refused, because the emulator does not use them.
+    Chunk extensions are ignored. Trailer fields are refused, because the emulator does not use
+    them.
 
     Returns:
-        The body and the position of its end in ``data``; a Refusal if the body is invalid; None if more data is needed.
+        The body and the position of its end in ``data``; a Refusal if the body is invalid; None if
+        more data is needed.
     """
     body: list[bytes] = []
     position = total = 0

@@ -1,8 +1,9 @@
 """Check of the Host header, which protects against DNS rebinding.
 
-A malicious web page can make its own domain name resolve to loopback. Its scripts can then send requests with any headers to a server on
-loopback, because the browser considers that server to be the one that sent the page. The browser still sends the name of the page in the
-Host header. The emulator therefore accepts only IP addresses, and names that no other site can have.
+A malicious web page can make its own domain name resolve to loopback. Its scripts can then send
+requests with any headers to a server on loopback, because the browser considers that server to be
+the one that sent the page. The browser still sends the name of the page in the Host header. The
+emulator therefore accepts only IP addresses, and names that no other site can have.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import ipaddress
 from collections.abc import Iterable
 
 SERVICE = "169.254.169.254"
-"""Address of IMDS on Azure. A client whose requests are relayed to the emulator still sends it in the Host header."""
+"""Address of IMDS on Azure.
+
+A client whose requests are relayed to the emulator still sends it in the Host header.
+"""
 
 ANY = "*"
 """Name that allows every Host header. Use it only where no browser can reach the emulator."""
@@ -21,8 +25,9 @@ class Hosts:
     """Names and addresses that a request may have in its Host header.
 
     Args:
-        names: additional names; ``*`` allows any. The following are always allowed: ``localhost`` and names that end in ``.localhost``,
-            loopback addresses, 169.254.169.254, and the address that the client connected to.
+        names: additional names; ``*`` allows any. The following are always allowed: ``localhost``
+            and names that end in ``.localhost``, loopback addresses, 169.254.169.254, and the
+            address that the client connected to.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -34,7 +39,8 @@ class Hosts:
         """Return whether the Host header of a request is allowed.
 
         Args:
-            headers: headers of the request. A request without a Host header (HTTP/1.0) is allowed, because browsers always send one.
+            headers: headers of the request. A request without a Host header (HTTP/1.0) is allowed,
+                because browsers always send one.
             local: address that the client connected to.
         """
         for name, value in headers:
@@ -52,7 +58,8 @@ class Hosts:
 
 
 def loopback(host: str) -> bool:
-    """Return whether a value of the Host header, with or without a port, is a loopback address or ``localhost``."""
+    """Return whether a value of the Host header, with or without a port, is a loopback address or
+    ``localhost``."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] if host.count(":") == 1 else host
     if name.lower() == "localhost":
         return True

@@ -1,4 +1,5 @@
-"""Additional ports of a server: listening sockets, and one thread that accepts connections from all of them.
+"""Additional ports of a server: listening sockets, and one thread that accepts connections from all
+of them.
 
 :mod:`imdskit.emulator.machine_selection` maps ports to machines.
 """
@@ -24,7 +25,8 @@ class Ports:
         server: server that handles the connections. Its own port is the first one.
         host: address to listen on.
         count: number of ports, including the server's own.
-        consecutive: whether the ports follow the server's own port directly; otherwise any free ports are used.
+        consecutive: whether the ports follow the server's own port directly; otherwise any free
+            ports are used.
 
     Attributes:
         numbers: numbers of all ports, beginning with the server's own.

@@ -1,12 +1,14 @@
-"""HTTP server of the emulator: sockets, threads and time limits around a service, which is a function from requests to responses.
+"""HTTP server of the emulator: sockets, threads and time limits around a service, which is a
+function from requests to responses.
 
-The classes extend the standard library's ``http.server``: :class:`Server` is a ``ThreadingHTTPServer``, and :class:`Handler` is a
-``BaseHTTPRequestHandler`` that can be subclassed. Requests are parsed by :mod:`imdskit.emulator.http.connection` instead of the standard
-library's e-mail parser. A response is sent in one write, because a second write costs 40 ms (Nagle's algorithm and delayed
-acknowledgement).
+The classes extend the standard library's ``http.server``: :class:`Server` is a
+``ThreadingHTTPServer``, and :class:`Handler` is a ``BaseHTTPRequestHandler`` that can be
+subclassed. Requests are parsed by :mod:`imdskit.emulator.http.connection` instead of the standard
+library's e-mail parser. A response is sent in one write, because a second write costs 40 ms
+(Nagle's algorithm and delayed acknowledgement).
 
-This module serves each connection in a thread. :mod:`imdskit.emulator.http.event_loop` serves connections without threads. No other module
-depends on ``http.server``.
+This module serves each connection in a thread. :mod:`imdskit.emulator.http.event_loop` serves
+connections without threads. No other module depends on ``http.server``.
 """
 
 from __future__ import annotations
@@ -39,8 +41,11 @@ from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 Service = Callable[[Request], Response]
 
 LINGER_NS = 2 * SECOND
-"""Time in nanoseconds for which the server reads on after it has refused a request. Without it, a TCP reset could discard the response
-before the client reads it (RFC 9112 section 9.6)."""
+"""Time in nanoseconds for which the server reads on after it has refused a request.
+
+Without it, a TCP reset could discard the response before the client reads it (RFC 9112 section
+9.6).
+"""
 SWEEP_NS = SECOND // 4
 """Minimum interval between two checks of the time limits, in nanoseconds."""
 GRACE_SECONDS = 5.0
@@ -48,7 +53,10 @@ GRACE_SECONDS = 5.0
 LOOK_NS = SECOND // 100
 """Interval in nanoseconds at which a waiting thread polls an emulated clock."""
 CONNECTIONS = 256
-"""Default maximum number of open connections. The server immediately responds to further ones with 503."""
+"""Default maximum number of open connections.
+
+The server immediately responds to further ones with 503.
+"""
 
 
 def wrong_host(_: Request) -> Response:
@@ -57,7 +65,10 @@ def wrong_host(_: Request) -> Response:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Handler that serves one connection in a thread. Override :meth:`respond` to intercept requests before they reach the service."""
+    """Handler that serves one connection in a thread.
+
+    Override :meth:`respond` to intercept requests before they reach the service.
+    """
 
     server: Server
     connection: socket.socket
@@ -74,7 +85,8 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def handle(self) -> None:
-        """Serve requests one after the other until either side closes the connection (RFC 9112 section 9.3)."""
+        """Serve requests one after the other until either side closes the connection (RFC 9112
+        section 9.3)."""
         state, event = self.state, self._handoff.event
         if self._handoff.unsent and not self._send(self._handoff.unsent):
             return
@@ -136,7 +148,10 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def _deliver(self, data: bytes, body: int, delivery: Delivery) -> bool:
-        """Send a response as a fault requires. The last ``body`` bytes are its body. Return False if the connection has ended."""
+        """Send a response as a fault requires.
+
+        The last ``body`` bytes are its body. Return False if the connection has ended.
+        """
         try:
             if delivery.reset:
                 self._reset()
@@ -174,21 +189,27 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """HTTP server on its own listening socket. As a context manager, it starts on entry and stops on exit.
+    """HTTP server on its own listening socket.
+
+    As a context manager, it starts on entry and stops on exit.
 
     Args:
-        service: function that returns the response to a request. Many threads call it at the same time.
+        service: function that returns the response to a request. Many threads call it at the same
+            time.
         host: address to listen on. Every client that can reach it may send requests.
         port: TCP port; 0 selects a free one.
         clock: clock for the ``Date`` header.
-        watch: clock for time limits. It is separate from ``clock``, because sockets do not follow the emulated time.
+        watch: clock for time limits. It is separate from ``clock``, because sockets do not follow
+            the emulated time.
         connections: maximum number of open connections.
         handler: class that serves a connection in a thread.
         hosts: names that a request may have in its Host header; None allows any.
         misdirected: function that returns the response to a request with another Host header.
-        quick: function that returns whether the service responds to a request without waiting. If the system has ``epoll`` and ``handler``
-            is :class:`Handler` itself, the event loop serves such requests without a thread. None gives each connection a thread.
-        listener: bound socket to listen on instead of ``host`` and ``port``. It is closed with the server.
+        quick: function that returns whether the service responds to a request without waiting. If
+            the system has ``epoll`` and ``handler`` is :class:`Handler` itself, the event loop
+            serves such requests without a thread. None gives each connection a thread.
+        listener: bound socket to listen on instead of ``host`` and ``port``. It is closed with the
+            server.
 
     Raises:
         UsageError: The server cannot listen on the address.
@@ -253,7 +274,10 @@ class Server(ThreadingHTTPServer):
             self._event_loop.stop()
 
     def server_bind(self) -> None:
-        """Bind the listening socket, or use the given one. Unlike ``HTTPServer``, do not look up the host's name, which can be slow."""
+        """Bind the listening socket, or use the given one.
+
+        Unlike ``HTTPServer``, do not look up the host's name, which can be slow.
+        """
         if self._listener is None:
             socketserver.TCPServer.server_bind(self)
         else:
@@ -265,12 +289,17 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Base address, such as ``http://127.0.0.1:8080``, without a trailing slash. It has loopback in place of 0.0.0.0 and ::."""
+        """Base address, such as ``http://127.0.0.1:8080``, without a trailing slash.
+
+        It has loopback in place of 0.0.0.0 and ::.
+        """
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return reachable(f"http://{host}:{self.server_port}")
 
     def start(self) -> None:
-        """Start serving in a separate thread. Connections that clients opened since the server was created are served, too.
+        """Start serving in a separate thread.
+
+        Connections that clients opened since the server was created are served, too.
 
         Raises:
             UsageError: The system cannot start another thread.
@@ -284,7 +313,10 @@ class Server(ThreadingHTTPServer):
         self._loop = loop  # Only a started thread is assigned, because stop() waits for it.
 
     def stop(self) -> None:
-        """Stop accepting connections, let in-flight requests finish, and close all connections. Calling it twice is safe."""
+        """Stop accepting connections, let in-flight requests finish, and close all connections.
+
+        Calling it twice is safe.
+        """
         if self.stopping:
             return
         self.stopping = True
@@ -331,12 +363,18 @@ class Server(ThreadingHTTPServer):
             self._event_loop.take(request, client_address)
 
     def connect(self, request: socket.socket, client_address: Any) -> Connection:
-        """Return the protocol state of a new connection. Raise OSError if the client has already disconnected."""
+        """Return the protocol state of a new connection.
+
+        Raise OSError if the client has already disconnected.
+        """
         local, port = request.getsockname()[:2]
         return Connection(str(client_address[0]), str(local), port, self.hosts, self.watch)
 
     def answer(self, request: Request, connection: Connection, respond: Service | None = None) -> Response:
-        """Return the response to a request, or status 500 if the service raises ImdskitError. ``respond`` replaces the service if given."""
+        """Return the response to a request, or status 500 if the service raises ImdskitError.
+
+        ``respond`` replaces the service if given.
+        """
         try:
             return (respond or self.service)(request) if connection.allowed else self.misdirected(request)
         except ImdskitError as error:
@@ -344,7 +382,10 @@ class Server(ThreadingHTTPServer):
             return SERVER_ERROR.response()
 
     def give_thread(self, request: socket.socket, client_address: Any, handoff: Handoff | None = None) -> None:
-        """Serve a connection in a thread until it ends. The thread begins with the state in ``handoff``."""
+        """Serve a connection in a thread until it ends.
+
+        The thread begins with the state in ``handoff``.
+        """
         try:
             handoff = handoff or Handoff(self.connect(request, client_address))
         except OSError:
@@ -372,7 +413,8 @@ class Server(ThreadingHTTPServer):
                 self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print the exception that is being handled, unless it is an OSError, which means that the client has disconnected."""
+        """Print the exception that is being handled, unless it is an OSError, which means that the
+        client has disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -398,7 +440,8 @@ class Server(ThreadingHTTPServer):
     def pause(self, ns: int) -> None:
         """Wait for ``ns`` nanoseconds on the emulator's clock, or until the server stops.
 
-        A clock other than the system clock can be moved at any time and sends no notification, so this method polls it.
+        A clock other than the system clock can be moved at any time and sends no notification, so
+        this method polls it.
         """
         end = self.clock.monotonic_ns() + ns
         step = ns if isinstance(self.clock, SystemClock) else LOOK_NS
@@ -406,7 +449,10 @@ class Server(ThreadingHTTPServer):
             self._halt.wait(min(remaining, step) / SECOND)
 
     def date(self) -> str:
-        """Return the value of the ``Date`` header (RFC 9110 section 6.6.1). The value is cached for one second."""
+        """Return the value of the ``Date`` header (RFC 9110 section 6.6.1).
+
+        The value is cached for one second.
+        """
         now = self.clock.now()
         at, text = self._date
         if at != now:
@@ -415,7 +461,10 @@ class Server(ThreadingHTTPServer):
         return text
 
     def _turn_away(self, request: socket.socket) -> None:
-        """Respond with 503 to a connection beyond the limit. Close the socket later, so that no reset discards the response."""
+        """Respond with 503 to a connection beyond the limit.
+
+        Close the socket later, so that no reset discards the response.
+        """
         body = b'{"error":"Service unavailable"}'
         with suppress(OSError):
             request.setblocking(False)

@@ -1,9 +1,12 @@
-"""Expansion of a scenario: this module completes a scenario with defaults, so that it describes a whole machine.
+"""Expansion of a scenario: this module completes a scenario with defaults, so that it describes a
+whole machine.
 
-Identifiers and addresses that a scenario does not give are derived from a seed, so the same seed and scenario give the same machine. Public
-addresses are from the ranges that are reserved for documentation (RFC 5737, RFC 3849).
+Identifiers and addresses that a scenario does not give are derived from a seed, so the same seed
+and scenario give the same machine. Public addresses are from the ranges that are reserved for
+documentation (RFC 5737, RFC 3849).
 
-This module decides which value a missing member gets. :mod:`imdskit.protocol.instance_shape` decides which members an api-version shows.
+This module decides which value a missing member gets. :mod:`imdskit.protocol.instance_shape`
+decides which members an api-version shows.
 """
 
 from __future__ import annotations
@@ -40,17 +43,21 @@ _RESOLVER = "168.63.129.16"
 
 @dataclass(frozen=True, slots=True)
 class ExpandedMachine:
-    """A scenario with every value filled in. The instance document, identities, load balancer and events are views of it.
+    """A scenario with every value filled in.
+
+    The instance document, identities, load balancer and events are views of it.
 
     Attributes:
         scenario: the scenario from which the machine was expanded.
         seed: seed of the values that the scenario does not give.
         seeded: source of these values.
         shared: source of the values that all machines of a fleet have in common.
-        document: the instance document in its newest shape with every member, including ``extended``. A classic machine has no ``compute``.
-            Members that are neither given nor derivable are ``""``, as in the service's documents. Members given as null are omitted.
-        compute: the ``compute`` object. A classic machine has this object, too, because its attested documents need values from it. No
-            response of a classic machine shows the object itself.
+        document: the instance document in its newest shape with every member, including
+            ``extended``. A classic machine has no ``compute``. Members that are neither given nor
+            derivable are ``""``, as in the service's documents. Members given as null are omitted.
+        compute: the ``compute`` object. A classic machine has this object, too, because its
+            attested documents need values from it. No response of a classic machine shows the
+            object itself.
     """
 
     scenario: Scenario
@@ -62,7 +69,8 @@ class ExpandedMachine:
 
     @property
     def region(self) -> str:
-        """The machine's location, or the default region of its cloud if the machine has no location."""
+        """The machine's location, or the default region of its cloud if the machine has no
+        location."""
         return self.text("location") or _REGIONS[self.scenario.cloud]
 
     def text(self, name: str) -> str:
@@ -72,7 +80,8 @@ class ExpandedMachine:
 
 
 def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mapping[str, str] | None = None) -> ExpandedMachine:
-    """Return the machine that a scenario describes, completed with defaults and values from the seed.
+    """Return the machine that a scenario describes, completed with defaults and values from the
+    seed.
 
     Args:
         scenario: the scenario.
@@ -102,8 +111,8 @@ def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mappi
 def filled(value: dict[str, Any], node: Member) -> Object:
     """Return ``value`` completed with every member of ``node``. Members that are None are removed.
 
-    A missing leaf becomes ``""``. A missing array becomes ``[]``. A missing object becomes an object whose members are filled in the same
-    way.
+    A missing leaf becomes ``""``. A missing array becomes ``[]``. A missing object becomes an
+    object whose members are filled in the same way.
     """
     complete: Object = {}
     for name in sorted(node.members.keys() | value.keys()):
@@ -171,7 +180,10 @@ def _compute(scenario: Scenario, given: dict[str, Any], seeded: Seeded) -> dict[
 
 
 def _tags(given: dict[str, Any]) -> dict[str, Any]:
-    """Return ``tags`` and ``tagsList``, two representations of the same tags. If only one is given, the other is derived from it."""
+    """Return ``tags`` and ``tagsList``, two representations of the same tags.
+
+    If only one is given, the other is derived from it.
+    """
     tags, listed = given.get("tags"), given.get("tagsList")
     if isinstance(tags, dict):
         pairs = sorted(tags.items())
@@ -257,7 +269,10 @@ def _interface(given: dict[str, Any], index: int, seeded: Seeded) -> dict[str, A
 
 
 def _merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return ``defaults`` updated with ``given``. Objects are merged recursively, and arrays are replaced as a whole."""
+    """Return ``defaults`` updated with ``given``.
+
+    Objects are merged recursively, and arrays are replaced as a whole.
+    """
     merged = dict(defaults)
     for name, value in given.items():
         merged[name] = _merged(defaults.get(name) or {}, value) if isinstance(value, dict) else value

@@ -1,11 +1,13 @@
 """The managed identities of a machine, and the selection of an identity by a token request.
 
-A machine has at most one system-assigned identity and any number of user-assigned ones. Values that a scenario does not give are derived
-from the seed and from the resource that the identity belongs to. Therefore, all instances of a uniform scale set have the same principal.
-All machines of a fleet with the same user-assigned identity also have the same principal.
+A machine has at most one system-assigned identity and any number of user-assigned ones. Values that
+a scenario does not give are derived from the seed and from the resource that the identity belongs
+to. Therefore, all instances of a uniform scale set have the same principal. All machines of a fleet
+with the same user-assigned identity also have the same principal.
 
-Source: managed identities documentation, "How to use managed identities on a virtual machine"; recorded responses of 2022 and 2023; claims
-of scale sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
+Source: managed identities documentation, "How to use managed identities on a virtual machine";
+recorded responses of 2022 and 2023; claims of scale sets: gravitational/teleport#58015,
+hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.seeded_values import Seeded
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
-"""Attribute of an identity that each request parameter refers to. ``mi_res_id`` is an older spelling that the service also accepts."""
+"""Attribute of an identity that each request parameter refers to.
+
+``mi_res_id`` is an older spelling that the service also accepts.
+"""
 
 _UNIFORM_INSTANCE = re.compile(r"(.*/virtualMachineScaleSets/[^/]+)/virtualMachines/[^/]+/?", re.IGNORECASE)
 
@@ -31,8 +36,8 @@ class Identity:
     Attributes:
         client_id: UUID of the application.
         object_id: UUID of the service principal.
-        resource_id: id in Azure Resource Manager. A system-assigned identity has the id of its machine or, in a uniform scale set, the id
-            of the scale set.
+        resource_id: id in Azure Resource Manager. A system-assigned identity has the id of its
+            machine or, in a uniform scale set, the id of the scale set.
         tenant_id: UUID of the directory that contains the identity.
     """
 
@@ -61,15 +66,17 @@ class Identities:
     def default(self) -> Identity | None:
         """The identity for requests that do not select an identity.
 
-        It is the system-assigned identity if the machine has one. Otherwise, it is the user-assigned identity if the machine has exactly
-        one, and None if it has several or none.
+        It is the system-assigned identity if the machine has one. Otherwise, it is the
+        user-assigned identity if the machine has exactly one, and None if it has several or none.
         """
         if self.system is not None:
             return self.system
         return self.user[0] if len(self.user) == 1 else None
 
     def find(self, selector: str, value: str) -> Identity | None:
-        """Return the identity that a request selects with a parameter, or None. Letter case is ignored in all ids.
+        """Return the identity that a request selects with a parameter, or None.
+
+        Letter case is ignored in all ids.
 
         A request can also select the system-assigned identity in this way (inferred).
 
@@ -83,7 +90,10 @@ class Identities:
 
 
 def identities(machine: ExpandedMachine) -> Identities:
-    """Return the identities of a machine. Values that its scenario does not give are derived from its seed."""
+    """Return the identities of a machine.
+
+    Values that its scenario does not give are derived from its seed.
+    """
     given = machine.scenario.given.get("identity")
     if not given:
         return Identities()
@@ -105,7 +115,8 @@ def identities(machine: ExpandedMachine) -> Identities:
 
 
 def holder_id(machine: ExpandedMachine) -> str:
-    """Return the id of the resource to which a machine's identities are assigned: the machine, or its uniform scale set."""
+    """Return the id of the resource to which a machine's identities are assigned: the machine, or
+    its uniform scale set."""
     resource_id = machine.text("resourceId")
     instance = _UNIFORM_INSTANCE.fullmatch(resource_id)
     return resource_id if instance is None else instance[1]

@@ -1,7 +1,9 @@
 """``/metadata/instance``: the document of one machine in the shape of every api-version.
 
-This module renders the document once per api-version and returns nodes of it. :mod:`imdskit.emulator.machine.expansion` decides on the
-content, :mod:`imdskit.protocol.instance_shape` decides which members a version shows, and the backend finds a node in the JSON.
+This module renders the document once per api-version and returns nodes of it.
+:mod:`imdskit.emulator.machine.expansion` decides on the content,
+:mod:`imdskit.protocol.instance_shape` decides which members a version shows, and the backend finds
+a node in the JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ Parse = Callable[[bytes], Document]
 
 
 class Instance:
-    """The instance document of one machine. It is immutable apart from its cache, and safe to share between threads.
+    """The instance document of one machine.
+
+    It is immutable apart from its cache, and safe to share between threads.
 
     Args:
         machine: the machine.
@@ -43,7 +47,8 @@ class Instance:
             raise ScenarioError("bad-scenario", f"The machine's document cannot be served. {error.message}") from None
 
     def render(self, version: str, *, extended: bool = False) -> bytes:
-        """Return the whole document of an api-version as compact JSON with keys in alphabetical order, and ``extended`` last."""
+        """Return the whole document of an api-version as compact JSON with keys in alphabetical
+        order, and ``extended`` last."""
         shown = instance_shape.at_version(self._machine.document, version, self._newer)
         if extended:
             shown["extended"] = self._machine.document.get("extended", {})
@@ -53,12 +58,16 @@ class Instance:
         """Return the node of the document at ``path``. Letter case of keys is ignored.
 
         Raises:
-            SelectionError: ``not-found`` if there is no such node, or ``leaf-needs-text`` if it is a leaf and ``form`` is not text.
+            SelectionError: ``not-found`` if there is no such node, or ``leaf-needs-text`` if it is
+                a leaf and ``form`` is not text.
         """
         return self._at(version, extended).select(instance_shape.spelled(path, version, self._names), form)
 
     def attested_facts(self) -> Mapping[str, str]:
-        """Return the values for :func:`imdskit.protocol.attested.content`. A classic machine has only ``vmId`` and ``subscriptionId``."""
+        """Return the values for :func:`imdskit.protocol.attested.content`.
+
+        A classic machine has only ``vmId`` and ``subscriptionId``.
+        """
         plan = instance_shape.member(self._machine.compute, "plan")
         facts = {path: str(plan.get(path.removeprefix("plan."), "")) for path in versions.ATTESTED if path.startswith("plan.")}
         if self._machine.scenario.classic:

@@ -2,7 +2,8 @@
 
 The members have the service's own order, which is not alphabetical, and ports are numbers.
 
-Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata Service"; all recorded responses.
+Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata
+Service"; all recorded responses.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from imdskit.protocol.instance_shape import Object, objects
 def document(machine: ExpandedMachine) -> bytes | None:
     """Return the whole response body, or None if the machine has no load balancer.
 
-    Lists that the scenario does not give are empty. Where the scenario gives no private address, the document has the first private address
-    of the machine.
+    Lists that the scenario does not give are empty. Where the scenario gives no private address,
+    the document has the first private address of the machine.
     """
     given = machine.scenario.given.get("loadbalancer")
     if given is None:

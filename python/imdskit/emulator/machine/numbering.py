@@ -12,8 +12,10 @@ from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.emulator.scenario.scenario import Scenario
 
 _DEFAULT_PREFIX = 12
-"""Prefix length of the networks for addresses that a template does not give. The first interface gets an address from 10.0.0.0/12, the
-second one from 10.16.0.0/12, and so on."""
+"""Prefix length of the networks for addresses that a template does not give.
+
+The first interface gets an address from 10.0.0.0/12, the second one from 10.16.0.0/12, and so on.
+"""
 
 
 class OneMachine:
@@ -43,9 +45,12 @@ class OneMachine:
 
 
 class Numbering(OneMachine):
-    """Numbering of a fleet. The same template, seed and number give the same machine, regardless of the size of the fleet.
+    """Numbering of a fleet.
 
-    All machines share the subscription and the values that the template gives, except for placeholders. All other values differ.
+    The same template, seed and number give the same machine, regardless of the size of the fleet.
+
+    All machines share the subscription and the values that the template gives, except for
+    placeholders. All other values differ.
 
     Args:
         template: any scenario.
@@ -62,7 +67,10 @@ class Numbering(OneMachine):
         return int.from_bytes(hashlib.sha256(f"imdskit fleet {self._seed} {index}".encode()).digest()[:16])
 
     def scenario(self, index: int) -> Scenario:
-        """Return the scenario of machine ``index``. Raise ScenarioError if a network of the template has no address for it."""
+        """Return the scenario of machine ``index``.
+
+        Raise ScenarioError if a network of the template has no address for it.
+        """
         scenario = self._scenario.machine(index)
         given = dict(scenario.given)
         compute, network = given.get("compute", {}), given.get("network", {})

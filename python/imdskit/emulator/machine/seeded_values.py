@@ -13,10 +13,12 @@ class Seeded:
 
     Args:
         seed: the seed.
-        kept: values from an earlier emulator's snapshot, in hexadecimal, by purpose. They take precedence over the seed.
+        kept: values from an earlier emulator's snapshot, in hexadecimal, by purpose. They take
+            precedence over the seed.
 
     Attributes:
-        made: all values returned so far, in hexadecimal, by purpose. They are public and do not reveal the seed.
+        made: all values returned so far, in hexadecimal, by purpose. They are public and do not
+            reveal the seed.
     """
 
     def __init__(self, seed: int, kept: Mapping[str, str] | None = None) -> None:
@@ -41,6 +43,9 @@ class Seeded:
         return "000D3A" + self.bytes_for(f"mac {index}", 3).hex().upper()
 
     def public_key(self, user: str, host: str) -> str:
-        """Return a line that looks like an OpenSSH ed25519 public key. Nobody has the private key for it."""
+        """Return a line that looks like an OpenSSH ed25519 public key.
+
+        Nobody has the private key for it.
+        """
         blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + self.bytes_for("public key", 32)
         return f"ssh-ed25519 {base64.b64encode(blob).decode('ascii')} {user}@{host}"

@@ -17,18 +17,20 @@ _STOP = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Command:
-    """A command that waits to be started in namespaces that already exist. The context manager kills a running command on exit.
+    """A command that waits to be started in namespaces that already exist.
 
-    The calling process must have only one thread when it creates this object. From then on, signals are blocked, and :meth:`wait` forwards
-    them to the command.
+    The context manager kills a running command on exit.
+
+    The calling process must have only one thread when it creates this object. From then on, signals
+    are blocked, and :meth:`wait` forwards them to the command.
 
     Args:
         plan: the command and its environment.
 
     Attributes:
         pid: id of a process in the namespaces of the command.
-        listener: socket that listens on 169.254.169.254 port 80 in the command's network namespace. None if the command uses the caller's
-            network.
+        listener: socket that listens on 169.254.169.254 port 80 in the command's network namespace.
+            None if the command uses the caller's network.
 
     Raises:
         UsageError: the system refuses to create the namespaces. The hint says what to change.
@@ -63,18 +65,25 @@ class Command:
         self._channel.send(b"1")
 
     def stopped_early(self) -> int | None:
-        """Return the exit status for a termination signal that arrived before the command was started, or None without such a signal."""
+        """Return the exit status for a termination signal that arrived before the command was
+        started, or None without such a signal."""
         waiting = _STOP & signal.sigpending()
         return 128 + min(waiting) if waiting else None
 
     def wait(self) -> int:
-        """Wait for the end of the command and forward signals until then. Return its exit status, or 128 + N if signal N killed it."""
+        """Wait for the end of the command and forward signals until then.
+
+        Return its exit status, or 128 + N if signal N killed it.
+        """
         status = supervision.wait(self.pid)
         self._ended = True
         return status
 
     def close(self) -> None:
-        """Kill the command, if it still runs, and all processes that it started. It is safe to call this twice."""
+        """Kill the command, if it still runs, and all processes that it started.
+
+        It is safe to call this twice.
+        """
         self._channel.close()
         if self.listener is not None:
             self.listener.close()

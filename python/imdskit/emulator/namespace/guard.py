@@ -1,7 +1,7 @@
 """A second process that cleans up when the first one ends, even if SIGKILL ended it.
 
-The kernel sends the second process a signal when its parent dies. The second process has its own session, so that signals to
-the first one's process group, or from the terminal, do not reach it.
+The kernel sends the second process a signal when its parent dies. The second process has its own
+session, so that signals to the parent's process group, or from the terminal, do not reach it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class Guard:
 
     Args:
         task: the change to make and undo.
-        refused: function that returns the exception to raise if the task could not begin. Its argument is the text that
-            :meth:`Task.begin` returned, or "" if the process died before that.
+        refused: function that returns the exception to raise if the task could not begin. Its
+            argument is the text that :meth:`Task.begin` returned, or "" if the process died before
+            that.
 
     Attributes:
         pid: id of the separate process.
@@ -73,7 +74,8 @@ def _guard(task: Task, writing: int, caller: int) -> None:
         os.setsid()
         system.die_with_parent(signal.SIGTERM)
         refused = task.begin()
-        # If this process kept the standard streams open, a reader of the caller's output would wait until this process ends.
+        # If this process kept the standard streams open, a reader of the caller's output would wait
+        # until this process ends.
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(null, number)

@@ -12,7 +12,8 @@ from imdskit.errors import UsageError
 
 
 def host_address() -> Guard:
-    """Return a context manager that adds the address on entry and removes it on exit, or when this process dies.
+    """Return a context manager that adds the address on entry and removes it on exit, or when this
+    process dies.
 
     Raises:
         UsageError: Entering the context manager raises this error if the address cannot be added.

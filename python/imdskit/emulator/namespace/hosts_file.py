@@ -1,4 +1,5 @@
-"""A private hosts file for this mount namespace, with additional names that resolve to the emulator. Nothing is written to disk."""
+"""A private hosts file for this mount namespace, with additional names that resolve to the
+emulator. Nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/mnt", "/proc")  # noqa: S108
 
 
 def map_names(names: Iterable[str], address: str = SERVICE) -> None:
-    """Make names resolve to an address in this mount namespace. The hosts file must exist. Raise OSError on failure."""
+    """Make names resolve to an address in this mount namespace.
+
+    The hosts file must exist. Raise OSError on failure.
+    """
     content = HOSTS.read_bytes()
     lines = "".join(f"{address} {name}\n" for name in names).encode("ascii")
     folder = next(each for each in _FOLDERS if Path(each).is_dir())

@@ -1,4 +1,7 @@
-"""The two processes between `imdskit run` and its command. They create and prepare the namespaces, and start the command."""
+"""The two processes between `imdskit run` and its command.
+
+They create and prepare the namespaces, and start the command.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ from imdskit.emulator.namespace import hosts_file, loopback, supervision
 from imdskit.emulator.namespace import system_calls as system
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
-"""Exit statuses of a command that cannot be executed or does not exist, as in shells (POSIX, "Exit Status for Commands")."""
+"""Exit statuses of a command that cannot be executed or does not exist, as in shells (POSIX, "Exit
+Status for Commands")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +35,8 @@ class Plan:
     Attributes:
         words: the command and its arguments.
         environment: environment variables of the command.
-        own_network: whether the command gets its own user and network namespaces with the service's address. Otherwise it uses those of the
-            caller.
+        own_network: whether the command gets its own user and network namespaces with the service's
+            address. Otherwise it uses those of the caller.
         mapped_hosts: names that resolve to the service's address.
     """
 
@@ -43,12 +47,15 @@ class Plan:
 
 
 def begin(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller: int) -> NoReturn:
-    """Create the namespaces and run the command. This function runs in a child of the caller, and never returns.
+    """Create the namespaces and run the command.
+
+    This function runs in a child of the caller, and never returns.
 
     Args:
         plan: the command and its environment.
-        channel: connection to the caller. This side sends one message. The message either reports a failure, or reports that the namespaces
-            are ready and carries the listening socket. The command starts when the caller replies.
+        channel: connection to the caller. This side sends one message. The message either reports a
+            failure, or reports that the namespaces are ready and carries the listening socket. The
+            command starts when the caller replies.
         mask: signal mask of the command.
         caller: process id of the caller.
     """
@@ -81,7 +88,8 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
 def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> int:
     """Prepare the namespaces, then start the command and wait for it.
 
-    This is the first process of the PID namespace, so the kernel kills all other processes of the namespace when it ends.
+    This is the first process of the PID namespace, so the kernel kills all other processes of the
+    namespace when it ends.
     """
     system.die_with_parent(signal.SIGKILL)
     with _step(channel, "mounts"):
@@ -95,7 +103,8 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     if plan.mapped_hosts:
         with _step(channel, "hosts"):
             hosts_file.map_names(plan.mapped_hosts)
-    # The kernel refuses this mount where parts of /proc are masked, as in containers. /proc then shows the processes of the caller.
+    # The kernel refuses this mount where parts of /proc are masked, as in containers. /proc then
+    # shows the processes of the caller.
     with suppress(OSError):
         system.mount("proc", "/proc", "proc", system.NO_SUID | system.NO_DEVICES | system.NO_EXEC)
     socket.send_fds(channel, [b"{}"], [each.fileno() for each in sockets])
@@ -105,7 +114,8 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
         return 1
     channel.close()
     if plan.own_network:
-        # This process drops its capabilities too. Otherwise the command could not read /proc/1, as programs do to detect a container.
+        # This process drops its capabilities too. Otherwise the command could not read /proc/1, as
+        # programs do to detect a container.
         system.drop_capabilities()
     try:
         command = os.fork()
@@ -124,7 +134,8 @@ def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
         os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        # The error is EACCES if PATH has a folder that the user may not search, even if the command does not exist in any folder.
+        # The error is EACCES if PATH has a folder that the user may not search, even if the command
+        # does not exist in any folder.
         not_in_path = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
         if not_in_path:
             why = os.strerror(errno.ENOENT)
@@ -140,7 +151,10 @@ def _not_executed(plan: Plan, why: str, status: int) -> int:
 
 
 def _leave_group() -> None:
-    """Leave the process group. Otherwise this process would forward a signal to the group, and the command would get it twice."""
+    """Leave the process group.
+
+    Otherwise this process would forward a signal to the group, and the command would get it twice.
+    """
     with suppress(PermissionError):
         os.setpgid(0, 0)
 
@@ -156,7 +170,8 @@ def _step(channel: socket.socket, name: str) -> Iterator[None]:
 
 
 def _leave(work: Callable[[], int]) -> NoReturn:
-    """Run ``work`` and end this process with the status that it returns, without running the caller's exit handlers."""
+    """Run ``work`` and end this process with the status that it returns, without running the
+    caller's exit handlers."""
     status = 1
     try:
         status = work()

@@ -1,4 +1,5 @@
-"""Configuration of the loopback interface in the network namespace of this process: its state and its addresses.
+"""Configuration of the loopback interface in the network namespace of this process: its state and
+its addresses.
 
 Source: rtnetlink(7), netdevice(7).
 """
@@ -52,9 +53,12 @@ def remove(address: str = SERVICE) -> None:
 
 
 def is_local(address: str = SERVICE) -> bool:
-    """Return whether an interface of this network namespace has the IPv4 address. Raise OSError on failure.
+    """Return whether an interface of this network namespace has the IPv4 address.
 
-    Binding a socket would not answer this question, because a namespace whose interfaces are all down accepts every address.
+    Raise OSError on failure.
+
+    Binding a socket would not answer this question, because a namespace whose interfaces are all
+    down accepts every address.
     """
     packed = socket.inet_aton(address)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:

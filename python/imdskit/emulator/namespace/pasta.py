@@ -1,4 +1,5 @@
-"""Outbound connections from a network namespace through the program pasta (https://passt.top, Debian package ``passt``)."""
+"""Outbound connections from a network namespace through the program pasta (https://passt.top,
+Debian package ``passt``)."""
 
 from __future__ import annotations
 
@@ -13,17 +14,22 @@ from imdskit.emulator.namespace.guard import Guard
 from imdskit.errors import UsageError
 
 _OPTIONS = ("--config-net", "--foreground", "--quiet", "--no-map-gw", *(word for flag in "tuTU" for word in (f"-{flag}", "none")))
-"""Options of pasta. It configures the interface and remains a child of this process. It forwards neither connections from outside nor
-connections to the loopback interface of this machine."""
+"""Options of pasta.
+
+It configures the interface and remains a child of this process. It forwards neither connections
+from outside nor connections to the loopback interface of this machine.
+"""
 _SECONDS = 10.0
 _POLL = 0.02
 
 
 def pasta(pid: int) -> Guard:
-    """Return a context manager that connects the network namespace of a process on entry, and ends pasta on exit or when this process dies.
+    """Return a context manager that connects the network namespace of a process on entry, and ends
+    pasta on exit or when this process dies.
 
     Raises:
-        UsageError: pasta is not installed. Entering the context manager raises this error if pasta fails.
+        UsageError: pasta is not installed. Entering the context manager raises this error if pasta
+            fails.
     """
     program = shutil.which("pasta")
     if program is None:
@@ -38,7 +44,8 @@ class _Pasta:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> str:
-        # If root starts pasta, pasta switches to another user by default, and that user may not enter the namespaces.
+        # If root starts pasta, pasta switches to another user by default, and that user may not
+        # enter the namespaces.
         root = ["--runas", "0:0"] if os.geteuid() == 0 else []
         with tempfile.TemporaryFile() as output:
             self._process = subprocess.Popen(  # noqa: S603

@@ -1,9 +1,10 @@
 """Explanations of why the system refuses to create namespaces, with a remedy for each cause.
 
-The kernel reports only `Operation not permitted`. This module recognises the causes by the content of files in procfs. If several causes
-apply, the message names all of them.
+The kernel reports only `Operation not permitted`. This module recognises the causes by the content
+of files in procfs. If several causes apply, the message names all of them.
 
-Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes except AppArmor were reproduced.
+Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes
+except AppArmor were reproduced.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ class Cause(NamedTuple):
         errors: values of ``errno`` with which the system reports the cause.
         found: a sentence that describes the cause.
         change: a sentence that says what to do.
-        step: the only step that can have this cause, a key of ``_STEPS``. ``""`` means that every step can have it.
-        applies: function that returns whether the files of procfs show the cause. Its argument is the mount point.
+        step: the only step that can have this cause, a key of ``_STEPS``. ``""`` means that every
+            step can have it.
+        applies: function that returns whether the files of procfs show the cause. Its argument is
+            the mount point.
     """
 
     errors: tuple[int, ...]

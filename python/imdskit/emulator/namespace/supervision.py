@@ -1,7 +1,8 @@
 """Supervision of a child process: waiting for its end, and forwarding signals to it.
 
-Signals from the terminal (Ctrl-C, a closed window) reach the whole process group, which includes the command. This module forwards only
-signals that a process sends. If it also forwarded signals from the terminal, the command would receive them twice.
+Signals from the terminal (Ctrl-C, a closed window) reach the whole process group, which includes
+the command. This module forwards only signals that a process sends. If it also forwarded signals
+from the terminal, the command would receive them twice.
 """
 
 from __future__ import annotations
@@ -18,24 +19,31 @@ _FROM_KERNEL = 0x80
 
 
 def block() -> set[signal.Signals]:
-    """Block the signals that :func:`wait` reads, for this thread and all threads that it starts. Return the previous signal mask."""
+    """Block the signals that :func:`wait` reads, for this thread and all threads that it starts.
+
+    Return the previous signal mask.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     return {signal.Signals(number) for number in before if number in signal.Signals._value2member_map_}
 
 
 def restore(mask: set[signal.Signals]) -> None:
-    """Restore the signal state that a program expects after exec: the given mask, and default actions for signals that Python ignores."""
+    """Restore the signal state that a program expects after exec: the given mask, and default
+    actions for signals that Python ignores."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def wait(child: int, *, reap_all: bool = False) -> int:
-    """Wait for the end of a child and forward signals to it until then. The signals must be blocked.
+    """Wait for the end of a child and forward signals to it until then.
+
+    The signals must be blocked.
 
     Args:
         child: process id of the child.
-        reap_all: whether to reap every process that ends, as the first process of a PID namespace must.
+        reap_all: whether to reap every process that ends, as the first process of a PID namespace
+            must.
 
     Returns:
         The exit status of the child, or 128 + N if signal N killed it.

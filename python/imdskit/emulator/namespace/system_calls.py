@@ -1,4 +1,7 @@
-"""Linux system calls that Python 3.11 does not offer, called through ``ctypes``. Each function raises OSError on failure."""
+"""Linux system calls that Python 3.11 does not offer, called through ``ctypes``.
+
+Each function raises OSError on failure.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,18 @@ NEW_MOUNTS, NEW_USER, NEW_PIDS, NEW_NETWORK = 0x00020000, 0x10000000, 0x20000000
 """Flags of unshare(2): CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET (``linux/sched.h``)."""
 
 NO_SUID, NO_DEVICES, NO_EXEC, BIND, RECURSIVE, PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
-"""Flags of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE (``linux/mount.h``)."""
+"""Flags of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE
+(``linux/mount.h``)."""
 
 _DETACH = 2
 """Flag MNT_DETACH of umount2(2)."""
 _PDEATHSIG, _CAPBSET_READ, _CAPBSET_DROP, _CAP_AMBIENT, _CLEAR_ALL = 1, 23, 24, 47, 4
 """Operations of prctl(2) (``linux/prctl.h``)."""
 _CAPABILITY_VERSION = 0x20080522
-"""The constant _LINUX_CAPABILITY_VERSION_3 (``linux/capability.h``). This version has 64 capabilities in two structures."""
+"""The constant _LINUX_CAPABILITY_VERSION_3 (``linux/capability.h``).
+
+This version has 64 capabilities in two structures.
+"""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,7 +48,10 @@ def detach(target: str) -> None:
 
 
 def die_with_parent(number: int) -> None:
-    """Make the kernel send this process a signal when its parent dies. The setting is lost when the process executes a setuid program."""
+    """Make the kernel send this process a signal when its parent dies.
+
+    The setting is lost when the process executes a setuid program.
+    """
     _checked(_libc.prctl(_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
 
 

@@ -14,7 +14,10 @@ from imdskit.errors import ScenarioError
 
 
 def document(scenario: Scenario) -> dict[str, Any]:
-    """Return the JSON document from which :meth:`Scenario.of` creates the same machine. The placeholders of a template are filled in."""
+    """Return the JSON document from which :meth:`Scenario.of` creates the same machine.
+
+    The placeholders of a template are filled in.
+    """
     head: dict[str, Any] = {"description": scenario.description, "cloud": scenario.cloud.name}
     if scenario.classic:
         head["kind"] = "classic"

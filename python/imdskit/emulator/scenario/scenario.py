@@ -1,8 +1,9 @@
 """Scenarios: descriptions of machines in a JSON format, validated when they are loaded.
 
-A scenario gives only the values that differ from the defaults. It has the shape of the newest instance document, so a recorded document
-is a scenario, too. ``docs/scenarios.md`` describes the format for people, and ``schema.json`` describes it for programs. Tests keep the
-page and the schema consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
+A scenario gives only the values that differ from the defaults. It has the shape of the newest
+instance document, so a recorded document is a scenario, too. ``docs/scenarios.md`` describes the
+format for people, and ``schema.json`` describes it for programs. Tests keep the page and the schema
+consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ MAX_BYTES = 1024 * 1024
 """Maximum size of a scenario file in bytes."""
 
 MAX_DEPTH = 24
-"""Maximum nesting depth of a member that this version of imdskit does not know. A whole document has at most 32 levels."""
+"""Maximum nesting depth of a member that this version of imdskit does not know.
+
+A whole document has at most 32 levels.
+"""
 
 KINDS = ("resource-manager", "classic")
 """Deployment models of a machine."""
@@ -39,7 +43,8 @@ _IDENTITY = """
 _PAIR = ("frontendIpAddress", "privateIpAddress")
 _RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
 LOAD_BALANCER = {"publicIpAddresses": _PAIR, "inboundRules": _RULE, "outboundRules": _PAIR}
-"""Lists in the document of the load balancer, and the members of their elements, in the service's order."""
+"""Lists in the document of the load balancer, and the members of their elements, in the service's
+order."""
 SHAPE = tree(
     {
         **versions.INSTANCE,
@@ -65,8 +70,8 @@ _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPo
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are not part of a response."""
 _FIXED_PARTS = ("identity", "loadbalancer")
-"""Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer`` has the same shape in every
-api-version."""
+"""Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer``
+has the same shape in every api-version."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -79,12 +84,15 @@ class Scenario:
         name: name of the built-in scenario, or of the file without its extension.
         description: one sentence for people.
         cloud: the cloud that the machine is in.
-        classic: whether the classic deployment model created the machine. Its instance document has no ``compute``.
-        api_versions: enabled api-versions in ascending order. ``/metadata/versions`` and the ``newest-versions`` of errors show this list.
-        given: the given parts among ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``. Responses omit a member that
-            is None.
+        classic: whether the classic deployment model created the machine. Its instance document has
+            no ``compute``.
+        api_versions: enabled api-versions in ascending order. ``/metadata/versions`` and the
+            ``newest-versions`` of errors show this list.
+        given: the given parts among ``compute``, ``network``, ``extended``, ``identity`` and
+            ``loadbalancer``. Responses omit a member that is None.
         template: the same parts with their placeholders, or None if the scenario is not a template.
-        profile: name of the service profile, which selects a known behaviour of the service. It is checked when an emulator is created.
+        profile: name of the service profile, which selects a known behaviour of the service. It is
+            checked when an emulator is created.
         rules_off: names of disabled rules. They are checked when an emulator is created.
     """
 
@@ -100,7 +108,8 @@ class Scenario:
 
     @staticmethod
     def schema() -> bytes:
-        """Return the JSON Schema (draft 2020-12) of the format, with which editors validate and complete scenarios.
+        """Return the JSON Schema (draft 2020-12) of the format, with which editors validate and
+        complete scenarios.
 
         ``docs/scenarios.md`` lists the rules that the schema cannot express.
         """
@@ -117,11 +126,12 @@ class Scenario:
         """Return a built-in scenario, or load one from a file.
 
         Args:
-            name_or_path: a string without a path separator and without the extension ``.json`` is the name of a built-in scenario. Any
-                other value is a path.
+            name_or_path: a string without a path separator and without the extension ``.json`` is
+                the name of a built-in scenario. Any other value is a path.
 
         Raises:
-            ScenarioError: the scenario does not exist, the file cannot be read, or its content is invalid.
+            ScenarioError: the scenario does not exist, the file cannot be read, or its content is
+                invalid.
         """
         text = str(name_or_path)
         if isinstance(name_or_path, str) and not text.endswith(".json") and "/" not in text and "\\" not in text:
@@ -140,7 +150,8 @@ class Scenario:
         """Return a scenario from JSON.
 
         Raises:
-            ScenarioError: the JSON is not a valid scenario. The location is a JSON pointer (RFC 6901) to the mistake.
+            ScenarioError: the JSON is not a valid scenario. The location is a JSON pointer (RFC
+                6901) to the mistake.
         """
         return cls._read(FORMAT.parse(data), name)
 
@@ -187,7 +198,9 @@ class Scenario:
         return newest_members(self.api_versions)
 
     def machine(self, index: int) -> Scenario:
-        """Return the scenario of machine ``index``. It is the same for all machines if this scenario is not a template.
+        """Return the scenario of machine ``index``.
+
+        It is the same for all machines if this scenario is not a template.
 
         Outside of a fleet, a template describes its machine 0.
 
@@ -230,16 +243,18 @@ def _versions(given: Input | None) -> tuple[str, ...]:
 def newest_members(api_versions: tuple[str, ...]) -> str | None:
     """Return the first of a machine's api-versions that shows unknown members, or None.
 
-    The result is None if :data:`imdskit.versions.API_VERSIONS` has all of the machine's api-versions.
-    Unknown members are those that :mod:`imdskit.versions` does not list. Responses show them from this version on (*inferred*). Versions
-    that are newer than all known ones take precedence, because unknown members are most likely new.
+    The result is None if :data:`imdskit.versions.API_VERSIONS` has all of the machine's
+    api-versions. Unknown members are those that :mod:`imdskit.versions` does not list. Responses
+    show them from this version on (*inferred*). Versions that are newer than all known ones take
+    precedence, because unknown members are most likely new.
     """
     unknown = [version for version in api_versions if version not in versions.API_VERSIONS]
     return min((version for version in unknown if version > versions.API_VERSIONS[-1]), default=min(unknown, default=None))
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions that introduced members of ``given`` and are newer than all default api-versions."""
+    """Return the api-versions that introduced members of ``given`` and are newer than all default
+    api-versions."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):
@@ -252,7 +267,10 @@ def _needed(given: Any, node: Member) -> set[str]:
 
 
 def _check_unknown(given: Input, depth: int = 0) -> None:
-    """Raise ScenarioError if an unknown member is nested too deeply or contains invalid Unicode. Any other JSON is accepted."""
+    """Raise ScenarioError if an unknown member is nested too deeply or contains invalid Unicode.
+
+    Any other JSON is accepted.
+    """
     if depth > MAX_DEPTH:
         given.fail("The member is nested too deeply.")
     if isinstance(given.value, dict):
@@ -267,7 +285,9 @@ def _check_unknown(given: Input, depth: int = 0) -> None:
 
 
 def _check(given: Input, node: Member | None, newer: bool) -> None:
-    """Raise ScenarioError unless ``given`` fits ``node``. The value None always fits, and omits the member from every response.
+    """Raise ScenarioError unless ``given`` fits ``node``.
+
+    The value None always fits, and omits the member from every response.
 
     Args:
         given: the value.

@@ -1,4 +1,5 @@
-"""Templates: one scenario for many machines, with placeholders that get a different value for each machine.
+"""Templates: one scenario for many machines, with placeholders that get a different value for each
+machine.
 
 | placeholder | value for machine 17 |
 |---|---|
@@ -20,14 +21,17 @@ from imdskit.emulator.json_input import escaped
 from imdskit.errors import ScenarioError
 
 RESERVED = 4
-"""Number of addresses at the start of a subnet that Azure reserves (Azure documentation, "Virtual network: private addresses")."""
+"""Number of addresses at the start of a subnet that Azure reserves (Azure documentation, "Virtual
+network: private addresses")."""
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _INDEX = re.compile(r"index(?:/([1-9][0-9]{0,8}))?(?::(0[1-9][0-9]?)?([xX]?))?", re.ASCII)
 
 
 def fill(value: Any, index: int, location: str = "") -> Any:
-    """Return a part of a template with its placeholders filled in for a machine. Names of members are unchanged.
+    """Return a part of a template with its placeholders filled in for a machine.
+
+    Names of members are unchanged.
 
     Args:
         value: parsed JSON of a validated scenario.
@@ -35,7 +39,8 @@ def fill(value: Any, index: int, location: str = "") -> Any:
         location: JSON pointer to ``value``, for errors.
 
     Raises:
-        ScenarioError: the template has an unknown placeholder, an unpaired brace, or a network with too few addresses.
+        ScenarioError: the template has an unknown placeholder, an unpaired brace, or a network with
+            too few addresses.
     """
     if isinstance(value, str):
         return _text(value, index, location) if "{" in value or "}" in value else value

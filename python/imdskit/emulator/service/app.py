@@ -1,7 +1,9 @@
-"""Emulated service of one machine: it returns the response to a request, without sockets and on the given clock.
+"""Emulated service of one machine: it returns the response to a request, without sockets and on the
+given clock.
 
-This module combines faults, response cache, rate limits, rules and routes. :mod:`imdskit.emulator.service.rules` refuses requests, and
-:mod:`imdskit.emulator.service.routes` responds to the others.
+This module combines faults, response cache, rate limits, rules and routes.
+:mod:`imdskit.emulator.service.rules` refuses requests, and :mod:`imdskit.emulator.service.routes`
+responds to the others.
 """
 
 from __future__ import annotations
@@ -34,10 +36,14 @@ from imdskit.protocol.requests import parse_target
 from imdskit.protocol.responses import OUTSIDE, SERVER, ErrorResponse, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
-"""Function that returns what the emulator's authority or issuer publishes at a path, as (media type, content), or None."""
+"""Function that returns what the emulator's authority or issuer publishes at a path, as (media
+type, content), or None."""
 
 PUBLISHED = (PKI, OIDC)
-"""Path prefixes of certificates, revocation lists and token keys. On Azure, these are on other servers."""
+"""Path prefixes of certificates, revocation lists and token keys.
+
+On Azure, these are on other servers.
+"""
 
 QUICK = ("/metadata/instance", "/metadata/versions")
 """Path prefixes whose responses are immediate, because nothing has to be signed."""
@@ -53,9 +59,12 @@ class App:
         attestor: function that signs the content of attested documents.
         issuer: issuer that signs access tokens.
         throttle: rate limits; None disables them.
-        downloads: function that returns the files below ``published_below``. Azure's service has no such paths.
-        events_enabling: seconds from the first request for scheduled events until the service lists them.
-        profile: service profile, that is, the known behaviour that the rules follow; None uses the scenario's profile.
+        downloads: function that returns the files below ``published_below``. Azure's service has no
+            such paths.
+        events_enabling: seconds from the first request for scheduled events until the service lists
+            them.
+        profile: service profile, that is, the known behaviour that the rules follow; None uses the
+            scenario's profile.
         rules_off: names of rules to switch off, in addition to the scenario's.
         faults: injected faults; None begins without faults.
         events: events of an earlier object for the same machine; None creates new ones.
@@ -67,11 +76,13 @@ class App:
         responses: the response cache, or None if there is none.
         faults: injected faults.
         throttle: rate limits, or None if there are none.
-        machine: data about the machine for rules and routes. It never changes, so the cached responses stay valid.
+        machine: data about the machine for rules and routes. It never changes, so the cached
+            responses stay valid.
         tokens: cache of access tokens for the machine's identities.
 
     Raises:
-        ScenarioError: The scenario names an unknown profile or rule, or a rule that cannot be switched off.
+        ScenarioError: The scenario names an unknown profile or rule, or a rule that cannot be
+            switched off.
         UsageError: ``rules_off`` names an unknown rule, or a rule that cannot be switched off.
     """
 
@@ -113,7 +124,8 @@ class App:
             tenant, location = given.get("tenantName") or "imdskit", machine.text("location")
             return unknown_resource(resource, tenant, entra_time(clock.now()), request_id(), request_id(), location)
 
-        # No part holds a reference to its App. A fleet discards thousands of them and relies on reference counting to free them at once.
+        # No part holds a reference to its App. A fleet discards thousands of them and relies on
+        # reference counting to free them at once.
         self.machine = ServedMachine(
             machine,
             Instance(machine, backend.document),
@@ -157,7 +169,10 @@ class App:
         return response
 
     def _with_fault(self, context: RequestContext, fault: Fault) -> Response:
-        """Return the response with a fault. If a rule or a rate limit refuses the request, return the refusal without the fault."""
+        """Return the response with a fault.
+
+        If a rule or a rate limit refuses the request, return the refusal without the fault.
+        """
         instead = fault.instead(context)
         if instead is not None:
             return instead
@@ -188,15 +203,17 @@ class App:
         return self._respond(context)
 
     def _respond(self, context: RequestContext) -> Response:
-        """Return the refusal of the first rule that refuses the request, or else the response of its route."""
+        """Return the refusal of the first rule that refuses the request, or else the response of
+        its route."""
         refused = refusal(context, self._rules)
         return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
-        """Return a published certificate, revocation list or token key, or None if the request is for something else.
+        """Return a published certificate, revocation list or token key, or None if the request is
+        for something else.
 
-        Requests for these files need no ``Metadata`` header. White space at the end of the path is ignored, because a known sample requests
-        ``...%0A``.
+        Requests for these files need no ``Metadata`` header. White space at the end of the path is
+        ignored, because a known sample requests ``...%0A``.
         """
         if self._downloads is None or not request.target.startswith(self._published_below) or request.method not in ("GET", "HEAD"):
             return None

@@ -1,6 +1,9 @@
-"""Service profiles. Each one describes a known behaviour of the service by the rules that it applies.
+"""Service profiles.
 
-The service has changed over time, and sources disagree about it. A profile selects one documented or observed behaviour.
+Each one describes a known behaviour of the service by the rules that it applies.
+
+The service has changed over time, and sources disagree about it. A profile selects one documented
+or observed behaviour.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ class Profile:
         what: description of the difference from the profile ``today``.
         evidence: kind of evidence for the difference.
         source: source of the evidence.
-        newest: newest api-version of the service. A scenario with its own list of versions ignores it.
+        newest: newest api-version of the service. A scenario with its own list of versions ignores
+            it.
         version_error: response for an unknown api-version.
         instead: rules of this profile. Each one replaces the default rule of the same name.
     """
@@ -41,7 +45,10 @@ class Profile:
     instead: Mapping[str, Rule] = field(default_factory=dict)
 
     def versions(self, enabled: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the enabled api-versions that exist in this profile. A scenario's own list is returned unchanged."""
+        """Return the enabled api-versions that exist in this profile.
+
+        A scenario's own list is returned unchanged.
+        """
         return tuple(one for one in enabled if one <= self.newest) if enabled == versions.API_VERSIONS else enabled
 
     def rules(self, off: Iterable[str] = ()) -> tuple[Rule, ...]:
@@ -121,7 +128,8 @@ def of(scenario: Scenario) -> Profile:
     """Return the profile that a scenario names.
 
     Raises:
-        ScenarioError: The profile is unknown, or the scenario switches off a rule that is unknown or cannot be switched off.
+        ScenarioError: The profile is unknown, or the scenario switches off a rule that is unknown
+            or cannot be switched off.
     """
     location = "/profile"
     try:

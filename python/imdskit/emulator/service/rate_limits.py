@@ -1,10 +1,13 @@
-"""Rate limits: 5 requests per second. The identity endpoint has separate limits of 20 requests per second and 5 concurrent requests.
+"""Rate limits: 5 requests per second.
 
-The source is the IMDS documentation, "Rate limiting". No source says how the service counts. This module uses a token bucket with a
-capacity of one second's requests, which is *inferred*.
+The identity endpoint has separate limits of 20 requests per second and 5 concurrent requests.
 
-The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the system clock. Otherwise, an emulator
-with such a clock would never serve more than five requests (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
+The source is the IMDS documentation, "Rate limiting". No source says how the service counts. This
+module uses a token bucket with a capacity of one second's requests, which is *inferred*.
+
+The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the
+system clock. Otherwise, an emulator with such a clock would never serve more than five requests
+(``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ class RateLimits:
     """Rate limits of one machine. The object is safe to share between threads.
 
     Args:
-        bucket: function of a backend that creates a token bucket from (rate, period in nanoseconds, capacity).
+        bucket: function of a backend that creates a token bucket from (rate, period in nanoseconds,
+            capacity).
         clock: clock of the emulator.
     """
 
@@ -43,9 +47,12 @@ class RateLimits:
 
     @contextmanager
     def identity(self) -> Iterator[bool]:
-        """Count a request to ``/metadata/identity``, and yield whether it is admitted. It counts as concurrent until the context ends.
+        """Count a request to ``/metadata/identity``, and yield whether it is admitted.
 
-        A request that is refused because too many are in flight takes no token from the bucket (*inferred*).
+        It counts as concurrent until the context ends.
+
+        A request that is refused because too many are in flight takes no token from the bucket
+        (*inferred*).
         """
         if not self._slots.acquire(blocking=False):
             yield False

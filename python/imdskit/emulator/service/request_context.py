@@ -1,4 +1,5 @@
-"""Request context: properties of a request that rules and routes share, each computed once, and the machine that the request is for."""
+"""Request context: properties of a request that rules and routes share, each computed once, and the
+machine that the request is for."""
 
 from __future__ import annotations
 
@@ -28,8 +29,10 @@ class ServedMachine:
         instance: instance document of the machine.
         api_versions: enabled api-versions in ascending order.
         identities: managed identities of the machine.
-        unknown_resource: function that returns Entra ID's error for a resource that it does not know, or None for a known resource.
-        load_balancer: body of the load balancer response, or None if the machine has no load balancer.
+        unknown_resource: function that returns Entra ID's error for a resource that it does not
+            know, or None for a known resource.
+        load_balancer: body of the load balancer response, or None if the machine has no load
+            balancer.
         events: scheduled events of the machine.
         version_error: template of the error for an unknown api-version.
         bad_version: error for an unknown api-version, which names the newest api-versions.
@@ -61,7 +64,8 @@ class RequestContext:
         cached: whether the response is an earlier attested document.
         request: request as received.
         target: decoded path and query parameters.
-        category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None for other paths.
+        category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None
+            for other paths.
         rest: segments of the path after the category, in their original letter case.
         admitted: whether the request is within the rate limits.
     """
@@ -93,8 +97,9 @@ class RequestContext:
     def served_version(self) -> str:
         """api-version of the response, which is normally the requested one.
 
-        While a rule is switched off, a request with an unknown version can pass. The response then has the newest known version before the
-        requested one. If no known version is older, or if the request has no version, the response has the newest known version.
+        While a rule is switched off, a request with an unknown version can pass. The response then
+        has the newest known version before the requested one. If no known version is older, or if
+        the request has no version, the response has the newest known version.
         """
         requested = self.version or ""
         known = versions.SCHEDULED_EVENTS_VERSIONS if self.category == "scheduledevents" else self.machine.api_versions
@@ -109,18 +114,23 @@ class RequestContext:
 
     @cached_property
     def form(self) -> Form | None:
-        """Requested format: ``json`` if the parameter is absent or empty, and None if it is neither ``json`` nor ``text``."""
+        """Requested format: ``json`` if the parameter is absent or empty, and None if it is neither
+        ``json`` nor ``text``."""
         return _FORMS.get((self.target.parameter("format") or "json").lower())
 
     @cached_property
     def selectors(self) -> tuple[tuple[str, str], ...]:
-        """(name, value) pairs of the parameters that select an identity. Parameters with an empty value are ignored (inferred)."""
+        """(name, value) pairs of the parameters that select an identity.
+
+        Parameters with an empty value are ignored (inferred).
+        """
         found = ((name, self.target.parameter(name)) for name in SELECTORS)
         return tuple((name, value) for name, value in found if value)
 
     @cached_property
     def identity(self) -> Identity | None:
-        """Identity that the request selects, or the default identity of the machine if the request selects none.
+        """Identity that the request selects, or the default identity of the machine if the request
+        selects none.
 
         None if this identity does not exist.
         """
@@ -129,7 +139,8 @@ class RequestContext:
 
     @cached_property
     def approved(self) -> tuple[str, ...] | None:
-        """Ids of the events that the body approves, or None if the body is malformed or names an unknown event."""
+        """Ids of the events that the body approves, or None if the body is malformed or names an
+        unknown event."""
         return self.machine.events.approvable(self.request.body)
 
     @property

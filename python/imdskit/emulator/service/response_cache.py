@@ -1,9 +1,12 @@
-"""Cache of whole responses. Clients repeat their requests, and most of the cost of a response is the evaluation of the rules.
+"""Cache of whole responses.
 
-A response is cached only if it depends on nothing but the request's method, target and headers, the machine's instance document and the
-rules. It must not depend on the clock, the request body or the scheduled events. This is true for all responses below
-``/metadata/instance`` and ``/metadata/versions``, including refusals. The rate limits are checked before the cache. Each response gets a
-new request id.
+Clients repeat their requests, and most of the cost of a response is the evaluation of the rules.
+
+A response is cached only if it depends on nothing but the request's method, target and headers, the
+machine's instance document and the rules. It must not depend on the clock, the request body or the
+scheduled events. This is true for all responses below ``/metadata/instance`` and
+``/metadata/versions``, including refusals. The rate limits are checked before the cache. Each
+response gets a new request id.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ class CachedResponse:
 
     Attributes:
         response: the response.
-        before_id: headers of the response except the request id, which is the last header; None if the response has no request id.
+        before_id: headers of the response except the request id, which is the last header; None if
+            the response has no request id.
     """
 
     response: Response
@@ -45,7 +49,8 @@ class ResponseCache:
 
     Args:
         request_id: function that returns a new value for the header ``x-ms-request-id``.
-        most: maximum number of responses in the cache. When the cache is full, the oldest response is dropped.
+        most: maximum number of responses in the cache. When the cache is full, the oldest response
+            is dropped.
     """
 
     def __init__(self, request_id: Callable[[], str], most: int = MOST) -> None:

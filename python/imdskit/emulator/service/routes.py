@@ -15,7 +15,8 @@ from imdskit.protocol.messages import Response
 from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, text_response
 
 Attestor = Callable[[bytes, DocumentFault | None], bytes]
-"""Function that signs the content of an attested document and returns the DER encoding of a SignedData.
+"""Function that signs the content of an attested document and returns the DER encoding of a
+SignedData.
 
 The second argument is a fault to inject into its signature or its certificate chain."""
 
@@ -53,7 +54,10 @@ class Routes:
         return self._by_category[context.category](context)
 
     def instance(self, context: RequestContext) -> Response:
-        """Return the selected node of the instance document. Newer builds of the service add ``x-ms-request-id`` (recorded in 2026)."""
+        """Return the selected node of the instance document.
+
+        Newer builds of the service add ``x-ms-request-id`` (recorded in 2026).
+        """
         found, text = context.selection, context.wants_text
         if isinstance(found, SelectionError):  # The rule `leaf`, which refuses a leaf as JSON, is switched off.
             found, text = context.machine.instance.select(context.served_version, context.rest, "text", extended=context.extended), True
@@ -82,9 +86,10 @@ class Routes:
     def identity(self, context: RequestContext) -> Response:
         """Return an access token; or, for ``/identity/info``, the tenant.
 
-        The tenant is the tenant of the system-assigned identity (interface description). Without such an identity, it is the tenant of the
-        first identity (inferred). The token response repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It
-        repeats ``mi_res_id`` as ``msi_res_id`` (inferred).
+        The tenant is the tenant of the system-assigned identity (interface description). Without
+        such an identity, it is the tenant of the first identity (inferred). The token response
+        repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It repeats
+        ``mi_res_id`` as ``msi_res_id`` (inferred).
         """
         identities = context.machine.identities
         if context.route == ("info",):
@@ -98,11 +103,16 @@ class Routes:
         return json_response(body, ("x-ms-request-id", self._request_id()))
 
     def load_balancer(self, context: RequestContext) -> Response:
-        """Return the addresses and rules of the load balancer, which are the same for every api-version that has this endpoint."""
+        """Return the addresses and rules of the load balancer, which are the same for every
+        api-version that has this endpoint."""
         return json_response(context.machine.load_balancer or b"")
 
     def scheduled_events(self, context: RequestContext) -> Response:
-        """Return the scheduled events. For POST, approve events and return an empty body (inferred, because no source shows the body)."""
+        """Return the scheduled events.
+
+        For POST, approve events and return an empty body (inferred, because no source shows the
+        body).
+        """
         events = context.machine.events
         if context.request.method == "POST":
             events.approve(context.approved or ())

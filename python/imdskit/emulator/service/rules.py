@@ -1,8 +1,9 @@
 """Rules of the service: the reasons for refusing a request, in the order of evaluation.
 
-The table :data:`RULES` contains all rules. The first rule that refuses a request determines the response.
-:mod:`imdskit.emulator.service.routes` responds to requests that pass all rules. ``docs/fidelity.md`` shows the table, and a test checks
-that the page agrees with it. The order of the rules is inferred.
+The table :data:`RULES` contains all rules. The first rule that refuses a request determines the
+response. :mod:`imdskit.emulator.service.routes` responds to requests that pass all rules.
+``docs/fidelity.md`` shows the table, and a test checks that the page agrees with it. The order of
+the rules is inferred.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ class Rule:
     Attributes:
         name: stable name of the rule.
         when: condition under which the rule refuses a request, as a sentence.
-        answers: responses that the rule can return. If ``check`` does not choose one, it is the first.
-        evidence: kind of evidence for the condition and the status. Each response has separate evidence for its body.
+        answers: responses that the rule can return. If ``check`` does not choose one, it is the
+            first.
+        evidence: kind of evidence for the condition and the status. Each response has separate
+            evidence for its body.
         source: source of the condition.
-        check: function that returns a true value if the rule refuses a request. The value can be the
-            response to the request.
-        off: description of how the emulator handles such a request while the rule is switched off. It is ``""`` if the rule cannot be
-            switched off, because the emulator would have no response.
+        check: function that returns a true value if the rule refuses a request. The value can be
+            the response to the request.
+        off: description of how the emulator handles such a request while the rule is switched off.
+            It is ``""`` if the rule cannot be switched off, because the emulator would have no
+            response.
     """
 
     name: str
@@ -111,10 +115,16 @@ _CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
     "thim": (),
     "versions": ((),),
 }
-"""Routes by category. The paths below ``instance`` depend on the instance document, so this table does not list them."""
+"""Routes by category.
+
+The paths below ``instance`` depend on the instance document, so this table does not list them.
+"""
 
 _CREDENTIAL_ROUTES = (("credential",), ("issuecredential",), ("getplatformmetadata",))
-"""Routes of newer identity requests, which take ``cred-api-version`` instead of ``api-version``. No emulated machine supports them."""
+"""Routes of newer identity requests, which take ``cred-api-version`` instead of ``api-version``.
+
+No emulated machine supports them.
+"""
 
 _D, _O, _I = Evidence
 
@@ -382,7 +392,8 @@ RULES: tuple[Rule, ...] = (
 
 
 def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, ErrorResponse] | None:
-    """Return the first of ``rules`` that refuses the request, with its response; or None if no rule does."""
+    """Return the first of ``rules`` that refuses the request, with its response; or None if no rule
+    does."""
     for rule in rules:
         found = rule.check(context)
         if found:

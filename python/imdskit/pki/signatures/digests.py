@@ -1,4 +1,5 @@
-"""Message digests by object identifier and by name (RFC 3370 section 2, RFC 5754 section 2, RFC 8017 appendix B.1)."""
+"""Message digests by object identifier and by name (RFC 3370 section 2, RFC 5754 section 2, RFC
+8017 appendix B.1)."""
 
 from __future__ import annotations
 

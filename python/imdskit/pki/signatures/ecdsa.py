@@ -107,8 +107,9 @@ def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -
     x, _, z = _sum_of_multiples(curve, e * w % n, r * w % n, (key.x, key.y))
     if z == 0:
         return False
-    # The signature is valid if x/z^2, reduced modulo n, equals r. To avoid the division, the code compares x with c * z^2 for each c below
-    # p that equals r modulo n. There are at most two such numbers.
+    # The signature is valid if x/z^2, reduced modulo n, equals r. To avoid the division, the code
+    # compares x with c * z^2 for each c below p that equals r modulo n. There are at most two such
+    # numbers.
     zz = z * z % p
     return (x - r * zz) % p == 0 or (r + n < p and (x - (r + n) * zz) % p == 0)
 
@@ -160,7 +161,8 @@ def _odd_multiples(p: int, point: _Affine, width: int) -> tuple[_Affine, ...]:
 
 
 def _affine(p: int, points: list[_Jacobian]) -> tuple[_Affine, ...]:
-    """Return the points in affine coordinates. One modular inversion is enough for all of them (Montgomery's trick)."""
+    """Return the points in affine coordinates. One modular inversion is enough for all of them
+    (Montgomery's trick)."""
     products = [1]
     for _, _, z in points:
         products.append(products[-1] * z % p)

@@ -20,8 +20,9 @@ section 9.2, note 1)."""
 
 MAX_MODULUS_BITS = 16384
 MAX_EXPONENT_BITS = 64
-"""Maximum sizes of the modulus and of the public exponent. If a key exceeds one of them, its signatures count as invalid. Without these
-limits, the sender of a document could choose how long one exponentiation takes (CVE-2023-29409)."""
+"""Maximum sizes of the modulus and of the public exponent. If a key exceeds one of them, its
+signatures count as invalid. Without these limits, the sender of a document could choose how long
+one exponentiation takes (CVE-2023-29409)."""
 
 
 def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
@@ -39,7 +40,8 @@ def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature
 
 
 def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: int, message: bytes, signature: bytes) -> bool:
-    """Return True if an RSASSA-PSS signature with MGF1 is valid (sections 8.1.2 and 9.1.2). ``salt_length`` is in bytes."""
+    """Return True if an RSASSA-PSS signature with MGF1 is valid (sections 8.1.2 and 9.1.2).
+    ``salt_length`` is in bytes."""
     em_bits = key.bits - 1
     em_length = (em_bits + 7) // 8
     number = _public_operation(key, signature, (key.bits + 7) // 8)
@@ -63,7 +65,8 @@ def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: in
 def _public_operation(key: RsaPublicKey, signature: bytes, size: int) -> int | None:
     """Apply RSAVP1 (section 5.2.2) and return the resulting number.
 
-    Return None if the signature is not exactly as long as the modulus, or if the key or the number in the signature is out of range.
+    Return None if the signature is not exactly as long as the modulus, or if the key or the number
+    in the signature is out of range.
     """
     number = int.from_bytes(signature, "big")
     if len(signature) != size or number >= key.modulus or key.bits > MAX_MODULUS_BITS or key.exponent.bit_length() > MAX_EXPONENT_BITS:

@@ -74,7 +74,8 @@ def fault(algorithm: AlgorithmIdentifier, key: PublicKey, message: bytes, signat
     function accepts weak algorithms and keys."""
     oid = algorithm.oid
     if oid in RSA_WITH:
-        # Signers must send NULL, but verifiers must accept absent parameters too (RFC 4055 section 5).
+        # Signers must send NULL, but verifiers must accept absent parameters too (RFC 4055 section
+        # 5).
         if algorithm.parameters not in (NULL, None):
             return Fault.ALGORITHM
         if not isinstance(key, RsaPublicKey) or key.only_pss:
@@ -180,7 +181,8 @@ def _pss_parameters(der: bytes) -> PssParameters | None:
 def _read_pss_parameters(members: Reader) -> PssParameters | None:
     """Decode the members of RSASSA-PSS-params.
 
-    Absent members have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, a salt of 20 bytes, and trailer 1.
+    Absent members have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, a salt of 20
+    bytes, and trailer 1.
     """
     hash_name: str | None = "sha1"
     mgf_hash: str | None = "sha1"

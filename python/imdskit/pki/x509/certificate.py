@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 
 class AlgorithmIdentifier(NamedTuple):
-    """An AlgorithmIdentifier (RFC 5280 section 4.1.1.2). ``parameters`` is the DER of the parameters, or None if they are absent."""
+    """An AlgorithmIdentifier (RFC 5280 section 4.1.1.2). ``parameters`` is the DER of the
+    parameters, or None if they are absent."""
 
     oid: str
     parameters: bytes | None
@@ -37,7 +38,8 @@ class RsaPublicKey(NamedTuple):
 
 
 class EcPublicKey(NamedTuple):
-    """A point on the named curve ``secp256r1``, ``secp384r1`` or ``secp521r1``. The parser has verified that the point is on the curve."""
+    """A point on the named curve ``secp256r1``, ``secp384r1`` or ``secp521r1``. The parser has
+    verified that the point is on the curve."""
 
     curve: str
     x: int

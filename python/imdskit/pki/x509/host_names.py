@@ -34,7 +34,8 @@ def labels(name: str) -> tuple[str, ...] | None:
 def dns_names(certificate: Certificate, *, allow_common_name: bool = False) -> tuple[str, ...]:
     """Return the DNS names in the certificate's subject alternative name.
 
-    If the certificate has no subject alternative name and ``allow_common_name`` is True, return its common names instead.
+    If the certificate has no subject alternative name and ``allow_common_name`` is True, return its
+    common names instead.
     """
     if certificate.subject_alt_name is None:
         return certificate.subject.common_names if allow_common_name else ()

@@ -63,7 +63,8 @@ def read_public_key(reader: Reader) -> PublicKey:
 
 
 def _read_rsa(reader: Reader) -> tuple[int, int]:
-    """Parse an RSAPublicKey and return its modulus and exponent, which must be positive (RFC 3279 section 2.3.1)."""
+    """Parse an RSAPublicKey and return its modulus and exponent, which must be positive (RFC 3279
+    section 2.3.1)."""
     key = reader.sequence()
     reader.finish()
     modulus, exponent = key.integer("modulus"), key.integer("publicExponent")

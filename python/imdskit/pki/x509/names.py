@@ -84,7 +84,8 @@ _STRINGS_ONLY = frozenset(
         oids.EMAIL_ADDRESS,
     }
 )
-"""Attributes whose values are strings (RFC 5280 appendix A.1). Values of other attributes may have any type."""
+"""Attributes whose values are strings (RFC 5280 appendix A.1). Values of other attributes may have
+any type."""
 
 GENERAL_NAMES = {
     context(0): "otherName",
@@ -97,7 +98,8 @@ GENERAL_NAMES = {
     context(7, constructed=False): "iPAddress",
     context(8, constructed=False): "registeredID",
 }
-"""Kinds of general names by identifier octet. The tag of directoryName is explicit because its type is a CHOICE."""
+"""Kinds of general names by identifier octet. The tag of directoryName is explicit because its type
+is a CHOICE."""
 
 IA5_KINDS = frozenset({"rfc822Name", "dNSName", "uniformResourceIdentifier"})
 

@@ -10,7 +10,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
-# The IANA Special-Purpose Address Registries for IPv4 and IPv6. The list is explicit because ``is_global`` differs between Python releases.
+# The IANA Special-Purpose Address Registries for IPv4 and IPv6. The list is explicit because
+# ``is_global`` differs between Python releases.
 _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
     (ip_network(network), why)
     for network, why in (

@@ -22,7 +22,8 @@ from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.log_entries import one_line
 
 MAX_BYTES = 16 * 1024
-"""Maximum size of a response in bytes. The certificates of Azure's authorities have at most 1950 bytes."""
+"""Maximum size of a response in bytes. The certificates of Azure's authorities have at most 1950
+bytes."""
 MAX_HOPS = 4
 """Maximum number of certificates that one call of :meth:`AiaFetcher.issuers` fetches. Each of them
 is the issuer of the previous one."""

@@ -114,7 +114,8 @@ def read_bundled() -> Bundle:
 
 
 def read_folder(path: Path) -> Bundle:
-    """Read the bundle at ``path``, which is a folder or a symbolic link to a folder. The link is followed once.
+    """Read the bundle at ``path``, which is a folder or a symbolic link to a folder. The link is
+    followed once.
 
     Raises:
         TrustError: see :func:`read`.

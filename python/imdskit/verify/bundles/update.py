@@ -243,7 +243,8 @@ def check_link(link: Path) -> None:
 
 
 def current(link: Path) -> Bundle:
-    """Return the bundle to which a link points, or the bundle of this release if the link does not exist.
+    """Return the bundle to which a link points, or the bundle of this release if the link does not
+    exist.
 
     Raises:
         TrustError: see :func:`imdskit.verify.bundles.bundle.read`.
@@ -255,7 +256,8 @@ def current(link: Path) -> Bundle:
 
 
 def _written(link: Path, new: Bundle) -> Path:
-    """Write the bundle into a new folder beside the link, flush it to the disk, and return the folder."""
+    """Write the bundle into a new folder beside the link, flush it to the disk, and return the
+    folder."""
     folder = Path(tempfile.mkdtemp(prefix=f"{link.name}.{new.date}.", dir=link.parent))
     try:
         bundle.write(folder, new)

@@ -1,4 +1,5 @@
-"""Store of used keys in Redis or Valkey, for services on several machines. The caller provides the client library."""
+"""Store of used keys in Redis or Valkey, for services on several machines. The caller provides the
+client library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Store of used keys in an SQLite file, for several processes on one machine, and for services that restart."""
+"""Store of used keys in an SQLite file, for several processes on one machine, and for services that
+restart."""
 
 from __future__ import annotations
 
@@ -113,7 +114,8 @@ class SqliteStore(ForkAware):
     def prepare_fork(self) -> bool:
         """Close the connection before a fork; see :class:`imdskit.fork.ForkAware`.
 
-        A child must not use or even close a connection of its parent ("How To Corrupt An SQLite Database File", section 2.6).
+        A child must not use or even close a connection of its parent ("How To Corrupt An SQLite
+        Database File", section 2.6).
         """
         if not self._lock.acquire(timeout=self._busy_seconds + PREPARE_SECONDS):
             return False

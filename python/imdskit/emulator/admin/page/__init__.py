@@ -1,8 +1,10 @@
-"""The page of the admin API: static markup, style, scripts and an icon for a browser on this machine.
+"""The page of the admin API: static markup, style, scripts and an icon for a browser on this
+machine.
 
-The files contain nothing secret. The page asks a person for the token and then uses the admin API like any other program. :data:`HEADERS`
-restricts what the browser does with the files: it loads nothing from other origins, runs no inline scripts, does not show the page in a
-frame, and never treats text as markup.
+The files contain nothing secret. The page asks a person for the token and then uses the admin API
+like any other program. :data:`HEADERS` restricts what the browser does with the files: it loads
+nothing from other origins, runs no inline scripts, does not show the page in a frame, and never
+treats text as markup.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ HEADERS: tuple[tuple[str, str], ...] = (
 
 
 def file(target: str) -> Response | None:
-    """Return the response to a GET request for one of the files. Return None for other targets, even for the same path with a query."""
+    """Return the response to a GET request for one of the files.
+
+    Return None for other targets, even for the same path with a query.
+    """
     found = FILES.get(target)
     if found is None:
         return None
