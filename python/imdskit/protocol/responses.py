@@ -166,7 +166,7 @@ IDENTITY_UNKNOWN_RESOURCE = ErrorResponse(
     b"tenant. You might have sent your authentication request to the wrong tenant.\\r\\nTrace ID: ...\\r\\nCorrelation ID: ...\\r\\n"
     b'Timestamp: ...","error_codes":[500011],"timestamp":"...","trace_id":"...","correlation_id":"...","error_uri":"..."}',
     _O,
-    "recordings of 2022 and 2023; only that of 2022 has the line ends in the description and the members after it",
+    "recordings of 2022 and 2023; only that of 2022 has the line ends in the description, and the members after the description",
 )
 IDENTITY_NOT_FOUND = ErrorResponse("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
 IDENTITY_NOT_ALLOWED = _identity(
@@ -198,7 +198,7 @@ IDENTITY_UNAVAILABLE = _identity(
 )
 
 EVENTS_NOT_FOUND = ErrorResponse(
-    "events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10, which does not show the blanks"
+    "events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10, which does not show whether there are blanks"
 )
 
 NO_LOAD_BALANCER = ErrorResponse(

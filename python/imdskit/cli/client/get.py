@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="format of the response. text gives a single value as text, or for an object the names of its members",
     )
     parser.add_argument(
-        "--api-version", metavar="V", help="api-version; by default 2021-02-01. newest chooses the newest version that the host supports"
+        "--api-version",
+        metavar="V",
+        help="api-version, by default 2021-02-01; with newest, the newest version that both the host and imdskit support",
     )
     parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
     parser.add_argument("--no-retry", action="store_true", help="make one attempt only")

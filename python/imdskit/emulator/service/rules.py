@@ -228,7 +228,7 @@ RULES: tuple[Rule, ...] = (
         lambda context: (
             context.category == "scheduledevents" and context.version and context.version not in versions.SCHEDULED_EVENTS_VERSIONS
         ),
-        "The response has the newest version that is older than the requested one. If there is none, it has the newest version.",
+        "The emulator uses the newest version before the requested one. If there is none, it uses the newest version.",
     ),
     Rule(
         "api-version",
@@ -238,7 +238,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "recordings of 2020-12 and 2025-07; the recording of 2025-07 has only the path `/metadata`",
         _version,
-        "The response has the newest version that is older than the requested one. If there is none, it has the newest version.",
+        "The emulator uses the newest version before the requested one. If there is none, it uses the newest version.",
     ),
     Rule(
         "endpoint-version",
