@@ -145,7 +145,7 @@ service-bench: native
 	.venv-service/bin/python benches/verification_service.py
 
 # Measures the rates in docs/performance.md, and writes its tables and figures. In each round, imdskit and other programs run in turn. Takes about three
-# minutes. bun comes from npm. The machine should have no other load; the bench warns if it has.
+# minutes. bun comes from npm. No other program should use the machine; the bench warns if it is busy.
 bench: native
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt

@@ -12,7 +12,7 @@ called from Python. The second table has the workloads of ``workloads.py``, each
 with the row with which it is compared. The terminal output, the page
 docs/performance.md and its figures use the same names for the rows.
 
-On a machine with other load use ``--processor-time``. It counts the processor
+If other programs use the machine, pass ``--processor-time``. It counts the processor
 time of this process instead of the wall time. It skips the rows with two
 threads and the programs that run as other processes, because the processor
 time of this process does not measure them.

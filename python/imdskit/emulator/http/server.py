@@ -41,7 +41,7 @@ from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 Service = Callable[[Request], Response]
 
 LINGER_NS = 2 * SECOND
-"""Time in nanoseconds for which the server reads on after it has refused a request.
+"""Time in nanoseconds for which the server continues to read after it has refused a request.
 
 Without it, a TCP reset could discard the response before the client reads it (RFC 9112 section
 9.6).
@@ -55,7 +55,7 @@ LOOK_NS = SECOND // 100
 CONNECTIONS = 256
 """Default maximum number of open connections.
 
-The server immediately responds to further ones with 503.
+The server immediately responds to further connections with 503.
 """
 
 
@@ -150,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
     def _deliver(self, data: bytes, body: int, delivery: Delivery) -> bool:
         """Send a response as a fault requires.
 
-        The last ``body`` bytes are its body. Return False if the connection has ended.
+        The last ``body`` bytes of ``data`` are the body of the response. Return False if the connection has ended.
         """
         try:
             if delivery.reset:
@@ -291,7 +291,7 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         """Base address, such as ``http://127.0.0.1:8080``, without a trailing slash.
 
-        It has loopback in place of 0.0.0.0 and ::.
+        If the server listens on 0.0.0.0 or ::, the host is loopback.
         """
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return reachable(f"http://{host}:{self.server_port}")
@@ -392,7 +392,8 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(request)
             return
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-        # If the system cannot start another thread, start() raises RuntimeError. The connection is then turned away.
+        # If the system cannot start another thread, start() raises RuntimeError. The connection is
+        # then turned away.
         with self._lock, suppress(RuntimeError):
             thread.start()
             self._open[request] = thread, handoff
