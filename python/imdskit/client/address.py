@@ -17,10 +17,12 @@ SERVICE = "http://169.254.169.254"
 """Address of the service in every Azure cloud. It is reachable only from inside a machine."""
 
 VARIABLES = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT")
-"""Environment variables that may contain the address of the service. The client uses the first variable that is set and not empty.
+"""Environment variables that may contain the address of the service.
 
-The libraries azure-identity and msal read ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` in several languages. The agent of Azure Arc sets
-``IMDS_ENDPOINT``, and azure-identity 1.27.0 reads it.
+The client uses the first variable that is set and not empty.
+
+The libraries azure-identity and msal read ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` in several
+languages. The agent of Azure Arc sets ``IMDS_ENDPOINT``, and azure-identity 1.27.0 reads it.
 """
 
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
@@ -31,11 +33,13 @@ _FORBIDDEN = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 
 
 def base(url: str) -> str:
-    """Return ``url`` as ``http://host[:port][/prefix]``. Each machine of an emulated fleet has a path prefix, such as ``/m/17``.
+    """Return ``url`` as ``http://host[:port][/prefix]``.
+
+    Each machine of an emulated fleet has a path prefix, such as ``/m/17``.
 
     Raises:
-        UsageError: the address does not have this form. For example, it has another scheme, a path with ``/metadata``, a query, a user name
-            or an invalid port.
+        UsageError: the address does not have this form. For example, it has another scheme, a path
+            with ``/metadata``, a query, a user name or an invalid port.
     """
     wrong = UsageError(
         "bad-argument",
@@ -58,7 +62,9 @@ def base(url: str) -> str:
 
 
 def from_environment() -> str:
-    """Return the address from the environment (:data:`VARIABLES`). If no variable is set, return :data:`SERVICE`.
+    """Return the address from the environment (:data:`VARIABLES`).
+
+    If no variable is set, return :data:`SERVICE`.
 
     Raises:
         UsageError: a variable has an invalid value; ``location`` names the variable.
@@ -76,8 +82,9 @@ def from_environment() -> str:
 def full_path(path: str) -> str:
     """Return the full path below ``/metadata`` for a path that may be abbreviated.
 
-    A path that begins with ``/metadata/`` is returned unchanged. If a path begins with the name of an endpoint (``instance``, ``attested``,
-    ``versions``...), ``/metadata/`` is put before it. All other paths are below ``/metadata/instance``: for ``compute/vmId``, the result is
+    A path that begins with ``/metadata/`` is returned unchanged. If a path begins with the name of
+    an endpoint (``instance``, ``attested``, ``versions``...), ``/metadata/`` is put before it. All
+    other paths are below ``/metadata/instance``: for ``compute/vmId``, the result is
     ``/metadata/instance/compute/vmId``.
 
     Raises:
@@ -100,19 +107,28 @@ def full_path(path: str) -> str:
 
 
 def category_of(url: str) -> str:
-    """Return the name of the endpoint in a complete URL, such as ``instance``, in lower case. Return ``""`` for URLs outside ``/metadata``."""
+    """Return the name of the endpoint in a complete URL, such as ``instance``, in lower case.
+
+    Return ``""`` for URLs outside ``/metadata``.
+    """
     return (segments_of(url) or ("",))[0].lower()
 
 
 def segments_of(url: str) -> tuple[str, ...]:
-    """Return the segments of a complete URL's path after ``/metadata``. The prefix of a base address has no segment ``metadata``."""
+    """Return the segments of a complete URL's path after ``/metadata``.
+
+    The prefix of a base address has no segment ``metadata``.
+    """
     found = urlsplit(url).path.split("/")
     start = next((index for index, segment in enumerate(found) if segment.lower() == "metadata"), len(found))
     return tuple(segment for segment in found[start + 1 :] if segment)
 
 
 def category(full: str) -> str:
-    """Return the name of the endpoint in a full path, such as ``instance``, in lower case. Return ``""`` for ``/metadata`` itself."""
+    """Return the name of the endpoint in a full path, such as ``instance``, in lower case.
+
+    Return ``""`` for ``/metadata`` itself.
+    """
     return [*full.lower().split("/"), "", ""][2]
 
 

@@ -1,9 +1,13 @@
-"""Detection of Azure machines, in steps from cheap to certain. Each step returns evidence instead of a boolean.
+"""Detection of Azure machines, in steps from cheap to certain.
 
-Most steps are not conclusive. The first step reads a tag in the firmware. The operator of any hypervisor can copy that tag, and a container
-may not see it. The next steps send requests to the service's address. Other clouds use this address too, and proxies and captive portals
-respond there with status 200. A missing response proves nothing either, because the service may be slow. Only a signed document is proof.
-The client cannot verify signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
+Each step returns evidence instead of a boolean.
+
+Most steps are not conclusive. The first step reads a tag in the firmware. The operator of any
+hypervisor can copy that tag, and a container may not see it. The next steps send requests to the
+service's address. Other clouds use this address too, and proxies and captive portals respond there
+with status 200. A missing response proves nothing either, because the service may be slow. Only a
+signed document is proof. The client cannot verify signatures, so the caller passes a function that
+can. :data:`SOURCES` names the source of each rule.
 """
 
 from __future__ import annotations
@@ -24,18 +28,26 @@ if TYPE_CHECKING:
     from imdskit.client.responses import Json
 
 Outcome = Literal["yes", "no", "unknown"]
-"""Outcome of a step. ``yes`` is evidence for Azure, ``no`` is evidence against it, and ``unknown`` is neither."""
+"""Outcome of a step.
+
+``yes`` is evidence for Azure, ``no`` is evidence against it, and ``unknown`` is neither.
+"""
 
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
 """Conclusion that the evidence supports."""
 
 Prove = Callable[[bytes, str], str]
-"""Function that verifies an attested document. Its arguments are the service's JSON and the requested nonce. It returns the signed ``vmId``,
-or raises VerificationError."""
+"""Function that verifies an attested document.
+
+Its arguments are the service's JSON and the requested nonce. It returns the signed ``vmId``, or
+raises VerificationError.
+"""
 
 CHASSIS_TAG = "7783-7084-3265-9085-8269-3286-77"
-"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Machines of Azure Stack, which runs in
-customers' data centres, have this tag, too."""
+"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII.
+
+Machines of Azure Stack, which runs in customers' data centres, have this tag, too.
+"""
 
 TAG_FILE = "sys/class/dmi/id/chassis_asset_tag"
 _TAG_BYTES = 256
@@ -50,7 +62,8 @@ SOURCES: Mapping[str, str] = {
 """Mapping from the name of a step to the source of its rule."""
 
 _PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
-"""Codes of failures that do not show whether the metadata service or another program uses the address."""
+"""Codes of failures that do not show whether the metadata service or another program uses the
+address."""
 
 _OTHERS = (
     (b"metadata-flavor", "Google Cloud's metadata service"),
@@ -61,18 +74,28 @@ _OTHERS = (
     (b"captive", "a captive portal"),
     (b"<html", "a web page: a proxy or a portal"),
 )
-"""Pairs of a text in lower case and the program that sends responses with this text. The first pair whose text is found counts. The pairs
-are *inferred* from responses of these programs."""
+"""Pairs of a text in lower case and the program that sends responses with this text.
+
+The first pair whose text is found counts. The pairs are *inferred* from responses of these
+programs.
+"""
 
 _ARC = "microsoft.hybridcompute"
-"""Resource provider of machines outside Azure that Azure Arc connects. The agent of Arc serves an instance document, too, and the variable
-``IMDS_ENDPOINT`` often contains its address. The agent writes this name into ``compute.resourceId`` (observed in a published document)."""
+"""Resource provider of machines outside Azure that Azure Arc connects.
+
+The agent of Arc serves an instance document, too, and the variable ``IMDS_ENDPOINT`` often contains
+its address. The agent writes this name into ``compute.resourceId`` (observed in a published
+document).
+"""
 _FIRST = "2017-04-02"
 """First api-version after the preview. Every host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
-"""Reasons for refusing a document that are no evidence against Azure. Certificates may be missing, the clock may be wrong, or the service may
-have sent a document from its cache (observed)."""
+"""Reasons for refusing a document that are no evidence against Azure.
+
+Certificates may be missing, the clock may be wrong, or the service may have sent a document from
+its cache (observed).
+"""
 
 
 class Step(NamedTuple):
@@ -80,7 +103,8 @@ class Step(NamedTuple):
 
     Attributes:
         name: ``chassis``, ``address``, ``shape`` or ``attested``.
-        outcome: ``yes`` for evidence for Azure, ``no`` for evidence against it, ``unknown`` for neither.
+        outcome: ``yes`` for evidence for Azure, ``no`` for evidence against it, ``unknown`` for
+            neither.
         seen: sentence that says what the step found.
         source: source of the rule that the step applied.
     """
@@ -95,9 +119,10 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved``: the function ``prove`` accepted a document with the requested nonce. ``likely``: the firmware or the responses
-            are evidence for Azure, and neither of them is evidence against it. ``unlikely``: there is evidence against Azure. ``unknown``:
-            there is no evidence, or the evidence is contradictory.
+        conclusion: ``proved``: the function ``prove`` accepted a document with the requested nonce.
+            ``likely``: the firmware or the responses are evidence for Azure, and neither of them is
+            evidence against it. ``unlikely``: there is evidence against Azure. ``unknown``: there
+            is no evidence, or the evidence is contradictory.
         steps: the steps in the order in which they ran.
         vm_id: ``compute.vmId`` in the instance document, or None if there is none.
     """
@@ -125,13 +150,15 @@ def detect(
     Args:
         client: client that sends the requests. The default is a client without retries.
         root: root directory of the file system whose ``/sys`` is read.
-        prove: function that verifies attested documents. Without it, the step ``attested`` is skipped, and the conclusion cannot be
-            ``proved``.
-        signer: name of the party that signs the documents that ``prove`` accepts. Pass ``Azure`` only if ``prove`` trusts Azure's roots and
-            no others. With None, the evidence says only that the function accepts the document.
+        prove: function that verifies attested documents. Without it, the step ``attested`` is
+            skipped, and the conclusion cannot be ``proved``.
+        signer: name of the party that signs the documents that ``prove`` accepts. Pass ``Azure``
+            only if ``prove`` trusts Azure's roots and no others. With None, the evidence says only
+            that the function accepts the document.
 
     Raises:
-        UsageError: the environment contains an invalid address (:func:`imdskit.client.address.from_environment`).
+        UsageError: the environment contains an invalid address
+            (:func:`imdskit.client.address.from_environment`).
     """
     if client is None:
         client = Client(retry=None)
@@ -147,8 +174,10 @@ def detect(
 
 
 def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
-    """Return the conclusion that follows from the outcomes of the steps. A skipped step counts as ``unknown``. The outcome of ``address``
-    does not matter."""
+    """Return the conclusion that follows from the outcomes of the steps.
+
+    A skipped step counts as ``unknown``. The outcome of ``address`` does not matter.
+    """
     chassis, shape, attested = (outcomes.get(name, "unknown") for name in ("chassis", "shape", "attested"))
     if attested == "yes":
         return "proved"
@@ -216,7 +245,8 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
     """Return the steps ``address`` and ``shape`` for a missing response.
 
-    A refused connection is evidence against Azure. A timeout is not, because a firewall may cause it.
+    A refused connection is evidence against Azure. A timeout is not, because a firewall may cause
+    it.
     """
     if error.connected:
         reached = _step("address", "yes", f"A program accepts connections at {where}, but sends no complete response: {error.message}")
@@ -229,7 +259,10 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
 
 
 def _foreign(error: ClientError) -> Step:
-    """Return the step for an error response. The metadata service or another program may have sent it."""
+    """Return the step for an error response.
+
+    The metadata service or another program may have sent it.
+    """
     if _is_transient(error):
         return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()
@@ -261,7 +294,10 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
 
 
 def _instance(client: Client) -> Mapping[str, Json]:
-    """Return the instance document. If the host does not support the client's api-version, request the oldest one."""
+    """Return the instance document.
+
+    If the host does not support the client's api-version, request the oldest one.
+    """
     try:
         return client.instance()
     except ClientError as error:

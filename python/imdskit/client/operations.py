@@ -1,8 +1,11 @@
-"""Operations of the client. Each one decides which requests to send and which responses are valid. The blocking client and the asyncio
-client share them.
+"""Operations of the client.
 
-An operation is a generator of effects (:mod:`imdskit.client.effects`). The operations for tokens, for scheduled events and for attested
-documents with a checked nonce are in separate modules, which are imported on first use.
+Each one decides which requests to send and which responses are valid. The blocking client and the
+asyncio client share them.
+
+An operation is a generator of effects (:mod:`imdskit.client.effects`). The operations for tokens,
+for scheduled events and for attested documents with a checked nonce are in separate modules, which
+are imported on first use.
 """
 
 from __future__ import annotations
@@ -22,28 +25,41 @@ if TYPE_CHECKING:
     from imdskit.client.retry import Policy
 
 API_VERSION = "2021-02-01"
-"""Default api-version. New versions reach some regions months later than others (IMDS documentation, "Versions"). The default is therefore a
-version that every host has supported for years. Newer versions add no members to attested documents."""
+"""Default api-version.
+
+New versions reach some regions months later than others (IMDS documentation, "Versions"). The
+default is therefore a version that every host has supported for years. Newer versions add no
+members to attested documents.
+"""
 
 NEWEST = "newest"
-"""Value of ``api_version`` that selects the newest api-version that both the host and this package support."""
+"""Value of ``api_version`` that selects the newest api-version that both the host and this package
+support."""
 
 PROBE_TARGET = "/metadata/versions"
 PROBE_SECONDS = 1.0
-"""Default timeout of a probe in seconds. Programs with a shorter timeout were observed to overlook the service."""
+"""Default timeout of a probe in seconds.
+
+Programs with a shorter timeout were observed to overlook the service.
+"""
 
 Retry = Literal["default", "patient"]
-"""Names of retry policies. The policies are in :mod:`imdskit.client.retry`, which is imported only if one is needed."""
+"""Names of retry policies.
+
+The policies are in :mod:`imdskit.client.retry`, which is imported only if one is needed.
+"""
 
 
 class Operations:
     """Operations on one service. Safe to share between threads.
 
     Args:
-        base_url: address of the service. None selects the address in the environment variables, or the service's usual address.
+        base_url: address of the service. None selects the address in the environment variables, or
+            the service's usual address.
         timeout: maximum number of seconds for one exchange.
         connect_timeout: maximum number of seconds for establishing a connection.
-        api_version: default api-version. With ``newest``, it is determined from the versions that the host lists.
+        api_version: default api-version. With ``newest``, it is determined from the versions that
+            the host lists.
         retry: retry policy, or its name. None means a single attempt.
         clock: clock that measures time.
 
@@ -71,7 +87,10 @@ class Operations:
         self._negotiated: str | None = None
 
     def request(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Response]:
-        """Request ``path``, and return the response if its status is 200. The body is not parsed, so it may not be JSON."""
+        """Request ``path``, and return the response if its status is 200.
+
+        The body is not parsed, so it may not be JSON.
+        """
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
@@ -104,14 +123,20 @@ class Operations:
         return response
 
     def _version(self, category: str) -> str:
-        """Return the api-version for an endpoint. ``versions`` and ``THIM`` have no api-version. Scheduled events have a separate list of
-        api-versions."""
+        """Return the api-version for an endpoint.
+
+        ``versions`` and ``THIM`` have no api-version. Scheduled events have a separate list of
+        api-versions.
+        """
         if category in ("versions", "thim"):
             return ""
         return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
-        """Return the newest version that both the host and :mod:`imdskit.versions` list. If the host has no list, return the default."""
+        """Return the newest version that both the host and :mod:`imdskit.versions` list.
+
+        If the host has no list, return the default.
+        """
         try:
             offered = yield from self.versions()
         except ClientError as error:
@@ -174,12 +199,18 @@ class Operations:
 
 
 def is_empty_list(response: Response) -> bool:
-    """Return whether a successful response has an empty body. Some hosts send it instead of an empty list of scheduled events (observed)."""
+    """Return whether a successful response has an empty body.
+
+    Some hosts send it instead of an empty list of scheduled events (observed).
+    """
     return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 
 
 def listed(response: Response) -> tuple[str, ...]:
-    """Return the list of versions in a response. Raise ClientError ``not-imds`` if the response contains no such list."""
+    """Return the list of versions in a response.
+
+    Raise ClientError ``not-imds`` if the response contains no such list.
+    """
     value = responses.parsed(response)
     known = value.get("apiVersions") if isinstance(value, dict) else None
     if not isinstance(known, list) or not all(isinstance(version, str) for version in known):
@@ -224,8 +255,9 @@ class Probe(NamedTuple):
     """Result of a probe. Its truth value is True if the service responded, even if it is busy.
 
     Attributes:
-        state: ``there``: the service responded normally. ``busy``: the service responded with 408, 410, 429 or 5xx. ``foreign``: another
-            program responded. ``absent``: there was no response in time.
+        state: ``there``: the service responded normally. ``busy``: the service responded with 408,
+            410, 429 or 5xx. ``foreign``: another program responded. ``absent``: there was no
+            response in time.
         error: error of the request, or None.
     """
 
@@ -237,8 +269,11 @@ class Probe(NamedTuple):
 
 
 def probe(timeout: float) -> Operation[Probe]:
-    """Check whether the service responds. The probe requests the list of versions once, without retries. An invalid timeout raises
-    UsageError."""
+    """Check whether the service responds.
+
+    The probe requests the list of versions once, without retries. An invalid timeout raises
+    UsageError.
+    """
     try:
         response = yield Send(PROBE_TARGET, seconds(timeout, "timeout"))
         responses.check(response)

@@ -1,9 +1,13 @@
-"""Interpretation of responses. A successful response gives its body, and every other response gives an error.
+"""Interpretation of responses.
 
-Other programs may respond at the service's address, too: forgotten proxies, captive portals, the metadata services of other clouds. The
-metadata service sends JSON, or text if the client requests it, but never HTML. Any other response raises the error ``not-imds``.
+A successful response gives its body, and every other response gives an error.
 
-Source: IMDS documentation, "Errors and debugging"; managed identities documentation; recorded errors.
+Other programs may respond at the service's address, too: forgotten proxies, captive portals, the
+metadata services of other clouds. The metadata service sends JSON, or text if the client requests
+it, but never HTML. Any other response raises the error ``not-imds``.
+
+Source: IMDS documentation, "Errors and debugging"; managed identities documentation; recorded
+errors.
 """
 
 from __future__ import annotations
@@ -21,15 +25,19 @@ Json = Any
 
 ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r'\s*basic\s+realm\s*=\s*"?(?:/|[a-z]:[\\/]|[^"]*\.key\b)', re.IGNORECASE)
-"""Pattern of the challenge in ``WWW-Authenticate`` by which the agent of Azure Arc is recognised. The realm is the path of a file, for example
-``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity). The realm of a proxy is a title."""
+"""Pattern of the challenge in ``WWW-Authenticate`` by which the agent of Azure Arc is recognised.
+
+The realm is the path of a file, for example ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure
+Arc documentation, managed identity). The realm of a proxy is a title.
+"""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
     b"<h2>service unavailable</h2>",
     b"iis detailed error",
 )
-"""Texts in lower case by which error pages of HTTP.sys and IIS, the web servers of Microsoft, are recognised."""
+"""Texts in lower case by which error pages of HTTP.sys and IIS, the web servers of Microsoft, are
+recognised."""
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html)\b", re.IGNORECASE | re.DOTALL)
 """Beginning of a web page. An XML declaration or a comment may come first."""
 
@@ -46,7 +54,10 @@ _HINTS_BY_TEXT = (
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
     ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
 )
-"""Mapping from a text in an error response of the service to a hint, for every status. The first text that is found counts."""
+"""Mapping from a text in an error response of the service to a hint, for every status.
+
+The first text that is found counts.
+"""
 
 _BY_CATEGORY = {
     400: {
@@ -76,7 +87,8 @@ class Response(NamedTuple):
 
     Attributes:
         status: the status code.
-        media_type: media type in the header ``Content-Type``, in lower case and without parameters. ``""`` if there is no such header.
+        media_type: media type in the header ``Content-Type``, in lower case and without parameters.
+            ``""`` if there is no such header.
         body: the whole body.
         url: the requested URL, which error messages name.
         retry_after: number of seconds to wait according to the header ``Retry-After``, or None.
@@ -127,7 +139,8 @@ def check(response: Response) -> None:
     """Check that a response has the status 200 and is not a web page.
 
     Raises:
-        ClientError: the response has another status or is a web page. The code of the error depends on the status.
+        ClientError: the response has another status or is a web page. The code of the error depends
+            on the status.
     """
     status = response.status
     quoted = quoted_error(response)
@@ -167,8 +180,11 @@ def check(response: Response) -> None:
 
 
 def _check_version(response: Response, quoted: str) -> None:
-    """Raise ``unsupported-version`` if the service refused the api-version. Current hosts send 400 with a list of versions. From 2017 to 2020
-    hosts sent 404 (recorded responses)."""
+    """Raise ``unsupported-version`` if the service refused the api-version.
+
+    Current hosts send 400 with a list of versions. From 2017 to 2020 hosts sent 404 (recorded
+    responses).
+    """
     body = _json(response.body)
     if not isinstance(body, dict):
         return
@@ -184,8 +200,10 @@ def _check_version(response: Response, quoted: str) -> None:
 
 
 def quoted_error(response: Response) -> str:
-    """Return the error text of a response in brackets, to be appended to a sentence. It is one line without control characters. For a web page,
-    return ``""``."""
+    """Return the error text of a response in brackets, to be appended to a sentence.
+
+    It is one line without control characters. For a web page, return ``""``.
+    """
     if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""
     try:
@@ -209,12 +227,14 @@ def quoted_error(response: Response) -> str:
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a response is the error page of a proxy, although its status (408, 410, 429 or 5xx) usually means a temporary failure. A
-    retry is useless then.
+    """Return whether a response is the error page of a proxy, although its status (408, 410, 429 or
+    5xx) usually means a temporary failure. A retry is useless then.
 
-    The service itself sends no HTML with these statuses. While the service is down, the host's web server, which is made by Microsoft, may
-    send its own HTML pages. All other HTML comes from a proxy. Neither the service nor the web server is a gateway, so a response with the
-    status 502 or 504 comes from a proxy, too, unless its body is empty or the service's JSON (Azure/azure-sdk-for-js#20223).
+    The service itself sends no HTML with these statuses. While the service is down, the host's web
+    server, which is made by Microsoft, may send its own HTML pages. All other HTML comes from a
+    proxy. Neither the service nor the web server is a gateway, so a response with the status 502 or
+    504 comes from a proxy, too, unless its body is empty or the service's JSON
+    (Azure/azure-sdk-for-js#20223).
     """
     if response.status in (502, 504):
         return bool(response.body.strip()) and not _has_error(response.body)
@@ -226,7 +246,8 @@ def is_gateway_error(response: Response) -> bool:
 
 
 def is_request_timeout(error: ClientError) -> bool:
-    """Return whether an error is a response with status 408: the request did not arrive in time, so a later one may succeed."""
+    """Return whether an error is a response with status 408: the request did not arrive in time, so
+    a later one may succeed."""
     return error.code == ClientCode.UNEXPECTED_STATUS and error.status == 408
 
 
@@ -241,7 +262,10 @@ def is_page(body: bytes) -> bool:
 
 
 def _json(body: bytes) -> Json:
-    """Return the JSON value of a body, or None if the body is not JSON. The service never sends ``null``, so None is not ambiguous."""
+    """Return the JSON value of a body, or None if the body is not JSON.
+
+    The service never sends ``null``, so None is not ambiguous.
+    """
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
