@@ -59,7 +59,7 @@ class UsageCode(Code):
     NAMESPACES_REFUSED = (
         "namespaces-refused",
         "The system does not let this user create the namespaces that `imdskit run` needs.",
-        "The message of the error names the cause, and the hint of the error names the setting to change. docs/reach-the-address.md describes other ways.",
+        "When `imdskit run` fails with this code, its output names the cause and the setting to change. docs/reach-the-address.md describes other ways.",
     )
 
 

@@ -1,7 +1,8 @@
 //! The kernel for one number. The eight lanes contain eight parts of it, so limb j of the number is in vector j modulo `NB`.
 //!
-//! One limb i of the lowest part is multiplied by vector j, which contains one limb of each of the eight parts. Each product stays in its
-//! lane and is added to vector i + j of the sums. Nothing moves between lanes until `NB` limbs are processed.
+//! To multiply *a* by *b*, limb i of one part of *b*, beginning with the lowest part, is multiplied by vector j of *a*. This vector contains
+//! one limb of each of the eight parts of *a*. Each product stays in its lane and is added to vector i + j of the sums. Nothing moves
+//! between lanes until `NB` limbs are processed.
 
 use core::arch::x86_64::{
     _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,
@@ -117,7 +118,8 @@ macro_rules! product {
         carry::<NB>(&mut low);
         let m = times_q::<NB>(&low, &$modulus.by_lane.q);
         add_product!($sums, |i| m[i], &$modulus.across.n);
-        // As in `lanes::reduce`, this sum is a multiple of 2^52 or one less before one is added.
+        // Before one is added, the sum in the parentheses below is a multiple of 2^52, or one less than such a multiple, as in
+        // `lanes::reduce`. In both cases, the shift gives the right carry.
         let columns = lowest::<NB>(&$sums);
         let carried = (columns[NB - 1] + (columns[NB - 2] >> LIMB_BITS) + 1) >> LIMB_BITS;
         shift::<NB>(&mut $sums, carried);

@@ -4,8 +4,9 @@ The first check reads the chassis asset tag of the firmware. The second one test
 responds at the service's address, and the third one whether its responses look like those of the
 service. With --attested, the last check verifies an attested document with a fresh nonce.
 
-Exit status: 0 proved, or likely without --attested; 1 unlikely; 2 a mistake in the arguments; 3
-unknown, or likely with --attested."""
+Exit status: 0 if the result is proved, or if it is likely and --attested is not given; 1 if it is
+unlikely; 2 for a mistake in the arguments; 3 if it is unknown, or if it is likely and --attested is
+given."""
 
 from __future__ import annotations
 
