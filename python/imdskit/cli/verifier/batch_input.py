@@ -161,7 +161,8 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
-    # The service's JSON contains exactly eight quotation marks. A line that looks like the service's JSON is not parsed here, to save time. The whole line is the document.
+    # The service's JSON contains exactly eight quotation marks. A line that looks like the service's JSON is
+    # not parsed here, to save time. The whole line is the document.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return unchanged
     try:
