@@ -17,6 +17,7 @@ from imdskit.backends.python.message_templates import TemplateCache
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.emulator.authority.authority import Signer
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import VerificationError
 from imdskit.pki import cms
 from imdskit.protocol import attested
@@ -180,7 +181,7 @@ def test_more_lengths_than_fit_the_cache_change_no_verdict(
 def signers() -> list[Signer]:
     """Return signers of one authority. They share one key, because generating a key is slow."""
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=29)
-    key = authority._key("leaf")
+    key = Keys().ring(29).key("leaf")
     authority._key = lambda purpose: key  # type: ignore[method-assign]
     return [authority.signer(region=f"region{number:02}") for number in range(10)]
 
