@@ -85,9 +85,12 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_installs_from_source_and_reports_that_cargo_is_too_old(system: System) -> None:
+def test_installs_from_source_and_reports_what_cargo_allows(system: System) -> None:
     shown = system.bash(ENVIRONMENT, FROM_SOURCE, "imdskit doctor")
-    assert re.search(r"cargo 1\.\d+ is too old; 1\.89 or later is needed", shown)
+    if system.suite == "bookworm":
+        assert re.search(r"cargo 1\.\d+ is too old; 1\.85 or later is needed", shown), shown
+    else:
+        assert "backend: rust; the extension is installed" in shown, shown  # without the AVX-512 kernels, which need a newer cargo
 
 
 def test_first_examples_run_after_installation_from_source(system: System) -> None:
