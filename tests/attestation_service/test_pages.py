@@ -29,7 +29,13 @@ def run(script: str, folder: Path) -> str:
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m imdskit "$@"\n')
     program.chmod(0o755)
     without_proxy = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    environment = {**without_proxy, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "python")}
+    proxy = {"http_proxy": "http://127.0.0.1:9"}  # no proxy listens there, so a command that uses the proxy fails
+    environment = {
+        **without_proxy,
+        **proxy,
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "python"),
+    }
     whole = f'set -euo pipefail\ntrap "kill \\$(jobs -p)" EXIT\n{script}'
     done = subprocess.run(["bash", "-c", whole], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
