@@ -73,8 +73,8 @@ clients: setup
 	$(BIN)/python tests/clients/run.py --emulator $(BIN)/python --clients .venv-clients/bin/python $(CLIENTS_ARGS)
 	PYTHONPATH=python .venv-clients/bin/python -m pytest -c /dev/null --rootdir examples/testing -p no:cacheprovider -p imdskit.pytest_plugin -n 2 examples/testing
 
-# Runs programs that always use 169.254.169.254, inside `imdskit run`. Three come from Debian packages, and AzCopy comes from npm. facter and ohai are
-# included if they are installed.
+# Runs programs that always use 169.254.169.254, inside `imdskit run`. Three come from Debian packages. AzCopy comes from npm, and needs the Debian
+# package libsecret-1-0. facter and ohai are included if they are installed.
 run-clients:
 	tests/clients/fetch_debian.sh build/debian
 	mkdir -p build/npm
