@@ -144,7 +144,7 @@ impl Document {
     }
 
     /// Appends a range of the document, followed by the byte `then`.
-    #[allow(clippy::inline_always)]
+    #[allow(clippy::inline_always)] // as for `render`
     #[inline(always)]
     fn copy(&self, range: Range<usize>, json: &mut Vec<u8>, then: u8) {
         let bytes = self.text.as_bytes();
