@@ -85,8 +85,8 @@ run-clients:
 	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
 	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian --npm build/npm $(CLIENTS_ARGS)
 
-# Runs the client scripts of the shared data (../shared), which use 169.254.169.254. Needs root. CLIENTS_ARGS="--install" first installs the programs that they
-# need, which takes 7 GB and half an hour.
+# Runs the client scripts of the shared data (../shared), which use 169.254.169.254. Needs root. CLIENTS_ARGS="--install" first installs the programs
+# that they need, which takes 7 GB and half an hour.
 shared-clients: setup
 	$(BIN)/python tests/clients/shared_scripts.py $(CLIENTS_ARGS)
 
