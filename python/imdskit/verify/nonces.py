@@ -79,8 +79,8 @@ class NonceIssuer:
         keys: no key, one key of at least 32 bytes, or two keys during a key rotation. Nonces are
             issued with the first key. Nonces that were issued with either key are accepted. All
             processes of one service must have the same keys. Keep them secret.
-        lifetime: number of seconds after the issue of a bound nonce in which it is accepted,
-            inclusive; at most :data:`MAX_LIFETIME`.
+        lifetime: maximum age in seconds at which a bound nonce is accepted, 0 to
+            :data:`MAX_LIFETIME`.
         skew: number of seconds by which the clock of a machine that issues nonces may be ahead of
             the clock of the machine that checks them; at most
             :data:`imdskit.backends.contract.MAX_SKEW`.
@@ -105,7 +105,9 @@ class NonceIssuer:
         # bytes and str are sequences as well, but their items (int and str) are not keys.
         if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Create a key once with secrets.token_bytes(32), and keep it."
-            raise UsageError("bad-argument", "`keys` must be one or two keys of at least 32 bytes each.", location="keys", hint=hint)
+            raise UsageError(
+                "bad-argument", "`keys` must be a sequence of at most two keys of at least 32 bytes each.", location="keys", hint=hint
+            )
         self._keys = tuple(keys)
         self._lifetime = arguments.whole(lifetime, "lifetime", 0, MAX_LIFETIME)
         self._skew = arguments.whole(skew, "skew", 0, MAX_SKEW)
@@ -182,12 +184,12 @@ class NonceIssuer:
                 "nonce-unknown",
                 "The nonce was not issued with a key of this NonceIssuer, or it was issued for another request.",
                 location="nonce",
-                hint="Issue a new one.",
+                hint="Issue a new nonce.",
             )
         issued_at = int.from_bytes(head[:_TIME], "big")
         age = self._clock.now() - issued_at
         if age > self._lifetime:
-            raise FreshnessError("nonce-expired", f"The nonce was issued {age} s ago.", location="nonce", hint="Issue a new one.")
+            raise FreshnessError("nonce-expired", f"The nonce was issued {age} s ago.", location="nonce", hint="Issue a new nonce.")
         if age < -self._skew:
             hint = "Compare the clocks of the machines that run this service."
             raise FreshnessError("nonce-not-yet", f"The nonce was issued {-age} s in the future.", location="nonce", hint=hint)

@@ -1,5 +1,5 @@
 """Policy of a verifier. A policy has requirements on a document that go beyond a valid signature.
-It can also relax checks, which the caller must request explicitly."""
+It can also relax checks, but only if the caller requests this explicitly."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Policy(Settings):
     """Requirements on a document.
 
     Start with :meth:`online`, which is the policy for a service that issues a nonce for each
-    document. The default values of the attributes are those of :meth:`offline_audit`. They accept a
-    document of any Azure cloud during its lifetime of six hours, with or without a nonce. If the
+    document. The default values of the attributes are those of :meth:`offline_audit`: a document of
+    any Azure cloud is accepted during its lifetime of six hours, with or without a nonce. If the
     caller passes a nonce to the verifier, the document must always contain this nonce.
 
     Attributes:
@@ -134,4 +134,4 @@ class Policy(Settings):
 
 
 PRESETS = ("online", "offline_audit", "legacy_sample")
-"""Names of the presets: the class methods of :class:`Policy`."""
+"""Names of the presets. Each is the name of a class method of :class:`Policy`."""

@@ -14,8 +14,8 @@ _MARK = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Outcomes of all checks of one document. The checks after a failed one are made as well, as
-    far as possible.
+    """Outcomes of all checks of one document. If a check fails, all later checks whose input is
+    available still run.
 
     Attributes:
         outcomes: one outcome for each check, in the order of the checks.

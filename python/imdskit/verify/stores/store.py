@@ -17,8 +17,9 @@ because their years have two digits."""
 
 
 class NonceStore(Protocol):
-    """Store of used keys, which keeps each key until it expires. Every store can be shared between
-    threads. Some stores can also be shared between processes and machines."""
+    """Store of used keys. A key is a digest that stands for a document or a nonce. The store keeps
+    each key until it expires. Every store can be shared between threads. Some stores can also be
+    shared between processes and machines."""
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         """Mark a key as used. Return True for the first call with this key, and False for all
