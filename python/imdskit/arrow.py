@@ -76,12 +76,13 @@ class VerifyBatch:
         at: time as of which the documents are judged: Unix seconds for all rows, or the name of a
             column. The column contains Unix seconds, or timestamps with a time zone. The name of
             the time zone does not matter, because Arrow stores such timestamps in UTC.
-        keep: names of the input columns to copy to the result. There, they precede the columns of
-            the verdict. By default, all columns except the documents are copied.
+        keep: names of the input columns to copy to the result. In the result, the copied columns
+            precede the columns of the verdict. By default, all columns except the documents are
+            copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
         nonce: name of a text column with the nonce that each document must contain. If a row has no
-            nonce, its document is refused if the policy requires nonces, and otherwise may contain
+            nonce, a policy that requires nonces refuses its document, and any other policy accepts
             any nonce. None means that nonces are not compared.
 
     Raises:
@@ -167,7 +168,12 @@ class VerifyBatch:
         twice = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
         if twice:
             hint = "Rename it, or list the columns to copy in `keep`."
-            raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
+            raise UsageError(
+                "bad-argument",
+                f"The input has a column {twice[0]!r}, but the verdict has a column of the same name.",
+                location="keep",
+                hint=hint,
+            )
         return pa.schema([given.field(index) for index in kept] + list(FIELDS))
 
     def _copied(self, given: Schema) -> list[int]:
@@ -182,7 +188,12 @@ class VerifyBatch:
         column = _column(batch, self.at, _TIMES)
         if column.null_count:
             row = pc.index(column.is_null(), True).as_py()
-            raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
+            raise UsageError(
+                "bad-argument",
+                f"Row {row} of the column {self.at!r} has no time.",
+                location=self.at,
+                hint="Leave such rows out, or fill in a time.",
+            )
         unit = 1
         if pa.types.is_timestamp(column.type):
             # Timestamps are converted to numbers before they are compared, so that no time zone

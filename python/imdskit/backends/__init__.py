@@ -1,7 +1,7 @@
 """Choice of the backend. A backend is an implementation of the checks; one is written in Python and
 one in Rust.
 
-The caller chooses the backend once. No environment variable affects the choice.
+The caller chooses the backend once. This package reads no environment variable.
 
 The names in this package are public. Its modules are internal.
 """
@@ -16,7 +16,7 @@ from imdskit.backends.contract import Backend, Outcome, Setup
 from imdskit.errors import BackendError, UsageError
 
 NAMES = ("auto", "python", "rust")
-"""Names by which :func:`get` finds a backend."""
+"""Names that :func:`get` accepts."""
 
 
 def best() -> Backend:
