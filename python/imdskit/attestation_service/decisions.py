@@ -112,8 +112,8 @@ def accepted_members(attestation: Attestation) -> dict[str, Any]:
 
 
 def verdict_members(decision: Decision) -> dict[str, Any]:
-    """Return the members of the verdict on a document. For a refused document, they say why it was
-    refused, which only operators may see."""
+    """Return the members of the verdict on a document. For a refused document, they contain the
+    reason, which only operators may see."""
     result = decision.result
     if isinstance(result, Attestation):
         return accepted_members(result)

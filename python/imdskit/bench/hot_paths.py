@@ -14,8 +14,8 @@ from imdskit.emulator.scenario import Scenario
 from imdskit.versions import API_VERSIONS
 
 TIMES = 1000
-"""Number of repetitions between two readings of the clock. It is needed for operations that take
-less than a microsecond."""
+"""Number of repetitions between two readings of the clock. A single operation is too short to be
+measured, because it takes less than a microsecond."""
 
 
 def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:

@@ -6,8 +6,8 @@ in this module are costs in thousandths of this unit.
 
 The costs follow from measurements of the Python code on one machine: a verification takes 0.15 ms
 with RSA-2048 and about 2 ms with P-256. The Rust backend uses the same costs, although its
-operations take other times. Both backends therefore end a search at the same point. A result from a
-cache costs as much as a new result, so caching never changes a verdict.
+operations take different amounts of time. Both backends therefore end a search at the same point. A
+result from a cache costs as much as a new result, so caching never changes a verdict.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Decoders of certificate extensions (RFC 5280 section 4.2).
 
 A decoder raises :class:`~imdskit.errors.DerError` if the value does not follow the grammar of its
-extension. The rules that a value must obey in addition are in :mod:`imdskit.pki.x509.rules`.
+extension. RFC 5280 has further rules for some of these values. They are in
+:mod:`imdskit.pki.x509.rules`.
 """
 
 from __future__ import annotations
