@@ -8,9 +8,8 @@ that contains it.
 
 When the service accepts a document, it first records the document in the store, then the nonce, and
 then sends the response. If the process ends before it sends the response, or if the response is
-lost, the document is marked as used, although the client did not receive the decision. In this
-case, the client must request another nonce and another document. The service never accepts a
-document twice.
+lost, the client does not receive the decision. The document is marked as used nevertheless, so the
+client must request another nonce and another document. The service never accepts a document twice.
 """
 
 from __future__ import annotations

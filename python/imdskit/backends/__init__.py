@@ -60,7 +60,7 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
     Args:
         setup: settings, trusted certificates and accepted signer names.
         document: the JSON of the service, bare base64, or DER.
-        at: time as of which the document is judged, in Unix seconds.
+        at: time as of which the document is verified, in Unix seconds.
         nonce: the nonce that the document must contain, or None to accept any.
 
     Raises:

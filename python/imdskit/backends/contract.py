@@ -100,8 +100,8 @@ class Settings:
         check_chain: False skips the whole chain stage (for samples in documentation only).
         check_times: False skips the checks of ``createdOn``, ``expiresOn`` and ``max_age``.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the subject's common name is used as a DNS name if the
-            certificate has no subject alternative name.
+        allow_common_name: if True, and the certificate has no subject alternative name, the
+            subject's common name is used as a DNS name.
         min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other
             certificates on the path, 512 to 8192.
         require_crl: has an effect only if there are revocation lists. If True, each certificate
@@ -324,7 +324,7 @@ class Checker(Protocol):
 
         Args:
             document: the JSON of the service, bare base64, or DER.
-            at: time as of which the document is judged, in Unix seconds.
+            at: time as of which the document is verified, in Unix seconds.
             nonce: the nonce that the document must contain, or None to accept any.
 
         Raises:
@@ -338,7 +338,7 @@ class Checker(Protocol):
 
         Args:
             documents: as for :meth:`check`.
-            at: time as of which the documents are judged, in Unix seconds: one time for all
+            at: time as of which the documents are verified, in Unix seconds: one time for all
                 documents, or a sequence with one for each.
             threads: maximum number of threads. None means one per processor. The Python backend
                 always uses one.
@@ -353,7 +353,7 @@ class Checker(Protocol):
 
         Args:
             documents: the documents. Each has a form that :meth:`check` accepts.
-            at: time as of which the documents are judged, in Unix seconds: one time for all
+            at: time as of which the documents are verified, in Unix seconds: one time for all
                 documents, or an ``array("q")`` with one for each.
             threads: as for :meth:`check_many`.
 
@@ -372,8 +372,8 @@ class Document(Protocol):
 
         In the form ``json``, the result is the whole object or array, and a leaf is refused. In the
         form ``text``, the result for a leaf is its value without quotes. The result for an object
-        or array is a list with the name or index of each child on one line. A slash follows the
-        name of a child that is itself an object or array.
+        or array is a list with one line for each child, which contains the child's name or index.
+        If the child is itself an object or array, a slash follows its name or index.
 
         Args:
             path: names of members and indexes of array elements, from the root to the node. The

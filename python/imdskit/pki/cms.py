@@ -306,9 +306,10 @@ def check_signature(signer: SignerInfo, content_type: str, content: bytes, certi
     5652 sections 5.4 to 5.6).
 
     If there are signed attributes, the attributes content-type and message-digest must each occur
-    exactly once, and their only values must be the type and the digest of the content. The
-    signature must be over the DER of the SET of attributes. If there are no signed attributes, the
-    signature must be over the content, and the type of the content must be id-data (section 5.3).
+    exactly once. Each must have one value, which is the type or the digest of the content,
+    respectively. The signature must be over the DER of the SET of attributes. If there are no
+    signed attributes, the signature must be over the content, and the type of the content must be
+    id-data (section 5.3).
 
     This function accepts weak algorithms. :func:`check_algorithms` refuses them.
 

@@ -58,7 +58,7 @@ class Attestation:
 
     @property
     def at(self) -> int:
-        """The time as of which the document was judged, in Unix seconds."""
+        """The time as of which the document was verified, in Unix seconds."""
         return self._at
 
     @property

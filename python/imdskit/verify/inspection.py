@@ -32,7 +32,7 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
     """Return a description of a document, as JSON values.
 
     Args:
-        verifier: verifier that judges the document. Its trust and its clock are used as well.
+        verifier: verifier whose policy, trust and clock are used.
         document: the service's JSON, bare base64, or DER. If the bytes are something else, the
             report says so.
         nonce: the nonce that the document must contain; None for any.

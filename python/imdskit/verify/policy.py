@@ -34,8 +34,8 @@ class Policy(Settings):
         check_times: if True, the time of the check must be between ``createdOn`` and ``expiresOn``,
             with a tolerance of ``skew``. If False, ``max_age`` has no effect either.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the common name in the signer's certificate counts as a DNS name
-            if the certificate has no subject alternative name.
+        allow_common_name: if True, and the signer's certificate has no subject alternative name,
+            the common name in the certificate counts as a DNS name.
         min_rsa_bits: minimum size of the RSA keys of the signer and of the authorities, 512 to 8192
             bits.
         require_crl: has an effect only if ``Trust.crls`` contains revocation lists. If True, a

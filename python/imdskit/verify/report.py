@@ -19,7 +19,7 @@ class Report:
 
     Attributes:
         outcomes: one outcome for each check, in the order of the checks.
-        at: time as of which the document was judged, in Unix seconds.
+        at: time as of which the document was verified, in Unix seconds.
         relaxed: descriptions of the checks that the policy left out or weakened.
     """
 

@@ -139,7 +139,7 @@ class Verifier(ForkAware):
 
         Args:
             document: the service's JSON, bare base64, or DER.
-            at: time as of which the document is judged: Unix seconds, or a datetime with a time
+            at: time as of which the document is verified: Unix seconds, or a datetime with a time
                 zone. By default, this is the current time.
             nonce: nonce that the document must contain. None accepts any nonce, unless the policy
                 requires one.
@@ -224,7 +224,7 @@ class Verifier(ForkAware):
         Args:
             documents: documents as for :meth:`verify`. All of them are kept in memory during the
                 call, so split very many documents into batches of some thousands.
-            at: time as of which the documents are judged, as for :meth:`verify`: one time for all
+            at: time as of which the documents are verified, as for :meth:`verify`: one time for all
                 documents, or a sequence with one for each.
             nonces: sequence with one item for each document: the nonce that the document must
                 contain, or None as in :meth:`verify`. If there is no sequence, the item is None for
@@ -275,7 +275,7 @@ class Verifier(ForkAware):
         Args:
             documents: documents in the forms that :meth:`verify` accepts, as a sequence of bytes or
                 together in one buffer. With a buffer, no Python object per document is needed.
-            at: time as of which the documents are judged, in Unix seconds: one time for all
+            at: time as of which the documents are verified, in Unix seconds: one time for all
                 documents, or a sequence with one for each.
             threads: see :meth:`verify_many`.
 

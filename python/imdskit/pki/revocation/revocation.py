@@ -18,9 +18,9 @@ The lists are used in a fixed order. The lists for the distribution points come 
 of the points in the certificate. The other lists of the certificate's issuer follow (the last step
 of section 6.3.3). Within each of these groups, newer lists come first. A list may cover only some
 of the reasons for a revocation. As soon as the lists that were used so far cover all reasons, the
-remaining lists are ignored, with one exception: lists of the same group that are exactly as new as
-the last one are still used. Nobody can know which of several equally new lists the issuer intended,
-so the certificate is revoked if one of them says so.
+remaining lists are ignored. There is one exception: if further lists of the same group are exactly
+as new as the last one, these lists are used as well. Nobody can know which of several equally new
+lists the issuer intended, so the certificate is revoked if one of them says so.
 
 Comments such as "(b)(1)" are the names of steps in section 6.3.3.
 """

@@ -201,6 +201,6 @@ DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.ISSUER_ALT_NAME: (None, _general_names),
     oids.CRL_DISTRIBUTION_POINTS: (None, _any_sequence),
 }
-"""Maps the object identifier of an extension to a pair: the attribute of Certificate that the
-extension sets, or None, and the decoder. An extension that sets an attribute is understood, so it
-may be critical."""
+"""Maps the object identifier of an extension to a pair. The first item is the name of the attribute
+of Certificate that the extension sets, or None. The second item is the decoder. An extension that
+sets an attribute is understood, so it may be critical."""

@@ -37,8 +37,8 @@ class RedisStore:
     explains the consequences.
 
     The server stores a key for one day longer than necessary. Each document is therefore admitted
-    only once, even if the clocks of the verifier and the server are ahead of the true time by up to
-    one day in total.
+    only once, even if the clock of the verifier or of the server is ahead of the true time. Both
+    errors together may be up to one day.
 
     Args:
         client: a connected client. Set its ``socket_timeout``; otherwise a call may wait forever.

@@ -26,8 +26,8 @@ MIGRATION_SECONDS = 7 * 3600 + 600
 """Time in seconds that is added to the expiry of each key when a file of format 0 is converted.
 
 In format 0, the expiry of a key depended on the policy. It could be as early as ten minutes after
-``createdOn``. A key must be stored until six hours after ``createdOn``, when a genuine document
-expires, and then for one more hour of clock skew and ten minutes of margin.
+``createdOn``. A key must be stored until its document expires, which is six hours after
+``createdOn`` for a genuine document. One hour of clock skew and ten minutes of margin are added.
 """
 
 _SCHEMA = """
@@ -100,8 +100,8 @@ class SqliteStore(ForkAware):
             now = now_before(expires_at, self._clock)
             try:
                 connection = self._open()
-                # SQLite allows only one writer at a time, so if several processes consume the same
-                # key, one of them inserts the row.
+                # SQLite allows only one writer at a time. If several processes consume the same
+                # key, exactly one of them therefore inserts the row.
                 with _transaction(connection):
                     return self._consume(connection, key, expires_at, now)
             except sqlite3.Error as error:
