@@ -33,8 +33,8 @@ class Verifiers(NamedTuple):
 
 
 def watch(settings: Settings, clock: Clock) -> Watched[Verifiers]:
-    """Return the verifiers for the configured certificates. They are created again when the files
-    of the certificates change.
+    """Return the verifiers for the configured certificates. The verifiers are created again when
+    the files of the certificates change.
 
     Raises:
         TrustError: The certificates cannot be read or are invalid.

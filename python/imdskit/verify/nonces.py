@@ -19,8 +19,8 @@ form are:
 - Other documentation of the metadata service mentions a "10-digit string". Ten digits have only 33
   bits, which is not enough for a bound nonce (see :class:`NonceIssuer`). No metadata service is
   known that accepts only digits.
-- It uses only one letter case, because software between the service and the machine may not
-  preserve letter case.
+- It contains only lower-case letters and digits, because software between the service and the
+  machine may not preserve letter case.
 """
 
 from __future__ import annotations
@@ -145,7 +145,11 @@ class NonceIssuer:
             return _text(self._random(_NONCE_BYTES))
         now = self._clock.now()
         if not 0 <= now < 1 << 8 * _TIME:
-            raise UsageError("bad-argument", "The clock must be between the years 1970 and 2106.", location="clock")
+            raise UsageError(
+                "bad-argument",
+                f"The clock must be between the years 1970 and 2106; got {arguments.shown(now)} Unix seconds.",
+                location="clock",
+            )
         head = now.to_bytes(_TIME, "big") + self._random(_SALT)
         return _text(head + _tag(self._keys[0], head, request))
 

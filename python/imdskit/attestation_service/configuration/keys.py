@@ -147,5 +147,5 @@ def _key(line: str, location: str) -> Key:
     try:
         roles = frozenset(Role(word) for word in words[1].split(","))
     except ValueError:
-        raise UsageError("bad-argument", f"A role must be one of {', '.join(Role)}.", location=location) from None
+        raise UsageError("bad-argument", f"Each role must be one of {', '.join(Role)}; got {words[1]!r:.80}.", location=location) from None
     return Key(words[0], roles, bytes.fromhex(words[2].removeprefix("sha256:")))

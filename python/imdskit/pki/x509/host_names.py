@@ -46,8 +46,8 @@ def matching_name(certificate: Certificate, domain: str, *, allow_common_name: b
     """Return the first DNS name of the certificate that is equal to ``domain`` or below it. Return
     None if there is none.
 
-    A wildcard name such as ``*.example.com`` stands for names below ``example.com``. It is returned
-    if ``example.com`` is equal to the domain or below it.
+    A wildcard name such as ``*.example.com`` stands for names below ``example.com``. Such a name is
+    returned if ``example.com`` is equal to the domain or below it.
     """
     domain = domain.lower()
     wanted = tuple(domain.split("."))

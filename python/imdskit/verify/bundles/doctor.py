@@ -113,9 +113,9 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     anchor.
 
     If the trust comes from a bundle, there are two more requirements. The bundle must be at most
-    :data:`MAX_AGE_DAYS` days old. This bundle and the bundle of this release list authorities that
-    are known to issue certificates for signers. For each of these authorities, the examined bundle
-    must contain a certificate that has not expired.
+    :data:`MAX_AGE_DAYS` days old. This bundle and the bundle of the installed release list
+    authorities that are known to issue certificates for signers. For each of these authorities, the
+    examined bundle must contain a certificate that has not expired.
 
     Args:
         trust: the certificates to examine.
