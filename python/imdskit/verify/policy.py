@@ -127,7 +127,7 @@ class Policy(Settings):
         return tuple(word for word, is_relaxed in words.items() if is_relaxed)
 
     def setup(self, trust: Trust) -> Setup:
-        """Return the configuration of a backend for this policy and ``trust``."""
+        """Return the configuration of a checker for this policy and ``trust``."""
         names = tuple((cloud.name, cloud.domain) for cloud in self.clouds)
         settings: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(Settings)}
         return Setup(trust.anchors, trust.intermediates, names, trust.crls, **settings)

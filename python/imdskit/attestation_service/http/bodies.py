@@ -11,7 +11,7 @@ from imdskit.attestation_service.http.messages import Problem
 from imdskit.clock import LAST_SECOND
 
 MAX_BINDING = 256
-"""Maximum number of characters in the text to which a nonce is bound."""
+"""Maximum number of characters in the text to which a nonce is bound, such as an order number."""
 
 BRACKETS = 80
 """Maximum number of opening braces and brackets in a request body, per document in the body. Braces
@@ -22,14 +22,15 @@ _INTEGER = re.compile(r"-?\d{1,20}(\.0{1,20})?", re.ASCII)
 
 
 class NonceRequest(NamedTuple):
-    """Body of a request for a nonce. ``binding`` is the text to which the nonce is bound."""
+    """Body of a request for a nonce. ``binding`` is the text to which the nonce is bound, such as
+    an order number. The request to verify the document must repeat this text."""
 
     binding: str
 
 
 class AttestationRequest(NamedTuple):
-    """Body of a request to verify a document and mark it as used. ``binding`` is the text to which
-    the nonce is bound."""
+    """Body of a request to verify a document and mark it as used. ``binding`` is the text from the
+    request for the nonce."""
 
     nonce: str
     document: str
