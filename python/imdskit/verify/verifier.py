@@ -44,8 +44,8 @@ clock is further ahead refuses every document as expired.
 """
 
 MAX_LEARNED = 64
-"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about
-forty."""
+"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about forty
+intermediates."""
 
 
 class _Configured(NamedTuple):

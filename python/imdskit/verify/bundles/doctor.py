@@ -107,10 +107,9 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     """Examine all certificates in ``trust``, and return the findings with recommended actions.
 
     An expired certificate is not a problem, because it may be needed for audits. A certificate in
-    the state ``broken`` is a problem. A certificate in the state ``ending`` is a problem, too, with
-    two exceptions: it is kept only for audits, or another certificate with the same name and key is
-    in the state ``good``. It is also a problem if no authority of a wanted cloud has a path to an
-    anchor.
+    the state ``broken`` is a problem. A certificate in the state ``ending`` is a problem, too,
+    unless it is kept only for audits, or another certificate with the same name and key is in the
+    state ``good``. It is also a problem if no authority of a wanted cloud has a path to an anchor.
 
     If the trust comes from a bundle, there are two more requirements. The bundle must be at most
     :data:`MAX_AGE_DAYS` days old. This bundle and the bundle of the installed release list
