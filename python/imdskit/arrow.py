@@ -55,8 +55,8 @@ FIELDS: Schema = pa.schema(
 
 ``accepted`` is never null. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal,
 and are null for an accepted document. All other columns are null for a refused document. For an
-accepted document, ``cloud`` is the name of the cloud. ``name`` is the DNS name in the signer's
-certificate, and ``signer`` is the SHA-256 of this certificate in hexadecimal. ``issuer`` is the
+accepted document, ``cloud`` is the name of the cloud, and ``name`` is the DNS name in the signer's
+certificate. ``signer`` is the SHA-256 of the signer's certificate in hexadecimal. ``issuer`` is the
 common name of the signer's issuer, and ``root`` is the common name of the trust anchor.
 """
 
@@ -81,9 +81,9 @@ class VerifyBatch:
             copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of a text column with the nonce that each document must contain. If a row has no
-            nonce, a policy that requires nonces refuses its document, and any other policy accepts
-            any nonce. None means that nonces are not compared.
+        nonce: name of a text column with the nonce that each document must contain. A row without a
+            nonce is refused if the policy requires nonces. Otherwise, the document of this row may
+            contain any nonce. If the attribute is None, nonces are not compared.
 
     Raises:
         UsageError: an attribute has the wrong type, or the policy requires nonces and ``nonce`` is
@@ -168,12 +168,7 @@ class VerifyBatch:
         twice = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
         if twice:
             hint = "Rename it, or list the columns to copy in `keep`."
-            raise UsageError(
-                "bad-argument",
-                f"The input has a column {twice[0]!r}, but the verdict has a column of the same name.",
-                location="keep",
-                hint=hint,
-            )
+            raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
         return pa.schema([given.field(index) for index in kept] + list(FIELDS))
 
     def _copied(self, given: Schema) -> list[int]:
@@ -188,12 +183,7 @@ class VerifyBatch:
         column = _column(batch, self.at, _TIMES)
         if column.null_count:
             row = pc.index(column.is_null(), True).as_py()
-            raise UsageError(
-                "bad-argument",
-                f"Row {row} of the column {self.at!r} has no time.",
-                location=self.at,
-                hint="Leave such rows out, or fill in a time.",
-            )
+            raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
         unit = 1
         if pa.types.is_timestamp(column.type):
             # Timestamps are converted to numbers before they are compared, so that no time zone

@@ -164,18 +164,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' has the unsupported type int64."),
     "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "The input must have exactly one column 'issued'; it has 0."),
-    "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 of the column 'seen' has no time."),
+    "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
     "beyond": (
         {"at": "seen"},
         {"document": ["a"], "seen": [-1]},
         "Row 0 of the column 'seen' has a time outside of the years 1970 to 9999: -1 Unix seconds.",
     ),
     "for all beyond": ({"at": -1}, {"document": ["a"]}, "`at` must be a whole number from 0 to 253402300799; got -1."),
-    "the same name": (
-        {},
-        {"document": ["a"], "reason": ["b"]},
-        "The input has a column 'reason', but the verdict has a column of the same name.",
-    ),
+    "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "The input already has a column 'reason'."),
     "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "The input must have exactly one column 'id'; it has 0."),
 }
 
