@@ -171,7 +171,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "an id that is no text": lambda client: client.acknowledge(1),  # type: ignore[arg-type]
     "a poll below none": lambda client: client.events(poll=-1),
     "a poll that is no number": lambda client: client.events(poll=float("nan")),
-    "patience without end": lambda client: client.events(patience=float("inf")),
+    "infinite patience": lambda client: client.events(patience=float("inf")),
 }
 
 

@@ -35,7 +35,7 @@ def queries(imds: Emulator) -> list[dict[str, str]]:
 
 
 PLACES: dict[str, tuple[dict[str, str], str | None, str]] = {
-    "nothing said": ({}, None, SERVICE),
+    "no argument and no variable": ({}, None, SERVICE),
     "an argument": ({"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://a:1", "IMDS_ENDPOINT": "http://b:2"}, "http://c:3", "http://c:3"),
     "the variable of the SDKs": ({"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://a:1/", "IMDS_ENDPOINT": "http://b:2"}, None, "http://a:1"),
     "the variable of Arc": ({"IMDS_ENDPOINT": "http://localhost:40342"}, None, "http://localhost:40342"),

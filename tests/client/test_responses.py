@@ -213,7 +213,7 @@ WORDS: dict[str, tuple[int, str, bytes, str]] = {
     "XML": (410, XML, wire.IDENTITY_GONE.body, "Please refresh your cache"),
     "XML that is none": (400, XML, b"<Error>nothing</Error>", "nothing"),
     "too many": (429, TEXT, b"slow down", "slow down"),
-    "a status of its own": (409, TEXT, b"a conflict", "a conflict"),
+    "an unusual status": (409, TEXT, b"a conflict", "a conflict"),
 }
 
 

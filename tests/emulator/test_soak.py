@@ -134,7 +134,7 @@ MALFORMED: dict[str, bytes] = {
     "length and chunks": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
     "version": b"GET / HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n",
-    "a head without end": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: " + b"b" * 200_000,
+    "an endless head": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: " + b"b" * 200_000,
     "many headers": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
 }
 
@@ -155,7 +155,7 @@ EXPECTED_FAULTS: dict[str, Outcome] = {
     "truncate": "cut",
     "reset": "reset",
 }
-REFUSED: dict[str, Outcome] = {**dict.fromkeys(MALFORMED, 400), "a head without end": 431, "many headers": 431}
+REFUSED: dict[str, Outcome] = {**dict.fromkeys(MALFORMED, 400), "an endless head": 431, "many headers": 431}
 
 
 def octets(kind: str, method: str, target: str, headers: str, body: bytes = b"", host: str = "127.0.0.1") -> bytes:
