@@ -145,7 +145,7 @@ it."""
 
 
 def tags(der: bytes) -> Iterator[int]:
-    """Yield the identifier bytes for as long as the lengths are plausible."""
+    """Yield the identifier byte of each element, until a length is not plausible."""
     pos = 0
     while pos + 2 <= len(der):
         yield der[pos]

@@ -81,13 +81,13 @@ CASES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "a code": (("explain", "unknown-i"), {"unknown-issuer"}),
     "a cloud": (("verify", "--cloud", "ch"), {"china"}),
     "a scenario": (("serve", "--scenario", "lin"), {"linux"}),
-    "a category that is kept": (("record", "--keep", "ke"), {"keys"}),
+    "a category of values": (("record", "--keep", "ke"), {"keys"}),
     "a shell": (("completion", "f"), {"fish"}),
     "a file with a blank": (("verify", "my"), {"my document.json"}),
     "a file as the value of an option": (("verify", "--trust", "my"), {"my document.json"}),
-    "a folder and no file": (("verify", "--bundle", ""), {"sub folder"}),
-    "a value that nobody knows": (("get", "--base-url", ""), set()),
-    "a verb that does not exist": (("nothing", ""), set()),
+    "folders only": (("verify", "--bundle", ""), {"sub folder"}),
+    "a value without completions": (("get", "--base-url", ""), set()),
+    "an unknown verb": (("nothing", ""), set()),
     "a verb without arguments": (("demo", ""), set()),
 }
 

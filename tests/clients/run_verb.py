@@ -4,8 +4,8 @@
         [--only NAME,...]
 
 These programs cannot use another address than 169.254.169.254. ``make run-clients`` downloads them and runs this program. Each script in
-``fixed_address``, and each script in ``scripts`` without an ``override``, drives one of them; ``run.py`` describes the scripts. A script passes if it ends with status 0 and the journal has a request with status 200 at the
-path that ``# requests:`` names.
+``fixed_address``, and each script in ``scripts`` without an ``override``, drives one of them; ``run.py`` describes the scripts. A script
+passes if it ends with status 0, and the journal has a request with status 200 at the path that ``# requests:`` names.
 """
 
 from __future__ import annotations
