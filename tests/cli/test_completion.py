@@ -93,7 +93,7 @@ CASES: dict[str, tuple[tuple[str, ...], set[str]]] = {
 
 
 @pytest.mark.parametrize(("words", "offered"), CASES.values(), ids=CASES.keys())
-def test_bash_completions(complete: Complete, words: tuple[str, ...], offered: set[str]) -> None:
+def test_bash_offers_the_expected_completions(complete: Complete, words: tuple[str, ...], offered: set[str]) -> None:
     assert complete(*words) == offered
 
 
@@ -149,7 +149,7 @@ FISH: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize(("line", "offered"), FISH.items(), ids=FISH.keys())
-def test_fish_completions(
+def test_fish_offers_the_expected_completions(
     script: Callable[[str], Path], installed: Callable[[str], str], tmp_path: Path, line: str, offered: set[str]
 ) -> None:
     program = [installed("fish"), "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", str(script("fish")), line]

@@ -60,7 +60,7 @@ def test_refusal_has_reason_stage_location_and_hint(run: Run, document: str) -> 
     assert lines[-1].startswith("  hint: An emulator of imdskit created this document, not Azure: its issuer is 'imdskit ")
 
 
-def test_refusal_as_json(run: Run, document: str) -> None:
+def test_refusal_can_be_printed_as_json(run: Run, document: str) -> None:
     status, out, err = run("verify", document, "--json")
     assert (status, err) == (1, "")
     response = json.loads(out)
@@ -68,7 +68,7 @@ def test_refusal_as_json(run: Run, document: str) -> None:
     assert "give the emulator's root with `--trust`" in response["hint"]
 
 
-def test_acceptance_as_json(run: Run, document: str, root: str) -> None:
+def test_acceptance_can_be_printed_as_json(run: Run, document: str, root: str) -> None:
     status, out, err = run("verify", document, "--trust", root, "--json")
     assert (status, err) == (0, "")
     response = json.loads(out)
@@ -86,7 +86,7 @@ def test_explanation_lists_every_check(run: Run, document: str, root: str) -> No
     assert err.startswith("refused: unknown-issuer")
 
 
-def test_explanation_as_json(run: Run, document: str, root: str) -> None:
+def test_explanation_can_be_printed_as_json(run: Run, document: str, root: str) -> None:
     accepted = json.loads(run("verify", document, "--trust", root, "--explain", "--json").out)
     assert (accepted["verified"], accepted["report"]["ok"]) == (True, True)
     refused = json.loads(run("verify", document, "--explain", "--json").out)

@@ -121,7 +121,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("category", "error", "kind"), KINDS.values(), ids=KINDS.keys())
-def test_transient_failures(category: str, error: ClientError, kind: Kind | None) -> None:
+def test_only_transient_failures_have_a_retry_rule(category: str, error: ClientError, kind: Kind | None) -> None:
     assert kind_of(category, error) == kind
     if kind is None:
         assert next_delay(PATIENT, kind, 1, 0) is None

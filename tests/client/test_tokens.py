@@ -55,7 +55,9 @@ LIVES = {
 
 
 @pytest.mark.parametrize(("life", "others", "early"), LIVES.values(), ids=LIVES.keys())
-def test_token_renewal_time(imds: Emulator, clock: ManualClock, life: int, others: dict[str, object], early: int) -> None:
+def test_renewal_time_depends_on_lifetime_and_refresh_in(
+    imds: Emulator, clock: ManualClock, life: int, others: dict[str, object], early: int
+) -> None:
     imds.faults.load(lasting(life, **others))
     client = Client(imds.url, clock=clock)
     first = client.token(VAULT)

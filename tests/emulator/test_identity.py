@@ -313,7 +313,7 @@ def test_never_publishes_private_key_members(path: str, service: Services) -> No
 
 
 @pytest.mark.parametrize("path", ["", "x", f"{TENANT}", f"{TENANT}/keys", f"{TENANT}/discovery/keys/x", "%22/discovery/keys", "a/b/c/d/e"])
-def test_publishes_nothing_else_below_oidc(path: str, service: Services) -> None:
+def test_serves_no_other_paths_below_oidc(path: str, service: Services) -> None:
     assert service(BOTH).ask(f"/oidc/{path}", headers={}).status == 404
 
 

@@ -1,4 +1,4 @@
-"""Single use compared with a model, for all stores: exactly one call of all that share a store accepts a document.
+"""Single use compared with a model, for all stores: of all verifiers that share a store, exactly one accepts a document, and only once.
 
 The state machine has several verifiers with different policies. They restart, their clocks jump both ways, and they present documents and
 bound nonces. A verifier and its handle of the store have the same clock, as on one machine; a Redis server has its own.
