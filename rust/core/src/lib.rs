@@ -53,7 +53,6 @@ pub mod roots;
 #[cfg(test)]
 mod samples;
 mod strict_json;
-pub mod unwinding;
 pub mod verdicts;
 
 /// Returns the implementation that verifies RSA signatures on this processor: `avx512-ifma` or `aws-lc`.

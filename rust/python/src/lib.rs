@@ -1,5 +1,8 @@
 //! The extension module `imdskit._native`: Python classes and functions for the crate `imdskit-core`. It contains no logic of its own.
 
+#[macro_use]
+mod setup;
+
 mod bucket;
 mod checker;
 mod document;
@@ -7,7 +10,6 @@ mod errors;
 mod packed;
 #[cfg(feature = "parts")]
 mod parts;
-mod setup;
 
 use pyo3::prelude::*;
 
