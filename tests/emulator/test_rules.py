@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
+from imdskit.emulator.error_responses import OUTSIDE, SERVER, Evidence
+from imdskit.emulator.http.messages import Request
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, refusal
-from imdskit.protocol.messages import Request
-from imdskit.protocol.responses import OUTSIDE, SERVER, Evidence
 
 Services = Callable[..., Any]
 

@@ -18,9 +18,9 @@ from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Emulator, Scenario, snapshot
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.http.messages import Request
 from imdskit.emulator.scenario import document
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol.messages import Request
 
 NOON = 1_767_268_800
 KEYS = Keys()

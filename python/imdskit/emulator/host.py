@@ -22,9 +22,12 @@ from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.error_responses import NOT_FOUND, OUTSIDE, SERVER_ERROR
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.http.host_header import Hosts
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import Journal
 from imdskit.emulator.machine.expansion import expand
@@ -38,10 +41,8 @@ from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.app import PUBLISHED, QUICK, App
 from imdskit.emulator.service.rate_limits import RateLimits
+from imdskit.emulator.service.routes import json_response
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR, json_response
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
 """Function that inspects a document, checks it against the nonce if one is given, and returns a

@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 
 KEPT = 10_000
 """Default maximum number of entries."""

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from imdskit.emulator.http.messages import Request
 from imdskit.emulator.http.ports import Ports
 from imdskit.emulator.http.server import Server
 from imdskit.emulator.public_addresses import with_port
 from imdskit.errors import UsageError
-from imdskit.protocol.messages import Request
 
 _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 

@@ -15,9 +15,12 @@ from contextlib import ExitStack
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
 from imdskit.emulator.authority.tokens import Issuer, TokenCache
+from imdskit.emulator.error_responses import OUTSIDE, SERVER, ErrorResponse, entra_time, unknown_resource
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.faults.types import Fault, left
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.machine import load_balancer
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import holder_id, identities
@@ -31,9 +34,6 @@ from imdskit.emulator.service.request_context import RequestContext, ServedMachi
 from imdskit.emulator.service.response_cache import MOST, ResponseCache
 from imdskit.emulator.service.routes import Attestor, Routes
 from imdskit.emulator.service.rules import refusal
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import OUTSIDE, SERVER, ErrorResponse, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
 """Function that returns what the emulator's authority or issuer publishes at a path, as (media

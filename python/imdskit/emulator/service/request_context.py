@@ -10,14 +10,14 @@ from functools import cached_property
 from imdskit import versions
 from imdskit.backends.contract import Form
 from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.error_responses import BAD_VERSION, ErrorResponse, bad_version
 from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.http.request_target import Target, parse_target
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import SELECTORS, Identities, Identity
 from imdskit.emulator.machine.instance import Instance
 from imdskit.errors import SelectionError
-from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, parse_target
-from imdskit.protocol.responses import BAD_VERSION, ErrorResponse, bad_version
 
 
 @dataclass(frozen=True, slots=True)

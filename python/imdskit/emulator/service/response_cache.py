@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.protocol.messages import Request, Response
 
 MOST = 256
 """Default maximum number of responses in a cache."""

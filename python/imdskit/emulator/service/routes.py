@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from imdskit.clock import Clock
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import TokenCache
+from imdskit.emulator.error_responses import IDENTITY_NOT_ASSIGNED, JSON, SERVER, TEXT
+from imdskit.emulator.http.messages import Response
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import SelectionError
 from imdskit.protocol import attested
-from imdskit.protocol.attested import compact
-from imdskit.protocol.messages import Response
-from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, text_response
+from imdskit.protocol.json_writer import compact
 
 Attestor = Callable[[bytes, DocumentFault | None], bytes]
 """Function that signs the content of an attested document and returns the DER encoding of a
@@ -122,3 +122,13 @@ class Routes:
     def versions(self, context: RequestContext) -> Response:
         """Return the enabled api-versions in ascending order."""
         return json_response(compact({"apiVersions": list(context.machine.api_versions)}))
+
+
+def json_response(body: bytes, *headers: tuple[str, str]) -> Response:
+    """Return a JSON response with status 200."""
+    return Response(200, (("Content-Type", JSON), ("Server", SERVER), *headers), body)
+
+
+def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
+    """Return a text response with status 200. The parameter ``charset`` is inferred."""
+    return Response(200, (("Content-Type", TEXT), ("Server", SERVER), *headers), body)

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imdskit import versions
+from imdskit.emulator import error_responses as r
+from imdskit.emulator.error_responses import ErrorResponse, Evidence
+from imdskit.emulator.http.messages import Request
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import SelectionError
-from imdskit.protocol import responses as r
 from imdskit.protocol.attested import valid_nonce
-from imdskit.protocol.requests import has_metadata_header
-from imdskit.protocol.responses import ErrorResponse, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,18 @@ class Rule:
     source: str
     check: Callable[[RequestContext], object]
     off: str = ""
+
+
+def has_metadata_header(request: Request) -> bool:
+    """Return whether the request has the header ``Metadata: true``.
+
+    Letter case is ignored, and so is white space around the value.
+
+    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs several times, every
+    value must be ``true``.
+    """
+    values = request.header_values("Metadata")
+    return bool(values) and all(value.strip().lower() == "true" for value in values)
 
 
 def no_metadata_header(context: RequestContext) -> ErrorResponse:

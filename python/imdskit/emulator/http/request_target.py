@@ -1,5 +1,4 @@
-"""Decoding of requests in the same way as the service: path, parameters and the required header
-``Metadata``.
+"""Decoding of request targets, that is, of path and parameters, in the same way as the service.
 
 This module refuses no request; the emulator's rules do. Sources: IMDS documentation, "Access Azure
 Instance Metadata Service"; Azure/GuestProxyAgent, a program of Microsoft that had to match the
@@ -11,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
-
-from imdskit.protocol.messages import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +75,3 @@ def parse_target(target: str) -> Target:
 def _pairs(query: str) -> list[tuple[str, str]]:
     pairs = (part.partition("=") for part in query.split("&") if part)
     return [(name, value) for name, _, value in pairs]
-
-
-def has_metadata_header(request: Request) -> bool:
-    """Return whether the request has the header ``Metadata: true``.
-
-    Letter case is ignored, and so is white space around the value.
-
-    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs several times, every
-    value must be ``true``.
-    """
-    values = request.header_values("Metadata")
-    return bool(values) and all(value.strip().lower() == "true" for value in values)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, has_metadata_header, parse_target
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.http.request_target import Target, parse_target
+from imdskit.emulator.service.rules import has_metadata_header
 
 CASES = {
     "plain": ("/metadata/instance?a=1&b=2", Target("/metadata/instance", ("metadata", "instance"), (("a", "1"), ("b", "2")))),
