@@ -5,35 +5,52 @@ from __future__ import annotations
 import pytest
 
 from imdskit.emulator.http.messages import Request
-from imdskit.emulator.http.request_target import Target, parse_target
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.service.rules import has_metadata_header
 
 CASES = {
-    "plain": ("/metadata/instance?a=1&b=2", Target("/metadata/instance", ("metadata", "instance"), (("a", "1"), ("b", "2")))),
-    "no query": ("/metadata", Target("/metadata", ("metadata",), ())),
-    "empty query": ("/metadata?", Target("/metadata", ("metadata",), ())),
-    "root": ("/", Target("/", (), ())),
-    "trailing slash": ("/metadata/instance/", Target("/metadata/instance/", ("metadata", "instance"), ())),
-    "double slash": ("//metadata//instance", Target("//metadata//instance", ("metadata", "instance"), ())),
-    "encoded path": ("/metadata%2Finst%61nce", Target("/metadata/instance", ("metadata", "instance"), ())),
-    "encoded question mark": ("/m%3Fa=1", Target("/m", ("m",), (("a", "1"),))),
-    "encoded and plain question mark": ("/m%3fa=1?b=2", Target("/m", ("m",), (("a", "1"), ("b", "2")))),
-    "decoded once": ("/m%253F", Target("/m%3F", ("m%3F",), ())),
-    "value with slashes": ("/m?r=https://a/b", Target("/m", ("m",), (("r", "https://a/b"),))),
-    "encoded value": ("/m?r=https%3A%2F%2Fa%26b", Target("/m", ("m",), (("r", "https://a&b"),))),
-    "value with an equals sign": ("/m?a=b=c", Target("/m", ("m",), (("a", "b=c"),))),
-    "name without a value": ("/m?a&b=", Target("/m", ("m",), (("a", ""), ("b", "")))),
-    "question mark in the query": ("/m?a=b?c", Target("/m", ("m",), (("a", "b?c"),))),
-    "plus is a blank": ("/m?a=b+c", Target("/m", ("m",), (("a", "b c"),))),
-    "broken escape": ("/m%zz?a=%", Target("/m%zz", ("m%zz",), (("a", "%"),))),
-    "not UTF-8": ("/m%ff", Target("/m\ufffd", ("m\ufffd",), ())),
-    "asterisk": ("*", Target("*", ("*",), ())),
+    "plain": ("/metadata/instance?a=1&b=2", ("/metadata/instance", ("metadata", "instance"), (("a", "1"), ("b", "2")))),
+    "no query": ("/metadata", ("/metadata", ("metadata",), ())),
+    "empty query": ("/metadata?", ("/metadata", ("metadata",), ())),
+    "root": ("/", ("/", (), ())),
+    "trailing slash": ("/metadata/instance/", ("/metadata/instance/", ("metadata", "instance"), ())),
+    "double slash": ("//metadata//instance", ("//metadata//instance", ("metadata", "instance"), ())),
+    "encoded path": ("/metadata%2Finst%61nce", ("/metadata/instance", ("metadata", "instance"), ())),
+    "encoded question mark": ("/m%3Fa=1", ("/m", ("m",), (("a", "1"),))),
+    "encoded and plain question mark": ("/m%3fa=1?b=2", ("/m", ("m",), (("a", "1"), ("b", "2")))),
+    "decoded once": ("/m%253F", ("/m%3F", ("m%3F",), ())),
+    "value with slashes": ("/m?r=https://a/b", ("/m", ("m",), (("r", "https://a/b"),))),
+    "encoded value": ("/m?r=https%3A%2F%2Fa%26b", ("/m", ("m",), (("r", "https://a&b"),))),
+    "value with an equals sign": ("/m?a=b=c", ("/m", ("m",), (("a", "b=c"),))),
+    "name without a value": ("/m?a&b=", ("/m", ("m",), (("a", ""), ("b", "")))),
+    "question mark in the query": ("/m?a=b?c", ("/m", ("m",), (("a", "b?c"),))),
+    "plus is a blank": ("/m?a=b+c", ("/m", ("m",), (("a", "b c"),))),
+    "broken escape": ("/m%zz?a=%", ("/m%zz", ("m%zz",), (("a", "%"),))),
+    "not UTF-8": ("/m%ff", ("/m\ufffd", ("m\ufffd",), ())),
+    "asterisk": ("*", ("*", ("*",), ())),
 }
 
 
 @pytest.mark.parametrize(("target", "expected"), CASES.values(), ids=CASES)
-def test_target_is_decoded(target: str, expected: Target) -> None:
-    assert parse_target(target) == expected
+def test_target_is_decoded(target: str, expected: tuple[object, ...]) -> None:
+    found = parse_target(target)
+    assert (found.path, found.segments, found.parameters) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "folded", "category", "rest"),
+    [
+        ("/MetaData/Instance/Compute/VmId?a=1", "/metadata/instance/compute/vmid", "instance", ("Compute", "VmId")),
+        ("/metadata//versions/", "/metadata/versions", "versions", ()),
+        ("/metadata", "/metadata", "", ()),
+        ("/metadatas/Instance", "/metadatas/instance", None, ("metadatas", "Instance")),
+        ("/", "/", None, ()),
+    ],
+)
+def test_path_is_split_at_the_category(target: str, folded: str, category: str | None, rest: tuple[str, ...]) -> None:
+    found = parse_target(target)
+    assert (found.folded, found.category, found.rest) == (folded, category, rest)
+    assert found.route == tuple(segment.lower() for segment in rest)
 
 
 def test_parameters_are_found_in_any_letter_case() -> None:

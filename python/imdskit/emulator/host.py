@@ -39,8 +39,9 @@ from imdskit.emulator.resident_machines import ResidentMachines
 from imdskit.emulator.scenario import document
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
-from imdskit.emulator.service.app import PUBLISHED, QUICK, App
+from imdskit.emulator.service.app import PUBLISHED, App
 from imdskit.emulator.service.rate_limits import RateLimits
+from imdskit.emulator.service.response_cache import STATIC
 from imdskit.emulator.service.routes import json_response
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 
@@ -126,7 +127,7 @@ class Host:
         """Scenarios of the machines that were changed, by machine number."""
         self._identifiers: dict[int, Mapping[str, str]] = {}
         """Identifiers that machines keep from an earlier emulator, by machine number and purpose."""
-        self._own_faults: dict[int, Faults] = {}
+        self._own_faults: dict[int | None, Faults] = {}
         """Faults that apply to a single machine of a fleet, by machine number."""
         self.faults = Faults(self.clock, options.faults)
         self.journal = Journal(self.clock, options.journal)
@@ -209,8 +210,8 @@ class Host:
         # Certificates and keys do not belong to a machine, so any machine can serve them.
         if target.startswith(PUBLISHED) or self._published_elsewhere(target):
             return self._recorded(self.machines.get(0).handle, request)
-        inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
-        return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
+        error = OUTSIDE if parse_target(target).category is None else NOT_FOUND
+        return self._recorded(lambda _: error.response(), request)
 
     def answer(self, index: int, request: Request) -> Response:
         """Return a machine's response to a request. Record request and response in the journal."""
@@ -228,7 +229,7 @@ class Host:
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
-        return target.startswith(QUICK) and not self._faults_for(index).on
+        return parse_target(target).category in STATIC and not self._own_faults.get(index, self.faults).on
 
     def scenario_of(self, index: int) -> Scenario:
         """Return the scenario of a machine."""
@@ -354,9 +355,6 @@ class Host:
             self.journal.record(request, response, start, machine)
         return response
 
-    def _faults_for(self, index: int | None) -> Faults:
-        return self.faults if index is None else self._own_faults.get(index, self.faults)
-
     def _create(self, index: int, events: Events | None, throttle: RateLimits | None) -> App:
         if throttle is None and self._options.rate_limit:
             throttle = RateLimits(self._backend.bucket, self.clock)
@@ -377,7 +375,7 @@ class Host:
             events_enabling=self._options.events_enabling,
             profile=self._profile,
             rules_off=self._options.rules_off,
-            faults=self._faults_for(index),
+            faults=self._own_faults.get(index, self.faults),
             events=events,
             numbers=self._request_numbers,
             cached_responses=self._cached_responses,

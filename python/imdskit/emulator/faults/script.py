@@ -163,7 +163,7 @@ def _category(given: Input) -> Criterion:
 
 def _path(given: Input) -> Criterion:
     pattern = _pattern(given, lower=True)
-    return lambda context: pattern.fullmatch("/" + "/".join(context.target.segments).lower()) is not None
+    return lambda context: pattern.fullmatch(context.target.folded) is not None
 
 
 def _query(given: Input) -> Criterion:

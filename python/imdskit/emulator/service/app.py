@@ -45,9 +45,6 @@ PUBLISHED = (PKI, OIDC)
 On Azure, these are on other servers.
 """
 
-QUICK = ("/metadata/instance", "/metadata/versions")
-"""Path prefixes whose responses are immediate, because nothing has to be signed."""
-
 
 class App:
     """Service of one machine. It is safe to share between threads.
@@ -109,13 +106,12 @@ class App:
         self.faults = faults or Faults(clock)
         scenario_profile = profiles.of(scenario)
         profile = profile or scenario_profile
-        self._rules = profile.rules((*scenario.rules_off, *rules_off))
+        rules = profile.rules((*scenario.rules_off, *rules_off))
+        self._rules = tuple(rule for rule in rules if not rule.after_lookup)
+        self._later_rules = tuple(rule for rule in rules if rule.after_lookup)
         given = scenario.given.get("identity") or {}
-        request_ids, numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
-
-        def request_id() -> str:
-            return f"{request_ids}{next(numbers):012x}"
-
+        id_form = Seeded(seed).uuid("requests")[:-12] + "{:012x}"
+        request_id = map(id_form.format, numbers or itertools.count()).__next__
         unknown = frozenset(resource.lower().rstrip("/") for resource in given.get("unknownResources") or ())
 
         def refused(resource: str) -> ErrorResponse | None:
@@ -206,6 +202,9 @@ class App:
         """Return the refusal of the first rule that refuses the request, or else the response of
         its route."""
         refused = refusal(context, self._rules)
+        if refused is None and context.category == "instance":
+            context.look_up()
+            refused = refusal(context, self._later_rules)
         return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:

@@ -58,9 +58,12 @@ class Routes:
 
         Newer builds of the service add ``x-ms-request-id`` (recorded in 2026).
         """
-        found, text = context.selection, context.wants_text
+        found, text = context.node, context.form == "text"
         if isinstance(found, SelectionError):  # The rule `leaf`, which refuses a leaf as JSON, is switched off.
-            found, text = context.machine.instance.select(context.served_version, context.rest, "text", extended=context.extended), True
+            found, text = (
+                context.machine.instance.select(context.served_version, context.target.rest, "text", extended=context.extended),
+                True,
+            )
         respond = text_response if text else json_response
         return respond(found, ("x-ms-request-id", self._request_id()))
 
@@ -92,7 +95,7 @@ class Routes:
         ``mi_res_id`` as ``msi_res_id`` (inferred).
         """
         identities = context.machine.identities
-        if context.route == ("info",):
+        if context.target.route == ("info",):
             return json_response(compact({"tenantId": (identities.system or identities.user[0]).tenant_id}))
         if context.identity is None:
             return IDENTITY_NOT_ASSIGNED.response()
