@@ -52,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.pki", "imdskit.asn1", "imdskit.strict_json"} | BASE,
     "imdskit.emulator": {"imdskit.emulator", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
     "imdskit.attestation_service": {"imdskit.attestation_service", "imdskit.verify", "imdskit.backends", "imdskit.strict_json"} | BASE,
-    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.emulator.error_responses", "imdskit.emulator.public_addresses"} | BASE,
+    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.emulator.error_responses", "imdskit.emulator.published_urls"} | BASE,
     "imdskit.emulator.json_input": {"imdskit.errors"},
     "imdskit.emulator.scenario": {"imdskit.emulator.scenario", "imdskit.emulator.json_input", "imdskit.protocol"} | BASE,
     "imdskit.emulator.machine": {"imdskit.emulator.machine", "imdskit.emulator.scenario", "imdskit.backends", "imdskit.protocol"} | BASE,

@@ -31,18 +31,18 @@ from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import Journal
 from imdskit.emulator.machine.expansion import expand
-from imdskit.emulator.machine.numbering import OneMachine
-from imdskit.emulator.machine_selection import OnlyMachine
+from imdskit.emulator.machine.numbering import Numbering
+from imdskit.emulator.machine_selection import Addressing
 from imdskit.emulator.options import Options
-from imdskit.emulator.public_addresses import OIDC
+from imdskit.emulator.published_urls import OIDC
 from imdskit.emulator.resident_machines import ResidentMachines
-from imdskit.emulator.scenario import document
+from imdskit.emulator.scenario import merge_patch
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.app import PUBLISHED, App
+from imdskit.emulator.service.endpoints import json_response
 from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.emulator.service.response_cache import STATIC
-from imdskit.emulator.service.routes import json_response
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
@@ -104,15 +104,15 @@ class Host:
         self,
         scenario: Scenario,
         options: Options,
-        numbering: type[OneMachine] = OneMachine,
-        addressing: OnlyMachine | None = None,
+        numbering: type[Numbering] = Numbering,
+        addressing: Addressing | None = None,
         *,
         resident: int = 1,
         connections: int,
         cached_responses: int,
     ) -> None:
         seed = options.seed
-        self.addressing = addressing or OnlyMachine()
+        self.addressing = addressing or Addressing()
         self.clock: Clock = options.clock or SystemClock()
         self.explain: Explain | None = None
         self.admin: AdminApi | None = None
@@ -478,11 +478,11 @@ class HostedMachine:
 
     def state(self) -> dict[str, Any]:
         """Return the whole scenario of the machine as a JSON object."""
-        return document.document(self.scenario)
+        return merge_patch.to_json(self.scenario)
 
     def patch(self, patch: object) -> None:
         """Change the machine like :meth:`imdskit.emulator.Emulator.patch`."""
-        self._host.change(self.index, lambda scenario: document.patched(scenario, patch))
+        self._host.change(self.index, lambda scenario: merge_patch.patched(scenario, patch))
 
     def become(self, value: object) -> None:
         """Replace the machine's scenario like :meth:`imdskit.emulator.Emulator.become`."""

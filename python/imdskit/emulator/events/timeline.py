@@ -22,7 +22,7 @@ from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.events.event import FAILURE, NOTICE, REBALANCE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
-from imdskit.emulator.events.event_formats import announced_events, snapshot_events
+from imdskit.emulator.events.event_input import announced_events, snapshot_events
 from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.protocol.json_writer import compact
 

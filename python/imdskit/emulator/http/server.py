@@ -35,7 +35,7 @@ from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import SERVICE, Hosts
 from imdskit.emulator.http.messages import Delivery, Request, Response
-from imdskit.emulator.public_addresses import reachable
+from imdskit.emulator.published_urls import reachable
 from imdskit.errors import ImdskitError, UsageError
 
 Service = Callable[[Request], Response]

@@ -1,5 +1,5 @@
-"""Request context: properties of a request that rules and routes share, each computed once, and the
-machine that the request is for."""
+"""Request context: properties of a request that rules and endpoints share, each computed once, and
+the machine that the request is for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from imdskit.errors import SelectionError
 
 @dataclass(frozen=True, slots=True)
 class ServedMachine:
-    """Data about a machine for rules and routes.
+    """Data about a machine for rules and endpoints.
 
     Attributes:
         expanded: the expanded machine, from which the other attributes are derived.
@@ -56,7 +56,7 @@ class ServedMachine:
 
 
 class RequestContext:
-    """Request with the properties that rules and routes need.
+    """Request with the properties that rules and endpoints need.
 
     Attributes:
         machine: machine that the request is for.

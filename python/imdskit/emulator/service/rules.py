@@ -1,7 +1,7 @@
 """Rules of the service: the reasons for refusing a request, in the order of evaluation.
 
 The table :data:`RULES` contains all rules. The first rule that refuses a request determines the
-response. :mod:`imdskit.emulator.service.routes` responds to requests that pass all rules.
+response. :mod:`imdskit.emulator.service.endpoints` responds to requests that pass all rules.
 ``docs/fidelity.md`` shows the table, and a test checks that the page agrees with it. The order of
 the rules is inferred.
 """

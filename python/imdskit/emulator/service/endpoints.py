@@ -24,7 +24,7 @@ RequestId = Callable[[], str]
 """Function that returns a new request id."""
 
 
-class Routes:
+class Endpoints:
     """Endpoints of one machine.
 
     Args:
