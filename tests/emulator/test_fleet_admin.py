@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from imdskit.clock import ManualClock
 from imdskit.emulator import Fleet
 from imdskit.emulator.admin.operations import OPERATIONS, Arguments, openapi
+from imdskit.emulator.http.messages import Request
 from imdskit.errors import ScenarioError
-from imdskit.protocol.messages import Request
 from imdskit.testing import assert_no_refusals, assert_not_requested, assert_requested
 from imdskit.verify import Policy, Trust, Verifier
 

@@ -19,8 +19,8 @@ from imdskit.emulator.admin import open_admin
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.host import Host
 from imdskit.emulator.journal import KEPT
-from imdskit.emulator.machine.numbering import Numbering
-from imdskit.emulator.machine_selection import ByPath, ByPort, BySource, OnlyMachine
+from imdskit.emulator.machine.numbering import FleetNumbering
+from imdskit.emulator.machine_selection import Addressing, ByPath, ByPort, BySource
 from imdskit.emulator.options import Options, scenario_of
 from imdskit.emulator.scenario.scenario import Scenario
 
@@ -119,7 +119,7 @@ class Fleet(Host):
         super().__init__(
             scenario_of("template", template),
             options,
-            Numbering,
+            FleetNumbering,
             _addressing(select, whole(count, "count", 1, MOST), options, network),
             resident=whole(resident, "resident", 1),
             connections=whole(connections, "connections", 1),
@@ -139,7 +139,7 @@ class Fleet(Host):
         return self.addressing.ports
 
 
-def _addressing(select: str, count: int, options: Options, network: str) -> OnlyMachine:
+def _addressing(select: str, count: int, options: Options, network: str) -> Addressing:
     if select == "path":
         return ByPath(count)
     if select == "port":

@@ -22,26 +22,28 @@ from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.error_responses import NOT_FOUND, OUTSIDE, SERVER_ERROR
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.http.host_header import Hosts
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import Journal
 from imdskit.emulator.machine.expansion import expand
-from imdskit.emulator.machine.numbering import OneMachine
-from imdskit.emulator.machine_selection import OnlyMachine
+from imdskit.emulator.machine.numbering import Numbering
+from imdskit.emulator.machine_selection import Addressing
 from imdskit.emulator.options import Options
-from imdskit.emulator.public_addresses import OIDC
+from imdskit.emulator.published_urls import OIDC
 from imdskit.emulator.resident_machines import ResidentMachines
-from imdskit.emulator.scenario import document
+from imdskit.emulator.scenario import merge_patch
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
-from imdskit.emulator.service.app import PUBLISHED, QUICK, App
+from imdskit.emulator.service.app import PUBLISHED, App
+from imdskit.emulator.service.endpoints import json_response
 from imdskit.emulator.service.rate_limits import RateLimits
+from imdskit.emulator.service.response_cache import STATIC
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR, json_response
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
 """Function that inspects a document, checks it against the nonce if one is given, and returns a
@@ -102,15 +104,15 @@ class Host:
         self,
         scenario: Scenario,
         options: Options,
-        numbering: type[OneMachine] = OneMachine,
-        addressing: OnlyMachine | None = None,
+        numbering: type[Numbering] = Numbering,
+        addressing: Addressing | None = None,
         *,
         resident: int = 1,
         connections: int,
         cached_responses: int,
     ) -> None:
         seed = options.seed
-        self.addressing = addressing or OnlyMachine()
+        self.addressing = addressing or Addressing()
         self.clock: Clock = options.clock or SystemClock()
         self.explain: Explain | None = None
         self.admin: AdminApi | None = None
@@ -125,7 +127,7 @@ class Host:
         """Scenarios of the machines that were changed, by machine number."""
         self._identifiers: dict[int, Mapping[str, str]] = {}
         """Identifiers that machines keep from an earlier emulator, by machine number and purpose."""
-        self._own_faults: dict[int, Faults] = {}
+        self._own_faults: dict[int | None, Faults] = {}
         """Faults that apply to a single machine of a fleet, by machine number."""
         self.faults = Faults(self.clock, options.faults)
         self.journal = Journal(self.clock, options.journal)
@@ -208,8 +210,8 @@ class Host:
         # Certificates and keys do not belong to a machine, so any machine can serve them.
         if target.startswith(PUBLISHED) or self._published_elsewhere(target):
             return self._recorded(self.machines.get(0).handle, request)
-        inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
-        return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
+        error = OUTSIDE if parse_target(target).category is None else NOT_FOUND
+        return self._recorded(lambda _: error.response(), request)
 
     def answer(self, index: int, request: Request) -> Response:
         """Return a machine's response to a request. Record request and response in the journal."""
@@ -227,7 +229,7 @@ class Host:
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
-        return target.startswith(QUICK) and not self._faults_for(index).on
+        return parse_target(target).category in STATIC and not self._own_faults.get(index, self.faults).on
 
     def scenario_of(self, index: int) -> Scenario:
         """Return the scenario of a machine."""
@@ -353,9 +355,6 @@ class Host:
             self.journal.record(request, response, start, machine)
         return response
 
-    def _faults_for(self, index: int | None) -> Faults:
-        return self.faults if index is None else self._own_faults.get(index, self.faults)
-
     def _create(self, index: int, events: Events | None, throttle: RateLimits | None) -> App:
         if throttle is None and self._options.rate_limit:
             throttle = RateLimits(self._backend.bucket, self.clock)
@@ -376,7 +375,7 @@ class Host:
             events_enabling=self._options.events_enabling,
             profile=self._profile,
             rules_off=self._options.rules_off,
-            faults=self._faults_for(index),
+            faults=self._own_faults.get(index, self.faults),
             events=events,
             numbers=self._request_numbers,
             cached_responses=self._cached_responses,
@@ -479,11 +478,11 @@ class HostedMachine:
 
     def state(self) -> dict[str, Any]:
         """Return the whole scenario of the machine as a JSON object."""
-        return document.document(self.scenario)
+        return merge_patch.to_json(self.scenario)
 
     def patch(self, patch: object) -> None:
         """Change the machine like :meth:`imdskit.emulator.Emulator.patch`."""
-        self._host.change(self.index, lambda scenario: document.patched(scenario, patch))
+        self._host.change(self.index, lambda scenario: merge_patch.patched(scenario, patch))
 
     def become(self, value: object) -> None:
         """Replace the machine's scenario like :meth:`imdskit.emulator.Emulator.become`."""

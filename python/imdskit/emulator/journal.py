@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 
 KEPT = 10_000
 """Default maximum number of entries."""
@@ -80,7 +80,7 @@ class Entry(NamedTuple):
     @property
     def path(self) -> str:
         """Decoded path of the target in lower case, without double and trailing slashes."""
-        return "/" + "/".join(parse_target(self.target).segments).lower()
+        return parse_target(self.target).folded
 
     @property
     def category(self) -> str | None:
@@ -88,10 +88,7 @@ class Entry(NamedTuple):
 
         None if the path is outside of ``/metadata``.
         """
-        segments = self.path[1:].split("/")
-        if segments[0] != "metadata":
-            return None
-        return segments[1] if len(segments) > 1 else ""
+        return parse_target(self.target).category
 
     def parameter(self, name: str) -> str | None:
         """Return the decoded value of a query parameter, or None if it is absent."""

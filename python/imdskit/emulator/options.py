@@ -15,7 +15,7 @@ from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.http.host_header import loopback
 from imdskit.emulator.journal import KEPT
-from imdskit.emulator.public_addresses import Addresses
+from imdskit.emulator.published_urls import Addresses
 from imdskit.emulator.scenario.scenario import Scenario
 
 _KINDS: tuple[tuple[str, Any, str], ...] = (

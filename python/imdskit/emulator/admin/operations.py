@@ -21,10 +21,10 @@ from urllib.parse import quote
 from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator.admin.responses import AdminError
 from imdskit.emulator.host import Host, HostedMachine
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.http.request_target import Target, parse_target
 from imdskit.emulator.json_input import Format, strict_json
 from imdskit.emulator.snapshot import restore, save, take
-from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, parse_target
 
 OPENAPI = "openapi.json"
 BODY = Format("The body", partial(AdminError, 422, "bad-argument"), "GET /v1/openapi.json describes it.", unknown_at_object=True)

@@ -28,9 +28,9 @@ from imdskit.emulator.admin.responses import AdminError, error, result
 from imdskit.emulator.host import HEALTH, Host
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import ANY, Hosts, bare, loopback
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
-from imdskit.protocol.messages import Request, Response
 
 CONNECTIONS = 64
 TOKEN_BYTES = 32

@@ -27,7 +27,7 @@ from imdskit.emulator.json_input import Format
 from imdskit.emulator.machine.identity import Identities, Identity
 from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.errors import UsageError
-from imdskit.protocol.attested import compact
+from imdskit.protocol.json_writer import compact
 
 LIFETIME = 24 * 60 * 60
 """Seconds from issue to ``expires_on``."""

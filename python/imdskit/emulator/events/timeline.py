@@ -22,9 +22,9 @@ from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.events.event import FAILURE, NOTICE, REBALANCE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
-from imdskit.emulator.events.event_formats import announced_events, snapshot_events
+from imdskit.emulator.events.event_input import announced_events, snapshot_events
 from imdskit.emulator.machine.seeded_values import Seeded
-from imdskit.protocol.attested import compact
+from imdskit.protocol.json_writer import compact
 
 DISABLED_AFTER = 24 * 3600
 """Seconds without a request after which the service stops showing events to the machine."""

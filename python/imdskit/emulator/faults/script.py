@@ -19,10 +19,10 @@ from typing import Any
 
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
+from imdskit.emulator.http.messages import Delivery
 from imdskit.emulator.json_input import Format, Input
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import ScenarioError
-from imdskit.protocol.messages import Delivery
 
 MAX_BYTES = 1024 * 1024
 MAX_RULES = 1000
@@ -163,7 +163,7 @@ def _category(given: Input) -> Criterion:
 
 def _path(given: Input) -> Criterion:
     pattern = _pattern(given, lower=True)
-    return lambda context: pattern.fullmatch("/" + "/".join(context.target.segments).lower()) is not None
+    return lambda context: pattern.fullmatch(context.target.folded) is not None
 
 
 def _query(given: Input) -> Criterion:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.error_responses import failure, host_failure
+from imdskit.emulator.http.messages import Delivery, Response
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.protocol.messages import Delivery, Response
-from imdskit.protocol.responses import failure, host_failure
 
 Pointer = tuple[str, ...]
 """Unescaped reference tokens of a JSON pointer (RFC 6901)."""

@@ -27,7 +27,7 @@ from typing import TypeAlias
 from imdskit.clock import Clock
 from imdskit.emulator.http.framing import Head, Refusal, parse_head, read_chunked, refuse_early, response_bytes
 from imdskit.emulator.http.host_header import Hosts
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 
 SECOND = 1_000_000_000
 IDLE_NS = 60 * SECOND

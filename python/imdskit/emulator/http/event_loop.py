@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from imdskit.emulator.http.connection import CLOSED, NEED_DATA, Connection, Event
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 
 Quick: TypeAlias = Callable[[Request], bool]
 Socket: TypeAlias = socket.socket

@@ -5,7 +5,7 @@ allow request smuggling: bare CR or LF, folded lines, blanks before a colon, a s
 Content-Length field, Content-Length together with a transfer coding, and any coding except plain
 ``chunked``. After a refusal, the caller must not parse anything that follows on the connection.
 
-This module uses neither sockets nor clocks. :mod:`imdskit.protocol` interprets the requests.
+This module uses neither sockets nor clocks. :mod:`imdskit.emulator.http.request_target` decodes the targets of requests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
-from imdskit.protocol.messages import Response
+from imdskit.emulator.http.messages import Response
 
 REQUEST_LINE_OCTETS = 8 * 1024
 HEAD_OCTETS = 16 * 1024

@@ -29,14 +29,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
+from imdskit.emulator.error_responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 from imdskit.emulator.http.connection import CLOSED, CONTINUE, NEED_DATA, SECOND, SEND_CONTINUE, Connection
 from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import SERVICE, Hosts
-from imdskit.emulator.public_addresses import reachable
+from imdskit.emulator.http.messages import Delivery, Request, Response
+from imdskit.emulator.published_urls import reachable
 from imdskit.errors import ImdskitError, UsageError
-from imdskit.protocol.messages import Delivery, Request, Response
-from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 
 Service = Callable[[Request], Response]
 

@@ -16,7 +16,7 @@ from imdskit.backends.contract import Document, Form
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.errors import ScenarioError, SelectionError
 from imdskit.protocol import instance_shape
-from imdskit.protocol.attested import compact
+from imdskit.protocol.json_writer import compact
 
 Parse = Callable[[bytes], Document]
 

@@ -14,8 +14,8 @@ from typing import Any
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.scenario.scenario import LOAD_BALANCER
 from imdskit.protocol import instance_shape
-from imdskit.protocol.attested import compact
 from imdskit.protocol.instance_shape import Object, objects
+from imdskit.protocol.json_writer import compact
 
 
 def document(machine: ExpandedMachine) -> bytes | None:

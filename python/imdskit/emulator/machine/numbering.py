@@ -18,7 +18,7 @@ The first interface gets an address from 10.0.0.0/12, the second one from 10.16.
 """
 
 
-class OneMachine:
+class Numbering:
     """Numbering of an emulator with one machine. Machine 0 has the scenario as it was given.
 
     Args:
@@ -44,7 +44,7 @@ class OneMachine:
         return self._scenario
 
 
-class Numbering(OneMachine):
+class FleetNumbering(Numbering):
     """Numbering of a fleet.
 
     The same template, seed and number give the same machine, regardless of the size of the fleet.

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from imdskit.emulator.namespace.guard import Guard
+from imdskit.emulator.namespace.cleanup_process import CleanupProcess
 from imdskit.errors import UsageError
 
 _OPTIONS = ("--config-net", "--foreground", "--quiet", "--no-map-gw", *(word for flag in "tuTU" for word in (f"-{flag}", "none")))
@@ -23,7 +23,7 @@ _SECONDS = 10.0
 _POLL = 0.02
 
 
-def pasta(pid: int) -> Guard:
+def pasta(pid: int) -> CleanupProcess:
     """Return a context manager that connects the network namespace of a process on entry, and ends
     pasta on exit or when this process dies.
 
@@ -35,7 +35,7 @@ def pasta(pid: int) -> Guard:
     if program is None:
         hint = "Install it, on Debian with `apt install passt`, or leave out `--network pasta`."
         raise UsageError("bad-argument", "The program pasta is not installed.", location="--network", hint=hint)
-    return Guard(_Pasta(program, pid), _refused)
+    return CleanupProcess(_Pasta(program, pid), _refused)
 
 
 class _Pasta:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from imdskit import versions
+from imdskit.emulator import error_responses as r
+from imdskit.emulator.error_responses import ErrorResponse, Evidence
 from imdskit.emulator.json_input import guess
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, Rule, no_metadata_header
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol import responses as r
-from imdskit.protocol.responses import ErrorResponse, Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.protocol.messages import Request, Response
 
 MOST = 256
 """Default maximum number of responses in a cache."""
 LONGEST = 4096
 """Maximum number of characters in target and headers of a request whose response is cached."""
 
-CATEGORIES = ("instance", "versions")
-"""Categories whose responses are cached."""
+STATIC = frozenset(("instance", "versions"))
+"""Categories whose responses are cached. They are also immediate, because nothing has to be signed."""
 REQUEST_ID = "x-ms-request-id"
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -77,7 +77,7 @@ class ResponseCache:
     def add(self, context: RequestContext, response: Response) -> None:
         """Cache the response to a request that the rate limits admitted, if it is cacheable."""
         request = context.request
-        if context.category not in CATEGORIES or request.body or response.delivery is not None:
+        if context.category not in STATIC or request.body or response.delivery is not None:
             return
         if len(request.target) + sum(len(name) + len(value) for name, value in request.headers) > LONGEST:
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from imdskit.protocol.messages import Response
+from imdskit.emulator.http.messages import Response
 
 SCRIPTS = ("page.js", "ask.js", "attested.js", "dom.js", "events.js", "faults.js", "journal.js", "machine.js")
 

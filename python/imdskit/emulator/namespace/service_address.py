@@ -7,18 +7,18 @@ import os
 
 from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import loopback
-from imdskit.emulator.namespace.guard import Guard
+from imdskit.emulator.namespace.cleanup_process import CleanupProcess
 from imdskit.errors import UsageError
 
 
-def host_address() -> Guard:
+def service_address() -> CleanupProcess:
     """Return a context manager that adds the address on entry and removes it on exit, or when this
     process dies.
 
     Raises:
         UsageError: Entering the context manager raises this error if the address cannot be added.
     """
-    return Guard(_Address(), _refused)
+    return CleanupProcess(_Address(), _refused)
 
 
 class _Address:
