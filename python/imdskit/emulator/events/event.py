@@ -14,7 +14,7 @@ from typing import Any
 from imdskit.errors import UsageError
 
 REBALANCE = "SpotRebalanceRecommendation"
-"""Event type that warns a spot machine early.
+"""Event type that warns a spot machine early that Azure may evict it.
 
 The event is only advisory: approving it has no effect (Azure documentation of spot eviction risk
 notifications).
@@ -135,6 +135,6 @@ def text_or(value: object, usual: str) -> str:
     return value
 
 
-def wrong(message: str, hint: str = "The members are in docs/events.md.", location: str = "event") -> UsageError:
+def wrong(message: str, hint: str = "docs/events.md describes the members of an event.", location: str = "event") -> UsageError:
     """Return the error for an invalid event."""
     return UsageError("bad-argument", message, location=location, hint=hint)

@@ -1,5 +1,5 @@
 """Execution of a command in separate Linux namespaces, in which the emulator has the service's real
-address. It does not need root.
+address. Root is not needed.
 
 Three processes are involved besides the command: the caller, which contains the emulator; a child
 that creates the namespaces; and the first process of the PID namespace, which prepares the
