@@ -18,7 +18,7 @@ Attestor = Callable[[bytes, DocumentFault | None], bytes]
 """Function that signs the content of an attested document and returns the DER encoding of a
 SignedData.
 
-The second argument is a fault to inject into its signature or its certificate chain."""
+The second argument is a fault to inject into the signature or the certificate chain, or None."""
 
 RequestId = Callable[[], str]
 """Function that returns a new request id."""
