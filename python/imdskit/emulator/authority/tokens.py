@@ -38,7 +38,8 @@ Recorded tokens of 2023 and 2024 are valid for 86700 seconds in all, which is :d
 these 300 seconds.
 """
 RENEWED_BEFORE = 300
-"""Remaining validity in seconds below which the service replaces a cached token (inferred)."""
+"""The service replaces a cached token that is valid for less than this number of seconds
+(inferred)."""
 EXTENDED = "86399"
 """Value of ``ext_expires_in``, the same in every recorded response."""
 CACHED = 1024
@@ -102,8 +103,8 @@ class Issuer:
         return f"{signed}.{_base64url(self._key.sign(signed.encode('ascii')))}"
 
     def download(self, path: str) -> tuple[str, bytes] | None:
-        """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path
-        has no document.
+        """Return the OpenID document at a path below ``/oidc/`` as (media type, JSON), or None if
+        there is none at the path.
 
         Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both documents
         also exist with ``v2.0`` in the path, as in Entra.

@@ -96,7 +96,7 @@ class Connection:
 
     @property
     def pending(self) -> bool:
-        """Whether the buffer contains bytes that do not belong to a returned request."""
+        """Whether the buffer contains bytes that follow the last returned request."""
         return bool(self._buffer)
 
     def idle(self) -> None:
@@ -121,8 +121,8 @@ class Connection:
         return self._read_body() if self._reading_body else self._read_head()
 
     def timed_out(self) -> Event:
-        """Return the event after the deadline has passed: a refusal with status 408 for an
-        incomplete request, otherwise ``CLOSED``."""
+        """Return the event for a deadline that has passed: a refusal with status 408 if a request
+        is incomplete, otherwise ``CLOSED``."""
         if self._reading_body:
             return Refusal(408, "the body took too long")
         return Refusal(408, "the head took too long") if self._buffer else CLOSED

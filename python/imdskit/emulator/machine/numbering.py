@@ -51,8 +51,8 @@ class Numbering(OneMachine):
     The same template, seed and number give the same machine, regardless of the size of the fleet.
 
     All machines share the values that the template gives and the default values. They also share
-    the subscription, the tenant and the user-assigned identities. Placeholders, names, addresses
-    and all other identifiers have a different value for each machine.
+    the subscription, the tenant and the user-assigned identities. Names, addresses and all other
+    identifiers differ between machines, unless the template gives them without a placeholder.
 
     Args:
         template: any scenario.

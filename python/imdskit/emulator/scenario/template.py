@@ -1,5 +1,5 @@
-"""Templates: one scenario for many machines, with placeholders that get a different value for each
-machine.
+"""Templates: one scenario for many machines. Its strings can contain placeholders, whose values
+depend on the number of the machine.
 
 | placeholder | value for machine 17 |
 |---|---|

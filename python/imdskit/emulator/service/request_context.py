@@ -61,7 +61,7 @@ class RequestContext:
     Attributes:
         machine: machine that the request is for.
         fault: document fault to inject into the attested document, or None.
-        cached: whether the response is an earlier attested document.
+        cached: whether a fault makes the service return an earlier attested document.
         request: request as received.
         target: decoded path and query parameters.
         category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None
