@@ -232,7 +232,7 @@ def _wrong_state(machine: HostedMachine, arguments: Arguments, why: str) -> Admi
 
 def _put_faults(host: Host | HostedMachine, arguments: Arguments) -> Any:
     if not isinstance(arguments.body, list):  # `load` would open a file if the body were a string.
-        raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="The format is in docs/faults.md.")
+        raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="docs/faults.md describes the format.")
     host.faults.load(arguments.body)
     return {"faults": host.faults.list()}
 

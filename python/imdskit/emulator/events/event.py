@@ -14,7 +14,7 @@ from typing import Any
 from imdskit.errors import UsageError
 
 REBALANCE = "SpotRebalanceRecommendation"
-"""Event type that warns a spot machine early that Azure may evict it.
+"""Event type that tells a spot machine early that Azure may evict it.
 
 The event is only advisory: approving it has no effect (Azure documentation of spot eviction risk
 notifications).
@@ -53,7 +53,7 @@ USUAL: dict[str, tuple[str, str, int]] = {
 FAILURE = "Host server is undergoing an emergency repair."
 """Description of the event that reports a failed host."""
 LONGEST = 10 * 366 * 24 * 3600
-"""Maximum number of seconds for every duration of an event."""
+"""Maximum of every duration in an event, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

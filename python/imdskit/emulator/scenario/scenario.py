@@ -29,7 +29,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 24
 """Maximum nesting depth of a member that this version of imdskit does not know.
 
-A whole document has at most 32 levels.
+The backends refuse an instance document with more than 32 levels.
 """
 
 KINDS = ("resource-manager", "classic")
@@ -69,7 +69,7 @@ _TEXT = 'Write numbers and Boolean values as strings: "30", "true".'
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
-"""The members that are not part of a response."""
+"""Members that describe the scenario as a whole. They are not parts of a response."""
 _FIXED_PARTS = ("identity", "loadbalancer")
 """Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer``
 has the same shape in every api-version."""
@@ -110,8 +110,8 @@ class Scenario:
 
     @staticmethod
     def schema() -> bytes:
-        """Return the JSON Schema (draft 2020-12) of the format, with which editors validate and
-        complete scenarios.
+        """Return the JSON Schema (draft 2020-12) of the format. Editors can validate scenarios and
+        complete names with it.
 
         ``docs/scenarios.md`` lists the rules that the schema cannot express.
         """

@@ -132,7 +132,7 @@ class RequestContext:
         """Identity that the request selects, or the default identity of the machine if the request
         selects none.
 
-        None if this identity does not exist.
+        None if the machine does not have this identity.
         """
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default
