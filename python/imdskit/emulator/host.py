@@ -57,8 +57,7 @@ the rate limits and the faults ignore these requests.
 """
 
 _FAILED = SERVER_ERROR.response()
-"""Response that the journal records if the service raises an error. The server sends the same
-one."""
+"""Response that the server sends, and that the journal records, if the service raises an error."""
 
 
 class AdminApi(Protocol):
@@ -195,14 +194,11 @@ class Host:
             UsageError: There is no machine with this number.
         """
         if not 0 <= index < len(self):
-            raise UsageError(
-                "bad-argument", f"There is no machine {index}. The machines have the numbers 0 to {len(self) - 1}.", location="index"
-            )
+            raise UsageError("bad-argument", f"There is no machine {index}; the numbers are 0 to {len(self) - 1}.", location="index")
         return HostedMachine(index, self.addressing.url(self.url, index), self.addressing.source(index), self)
 
     def handle(self, request: Request) -> Response:
-        """Return the response of the machine that a request selects. Record request and response in
-        the journal."""
+        """Return the response of the selected machine. Record request and response in the journal."""
         if request.target == HEALTH and self._options.health and request.method in ("GET", "HEAD"):
             return json_response(b'{"status":"ok"}')
         index, target = self.addressing.find(request)
@@ -228,8 +224,7 @@ class Host:
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
-        """Return whether the service responds to a request without waiting, because nothing has to
-        be signed and no fault can delay the response."""
+        """Return whether a response is immediate: nothing is signed, and no fault can delay it."""
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
@@ -343,8 +338,7 @@ class Host:
 
     @contextmanager
     def closed_on_error(self) -> Iterator[None]:
-        """Return a context manager that closes all sockets if its body, a part of a constructor,
-        raises an error."""
+        """Close all sockets if the body of the ``with`` statement raises an error."""
         try:
             yield
         except ImdskitError:
