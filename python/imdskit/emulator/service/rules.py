@@ -32,8 +32,8 @@ class Rule:
         evidence: kind of evidence for the condition and the status. Each response has separate
             evidence for its body.
         source: source of the condition.
-        check: function that returns a true value if the rule refuses a request. This value can be
-            the response to send.
+        check: function that returns a true value if the rule refuses a request. The value can be
+            the response to the request.
         off: description of how the emulator handles such a request while the rule is switched off.
             It is ``""`` if the rule cannot be switched off, because the emulator would have no
             response.
