@@ -37,7 +37,7 @@ MAX_BYTES = 4 * 1024 * 1024
 """Maximum size of a snapshot in bytes."""
 
 FORMAT = Format(
-    "The snapshot", partial(ScenarioError, "bad-snapshot"), "The format is in docs/admin.md.", MAX_BYTES, unknown_at_object=True
+    "The snapshot", partial(ScenarioError, "bad-snapshot"), "docs/admin.md describes the format.", MAX_BYTES, unknown_at_object=True
 )
 
 

@@ -29,7 +29,7 @@ MAX_COUNT = 1_000_000_000
 """Limits of a script: size in bytes, number of rules, longest time in seconds, and largest whole
 number."""
 
-FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
+FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "docs/faults.md describes the format.", MAX_BYTES)
 
 CATEGORIES = ("attested", "identity", "instance", "loadbalancer", "reprovisiondata", "scheduledevents", "thim", "versions")
 CACHED_NONCE = "cached-nonce"

@@ -63,7 +63,7 @@ SHAPE = tree(
 )
 """Every known member that a scenario can have."""
 
-FORMAT = Format("The scenario", partial(ScenarioError, "bad-scenario"), "The format is in docs/scenarios.md.", MAX_BYTES)
+FORMAT = Format("The scenario", partial(ScenarioError, "bad-scenario"), "docs/scenarios.md describes the format.", MAX_BYTES)
 _TEXT = 'Write numbers and Boolean values as strings: "30", "true".'
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
