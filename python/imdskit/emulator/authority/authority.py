@@ -5,13 +5,14 @@ The certificates resemble genuine certificates of 2025 and 2026. They have the s
 the same order with the same criticality, and the leaf is valid for 180 days. They differ in three
 points. In the first two, a copy would state something untrue:
 
-- The names of the root and the issuing authority say that they are for tests only. They end in
-  eight digits of the key identifier, so that the authorities of two emulators have different names.
+- The names of the root and the issuing authority say that they are for tests only. They contain
+  eight digits of the root's key identifier, so that the authorities of two emulators have different
+  names.
 - The leaf has no certificate transparency timestamps (because it is in no log), no Microsoft
   certificate template and no OCSP responder.
 - All keys are RSA-2048. The genuine authorities have 4096-bit keys.
 
-Documents with a deliberate fault have separate chains, created on first use
+Some deliberate faults of documents need a separate chain, which is created on first use
 (:mod:`imdskit.emulator.authority.document_faults`).
 
 This module decides which certificates exist, when they are valid, and which files are published.

@@ -1,7 +1,7 @@
 """Explanations of why the system refuses to create namespaces, with a remedy for each cause.
 
-The kernel reports only `Operation not permitted`. To find the cause, this module reads files of
-procfs. If several causes apply, the message names all of them.
+In most cases, the kernel reports only `Operation not permitted`. To find the cause, this module
+reads files of procfs. If several causes apply, the message names all of them.
 
 Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes
 except AppArmor were reproduced.
