@@ -2,8 +2,8 @@
 
 This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of the
 table :data:`CHECKS`. ``check`` runs the rows in order and stops at the first failure. ``explain``
-runs as many rows as possible and records the outcome of each. For known signers,
-:mod:`imdskit.backends.python.cache` saves a part of the work.
+runs as many rows as possible and records the outcome of each. If an earlier document had the same
+signer, :mod:`imdskit.backends.python.cache` saves a part of the work.
 """
 
 from __future__ import annotations
