@@ -16,7 +16,7 @@ _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 
 
 class OnlyMachine:
-    """Addressing of an emulator with one machine, and base class of the addressing of fleets.
+    """Addressing of a host with one machine, and base class of the others.
 
     Every request selects machine 0.
 

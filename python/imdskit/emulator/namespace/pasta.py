@@ -24,8 +24,8 @@ _POLL = 0.02
 
 
 def pasta(pid: int) -> Guard:
-    """Return a context manager that gives the network namespace of a process outbound connections.
-    It starts pasta on entry, and ends pasta on exit or when this process dies.
+    """Return a context manager that connects the network namespace of a process on entry, and ends
+    pasta on exit or when this process dies.
 
     Raises:
         UsageError: pasta is not installed. Entering the context manager raises this error if pasta

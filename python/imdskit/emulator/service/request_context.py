@@ -1,5 +1,5 @@
-"""Request context: the machine that a request is for, and the properties of the request that rules
-and routes need. Each property is computed at most once."""
+"""Request context: properties of a request that rules and routes share, each computed once, and the
+machine that the request is for."""
 
 from __future__ import annotations
 
