@@ -339,16 +339,16 @@ def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = F
 OTHER_INPUTS = {
     "Parquet": (b"PAR1\x15\x04\x15\n", "a Parquet file", "imdskit.arrow"),
     "Arrow": (b"ARROW1\0\0", "an Apache Arrow file", "imdskit.arrow"),
-    "a stream of Arrow": (b"\xff\xff\xff\xff\x10\0", "an Apache Arrow stream", "imdskit.arrow"),
+    "an Arrow stream": (b"\xff\xff\xff\xff\x10\0", "an Apache Arrow stream", "imdskit.arrow"),
     "gzip": (gzip.compress(b"{}\n", mtime=0), "compressed with gzip", "gzip -dc"),
     "Zstandard": (b"\x28\xb5\x2f\xfd\0", "compressed with Zstandard", "zstd -dc"),
     "ZIP": (b"PK\x03\x04\x14\0", "a ZIP archive", "Unpack it"),
     "CSV": (b"id,document,at\n1,MIIB,7\n", "CSV", "lines of JSON"),
-    "CSV in quotes": (b'"id";"document"\r\n', "CSV", "lines of JSON"),
+    "quoted CSV": (b'"id";"document"\r\n', "CSV", "lines of JSON"),
     "TSV": (b"id\tdocument\n", "CSV", "lines of JSON"),
     "UTF-16": ('{"document":"MIIB"}\n'.encode("utf-16"), "UTF-16 text", "iconv"),
-    "JSON over lines": (b'{\n  "encoding": "pkcs7"\n}\n', "JSON over several lines", "jq -c"),
-    "an array over lines": (b"[\n{}\n]\n", "JSON over several lines", "jq -c"),
+    "an object over several lines": (b'{\n  "encoding": "pkcs7"\n}\n', "JSON over several lines", "jq -c"),
+    "an array over several lines": (b"[\n{}\n]\n", "JSON over several lines", "jq -c"),
 }
 
 

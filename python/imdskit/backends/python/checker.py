@@ -96,7 +96,7 @@ class Checker:
         """See :meth:`imdskit.backends.contract.Checker.check_column`."""
         buffer, ranges = memoryview(documents.octets), list(pairwise((0, *documents.offsets)))
         if not ranges or any(start > end for start, end in ranges) or ranges[-1][1] > len(buffer):
-            raise ValueError("the offsets are not ascending places in the buffer")
+            raise ValueError("the offsets must be ascending positions in the buffer")
         return self.check_many([bytes(buffer[start:end]) for start, end in ranges[1:]], at, threads).columns()
 
     def explain(self, document: bytes, at: int, nonce: str | None = None) -> tuple[Outcome, ...]:
