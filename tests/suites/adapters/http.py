@@ -2,10 +2,10 @@
 which are sent on a new connection.
 
 A response is *ok* if the server understood the request. 404 and 405 are ok, for example. Status 400 is ok if the body is not the one for
-malformed requests (``UNREADABLE``), because IMDS also uses this status for requests that it understands, such as one with a wrong
-api-version. The adapter inserts ``Metadata: true`` after the request line, so that the emulator has no other reason to refuse. A case fails with more ok responses than it allows
-(``false-accept``), with none although it expects one (``false-reject``), or with a response that is incomplete after two seconds
-(``slow``). If the server stops, every case after it is an error.
+malformed requests (``UNREADABLE``), because IMDS also uses this status for requests that it understands, such as one with a wrong api-
+version. The adapter inserts ``Metadata: true`` after the request line, so that the emulator has no other reason to refuse. A case fails
+with more ok responses than it allows (``false-accept``), with none although it expects one (``false-reject``), or with a response that is
+incomplete after two seconds (``slow``). If the server stops, every case after it is an error.
 """
 
 from __future__ import annotations
