@@ -227,9 +227,7 @@ class Client:
                 one of the events. None of them is approved then.
             UsageError: no id is given, or an id is not text.
         """
-        from imdskit.client.event_follower import acknowledge  # as in events
-
-        self._run(acknowledge(self._operations, ids))
+        self._run(self._operations.acknowledge(ids))
 
     def _run(self, operation: Operation[T]) -> T:
         """Run an operation to its end, and return its result.

@@ -24,8 +24,6 @@ from typing import Any, NoReturn
 
 from imdskit.errors import ImdskitError
 
-LATEST = 253_402_300_799
-"""Latest time that Python's ``datetime`` supports, 9999-12-31 23:59:59 UTC, in Unix seconds."""
 SHOWN = 60
 """Maximum number of characters of an invalid value that a message shows."""
 

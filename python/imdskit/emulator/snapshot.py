@@ -19,12 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imdskit.clock import ManualClock, MovableClock
+from imdskit.clock import LAST_SECOND, ManualClock, MovableClock
 from imdskit.emulator import private_files
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.host import Host
-from imdskit.emulator.json_input import LATEST, Format
+from imdskit.emulator.json_input import Format
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.errors import ScenarioError, UsageError
@@ -114,7 +114,7 @@ def checked(value: object) -> dict[str, Any]:
     if value.get("version") != VERSION:
         raise FORMAT.wrong(f"`version` must be {VERSION}; got {value.get('version')!r:.60}.", "/version")
     members = whole.members(MEMBERS, required=[name for name in MEMBERS if name != "identifiers"])
-    members["clock"].members(required=("now",))["now"].integer(0, LATEST)
+    members["clock"].members(required=("now",))["now"].integer(0, LAST_SECOND)
     if "identifiers" in members:  # Snapshots of older releases do not have this member.
         for made in members["identifiers"].members().values():
             if not _HEX.fullmatch(made.text(128)):

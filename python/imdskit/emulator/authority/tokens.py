@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from imdskit.clock import Clock
+from imdskit.clock import LAST_SECOND, Clock
 from imdskit.emulator.authority.keys import Keys, RsaKey
-from imdskit.emulator.json_input import LATEST, Format
+from imdskit.emulator.json_input import Format
 from imdskit.emulator.machine.identity import Identities, Identity
 from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.errors import UsageError
@@ -262,12 +262,12 @@ class TokenCache:
             UsageError: the value is not a snapshot. The cache is then unchanged.
         """
         members = _SNAPSHOT.of(snapshot).members(("made", "tokens"), required=("made", "tokens"))
-        made = members["made"].integer(0, LATEST)
+        made = members["made"].integer(0, LAST_SECOND)
         tokens: dict[tuple[Identity, str], Token] = {}
         for one in members["tokens"].elements()[:CACHED]:
             each = one.members(_TOKEN, required=_TOKEN)
             client_id, resource = each["clientId"].text(), each["resource"].text()
-            token = Token("", each["issued"].integer(0, LATEST), each["number"].integer(0, LATEST))
+            token = Token("", each["issued"].integer(0, LAST_SECOND), each["number"].integer(0, LAST_SECOND))
             identity = identities.find("client_id", client_id)
             if identity is not None:
                 tokens[identity, resource] = token

@@ -14,8 +14,9 @@ from email.utils import parsedate_tz
 from functools import partial
 from typing import Any
 
+from imdskit.clock import LAST_SECOND
 from imdskit.emulator.events.event import LONGEST, NOTICE, REMAINS, USUAL, Event
-from imdskit.emulator.json_input import LATEST, Format, Input
+from imdskit.emulator.json_input import Format, Input
 from imdskit.errors import UsageError
 
 MEMBERS = (
@@ -79,9 +80,9 @@ def snapshot_events(value: object) -> tuple[dict[str, Any], tuple[Event, ...]]:
     """
     members = FORMAT.of(value).members(SNAPSHOT, required=SNAPSHOT)
     for name, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
-        members[name].integer(least, LATEST)
+        members[name].integer(least, LAST_SECOND)
     if members["visibleFrom"].value is not None:
-        members["visibleFrom"].integer(0, LATEST)
+        members["visibleFrom"].integer(0, LAST_SECOND)
     members["shown"].boolean()
     events = tuple(_snapshot_event(each) for each in members["events"].elements(LONGEST_LIST))
     return {name: member.value for name, member in members.items()}, events
@@ -122,12 +123,12 @@ def _snapshot_event(given: Input) -> Event:
     event_id = members["id"].text(128)
     if not event_id:
         members["id"].must_be("text that is not empty")
-    ends, begins = (None if members[name].value is None else members[name].integer(0, LATEST) for name in ("ends", "begins"))
+    ends, begins = (None if members[name].value is None else members[name].integer(0, LAST_SECOND) for name in ("ends", "begins"))
     return Event(
         event_id,
         members["type"].one_of(NOTICE, "a type of event"),
         _names(members["resources"]),
-        members["not_before"].integer(0, LATEST),
+        members["not_before"].integer(0, LAST_SECOND),
         ends,
         members["remains"].integer(0, LONGEST),
         members["description"].text(LONGEST_TEXT),
@@ -155,6 +156,6 @@ def _time(given: Input) -> int:
             at = int(moment.timestamp())
     except (ValueError, OverflowError):
         at = -1
-    if not 0 <= at <= LATEST:
+    if not 0 <= at <= LAST_SECOND:
         given.must_be("a time with a time zone", 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".')
     return at
