@@ -1,6 +1,6 @@
 """Emulator of thousands of machines in one process.
 
-All come from one template and one seed, and each has a number.
+All machines are created from one template and one seed. Their numbers begin with 0.
 
 with Fleet("fleet", 5000, seed=1) as fleet:
     ...send requests to fleet.machine(17).url, verify documents with fleet.trust_pem...
@@ -32,7 +32,7 @@ MOST = 1_000_000
 RESIDENT = 512
 """Default maximum number of machines in memory.
 
-The others are evicted, and created again when a request for them arrives.
+The fleet evicts the other machines, and creates a machine again when a request for it arrives.
 """
 CACHED_RESPONSES = 8
 """Maximum number of responses that each machine caches while it is in memory."""
@@ -63,13 +63,13 @@ class Fleet(Host):
         connections: maximum number of open connections.
 
     The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all
-    machines. A machine can also have faults of its own, which are tried first. Each machine has its
+    machines. A machine can also have separate faults, which are tried first. Each machine has its
     own rate limits and events. A fleet has no snapshots.
 
     Attributes:
         clock: source of the current time for all machines.
         scenario: the checked template.
-        addressing: object that finds the machine of a request.
+        addressing: object that finds the machine that a request is for.
         authority: authority that signs documents, with one leaf certificate for each region.
         issuer: issuer that signs access tokens.
         faults: faults that apply to all machines.

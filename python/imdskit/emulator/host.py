@@ -2,7 +2,7 @@
 
 :class:`imdskit.emulator.Emulator` is a host with one machine, and :class:`imdskit.emulator.Fleet`
 is a host with many. The code that watches or changes a running emulator (admin API, journal,
-snapshots, command line) depends on the host alone.
+snapshots, command line) uses only the interface of the host.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ from imdskit.emulator.service.response_cache import STATIC
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
-"""Function that inspects a document, checks it against the nonce if one is given, and returns a
-JSON object. Callers of the emulator provide it, because the emulator contains no verifier."""
+"""Function that inspects an attested document and returns a JSON object. Its second argument is the
+nonce that the document must contain, or None. Users of the emulator provide this function, because
+the emulator contains no verifier."""
 
 
 HEALTH = "/healthz"
@@ -58,7 +59,7 @@ the rate limits and the faults ignore these requests.
 """
 
 _FAILED = SERVER_ERROR.response()
-"""Response of the server if the service raises an error."""
+"""Response that the server sends, and that the journal records, if the service raises an error."""
 
 
 class AdminApi(Protocol):
@@ -90,7 +91,7 @@ class Host:
         scenario: scenario of the only machine, or template of all machines.
         options: options of the emulator or fleet.
         numbering: class that derives a machine's scenario and seed from its number.
-        addressing: object that finds the machine of a request.
+        addressing: object that finds the machine that a request is for.
         resident: maximum number of machines in memory.
         connections: maximum number of open connections.
         cached_responses: maximum number of responses that each machine caches.
@@ -136,8 +137,8 @@ class Host:
         self.issuer = Issuer(lambda: self.url, seed, options.keys, issuer=self._addresses.issuer)
         self._numbering = numbering(scenario, secrets.randbits(128) if seed is None else seed)
         profiles.of(scenario).rules(options.rules_off)  # Reports an invalid option now rather than when a machine is created.
-        # The last machine has the largest number and the highest address, so a template that cannot
-        # provide them fails here.
+        # The last machine has the largest number and the highest address. If the template has no
+        # address for it, the error is raised here rather than when the machine is created.
         self._numbering.scenario(len(self) - 1)
         self.machines = ResidentMachines(self._create, resident, self.clock)
         first = self.machines.get(0).machine
@@ -195,11 +196,11 @@ class Host:
             UsageError: There is no machine with this number.
         """
         if not 0 <= index < len(self):
-            raise UsageError("bad-argument", f"The fleet has no machine {index}; it has 0 to {len(self) - 1}.", location="index")
+            raise UsageError("bad-argument", f"There is no machine {index}; the numbers are 0 to {len(self) - 1}.", location="index")
         return HostedMachine(index, self.addressing.url(self.url, index), self.addressing.source(index), self)
 
     def handle(self, request: Request) -> Response:
-        """Return the response of the machine that a request selects, and record it."""
+        """Return the response of the selected machine. Record request and response in the journal."""
         if request.target == HEALTH and self._options.health and request.method in ("GET", "HEAD"):
             return json_response(b'{"status":"ok"}')
         index, target = self.addressing.find(request)
@@ -225,7 +226,7 @@ class Host:
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
-        """Return whether nothing has to be signed for a response, and no fault can delay it."""
+        """Return whether a response is immediate: nothing is signed, and no fault can delay it."""
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
@@ -239,7 +240,7 @@ class Host:
         """Return the faults of one machine.
 
         In a fleet, a machine's own faults are tried before the faults of all machines. The host
-        keeps the returned object, so that faults which the caller loads later apply, too.
+        keeps the returned object, so the caller can load faults into it at any time.
         """
         if self.addressing.select is None:
             return self.faults
@@ -256,7 +257,7 @@ class Host:
     ) -> None:
         """Replace the scenario of a machine.
 
-        Events, limits and faults stay. Tokens stay unless ``prepare`` is given.
+        Events, rate limits and faults stay. Cached tokens stay unless ``prepare`` is given.
 
         Args:
             index: number of the machine.
@@ -292,7 +293,7 @@ class Host:
         """Return the configuration in effect as a JSON object, without the seed and the admin
         token.
 
-        In a fleet, it describes the template. Single machines may have been changed since.
+        In a fleet, it describes the template. It does not show later changes of single machines.
         """
         scenario, options, select = self.scenario, self._options, self.addressing.select
         profile = self._profile or profiles.of(scenario)
@@ -339,7 +340,7 @@ class Host:
 
     @contextmanager
     def closed_on_error(self) -> Iterator[None]:
-        """Close all sockets if the rest of the construction fails."""
+        """Close all sockets if the body of the ``with`` statement raises an error."""
         try:
             yield
         except ImdskitError:
@@ -399,7 +400,7 @@ class Host:
         """
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
-            message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."
+            message = f"The scenario must be in the cloud {cloud.name}, like the certificates of this emulator; got {scenario.cloud.name}."
             raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another emulator for the other cloud.")
         try:
             self.authority.signer(region=app.machine.expanded.region)
@@ -416,7 +417,7 @@ class Host:
         return next((found for source, own in sources if (found := source.download(own)) is not None), None)
 
     def _published_elsewhere(self, target: str) -> bool:
-        """Return whether a certificate or key has been published at an address that the operator
+        """Return whether a target is that of a published file, below an address that the operator
         chose."""
         return self._published_below is not PUBLISHED and self._download(parse_target(target).path.rstrip()) is not None
 

@@ -31,7 +31,7 @@ SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cooki
 It also withholds the values of headers whose names end in ``-token`` or ``-secret``.
 """
 WITHHELD = "(withheld)"
-"""Replacement for the value of a secret header."""
+"""Text that the journal shows in place of a withheld value."""
 LONGEST = 2048
 """Maximum number of characters that an entry keeps of its target.
 
@@ -180,7 +180,7 @@ class Journal:
         self._before = 0
         self._closed = False
         self._headers: tuple[Headers, Headers] = (), ()
-        """Headers of the last request, as received and without secrets.
+        """Headers of the last request: first as received, then without secrets.
 
         Entries with the same headers share one tuple.
         """
@@ -236,9 +236,8 @@ class Journal:
         """Wait until the journal has enough entries, and return whether it has.
 
         Args:
-            wanted: required number of matching entries, including those that exist already.
-                Alternatively, a function that takes the journal and returns whether the wait is
-                over.
+            wanted: number of matching entries to wait for, including those that exist already. It
+                can also be a function that takes the journal and returns whether the wait is over.
             timeout: maximum wait in seconds, on the system clock.
             meant: criteria, named like the attributes of :class:`Filter`.
 
@@ -336,7 +335,8 @@ def _secret(name: str) -> bool:
 
 
 def _cut(headers: Headers) -> Headers:
-    """Return as many headers as fit, and a note with the number of all headers."""
+    """Return the first headers, as many as fit, and a note that says how many of the headers these
+    are."""
     kept, left = [], LONGEST
     for name, value in headers:
         left -= len(name) + len(value)

@@ -35,14 +35,14 @@ class Addressing:
 
     def find(self, request: Request) -> tuple[int | None, str]:
         """Return the number of the machine that a request selects, and the target without the
-        selecting prefix.
+        prefix that selects it.
 
         The number is None if the request selects no existing machine.
         """
         return 0, request.target
 
     def url(self, base: str, _: int) -> str:
-        """Return the base address of a machine, given the base address of the host."""
+        """Return the base address of a machine, given the base address of the emulator."""
         return base
 
     def source(self, _: int) -> str:

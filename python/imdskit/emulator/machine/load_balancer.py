@@ -1,6 +1,7 @@
 """``/metadata/loadbalancer``: the addresses and rules of the load balancers in front of a machine.
 
-The members have the service's own order, which is not alphabetical, and ports are numbers.
+The members are in the order of the service's responses, which is not alphabetical. Ports are
+numbers.
 
 Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata
 Service"; all recorded responses.

@@ -16,8 +16,8 @@ from imdskit.errors import UsageError
 _OPTIONS = ("--config-net", "--foreground", "--quiet", "--no-map-gw", *(word for flag in "tuTU" for word in (f"-{flag}", "none")))
 """Options of pasta.
 
-It configures the interface and remains a child of this process. It forwards neither connections
-from outside nor connections to the loopback interface of this machine.
+With these options, pasta configures the interface and remains a child of this process. It forwards
+neither connections from outside nor connections to the loopback interface of this machine.
 """
 _SECONDS = 10.0
 _POLL = 0.02
@@ -33,7 +33,7 @@ def pasta(pid: int) -> CleanupProcess:
     """
     program = shutil.which("pasta")
     if program is None:
-        hint = "Install it, on Debian with `apt install passt`, or leave out `--network pasta`."
+        hint = "Install pasta (on Debian with `apt install passt`), or leave out `--network pasta`."
         raise UsageError("bad-argument", "The program pasta is not installed.", location="--network", hint=hint)
     return CleanupProcess(_Pasta(program, pid), _refused)
 
@@ -79,5 +79,7 @@ class _Pasta:
 
 
 def _refused(why: str) -> UsageError:
-    hint = "pasta needs access to /dev/net/tun and an interface with a default route. Without it, leave out `--network pasta`."
+    hint = (
+        "pasta needs access to /dev/net/tun and an interface with a default route. If this machine has none, leave out `--network pasta`."
+    )
     return UsageError("bad-argument", f"pasta cannot connect the namespace: {why or 'it was killed'}.", location="--network", hint=hint)

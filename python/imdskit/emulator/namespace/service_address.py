@@ -1,4 +1,5 @@
-"""The service's address on the loopback interface of this machine, as long as this process runs."""
+"""Addition of the service's address to the loopback interface of this machine, for as long as this
+process runs."""
 
 from __future__ import annotations
 
@@ -35,6 +36,6 @@ class _Address:
 
 
 def _refused(why: str) -> UsageError:
-    hint = "Run it as root, or in a container with CAP_NET_ADMIN. Without root, leave out `--network host`."
+    hint = "Run the command as root, or in a container with CAP_NET_ADMIN. Without root, leave out `--network host`."
     message = f"The address {SERVICE} cannot be added to the loopback interface: {why or 'the process that adds it was killed'}."
     return UsageError("bad-argument", message, location="--network", hint=hint)

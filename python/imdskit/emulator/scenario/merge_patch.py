@@ -1,4 +1,4 @@
-"""Scenarios as JSON documents, and changes of a scenario by a merge patch.
+"""Conversion of scenarios to JSON documents, and changes of a scenario by a merge patch.
 
 :mod:`imdskit.emulator.scenario.scenario` validates the result, for files and patches alike.
 """

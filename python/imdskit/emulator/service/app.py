@@ -36,8 +36,8 @@ from imdskit.emulator.service.response_cache import MOST, ResponseCache
 from imdskit.emulator.service.rules import refusal
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
-"""Function that returns what the emulator's authority or issuer publishes at a path, as (media
-type, content), or None."""
+"""Function that returns the file that the emulator's authority or token issuer publishes at a path,
+as (media type, content), or None."""
 
 PUBLISHED = (PKI, OIDC)
 """Path prefixes of certificates, revocation lists and token keys.
@@ -51,18 +51,19 @@ class App:
 
     Args:
         machine: the machine.
-        backend: implementation that looks up nodes in documents.
+        backend: implementation of the lookups in the instance document.
         clock: source of the current time.
         attestor: function that signs the content of attested documents.
         issuer: issuer that signs access tokens.
         throttle: rate limits; None disables them.
         downloads: function that returns the files below ``published_below``. Azure's service has no
             such paths.
-        events_enabling: seconds from the first request for scheduled events until the service lists
-            them.
-        profile: service profile, that is, the known behaviour that the rules follow; None uses the
-            scenario's profile.
-        rules_off: names of rules to switch off, in addition to the scenario's.
+        events_enabling: seconds between the machine's first request for scheduled events and the
+            first response that lists events.
+        profile: service profile, which selects one of the known behaviours of the service. None
+            uses the scenario's profile.
+        rules_off: names of rules to switch off, in addition to those that the scenario switches
+            off.
         faults: injected faults; None begins without faults.
         events: events of an earlier object for the same machine; None creates new ones.
         numbers: iterator of request numbers, which become part of request ids; None counts from 0.
@@ -120,7 +121,7 @@ class App:
             tenant, location = given.get("tenantName") or "imdskit", machine.text("location")
             return unknown_resource(resource, tenant, entra_time(clock.now()), request_id(), request_id(), location)
 
-        # No part holds a reference to its App. A fleet discards thousands of them and relies on
+        # No part holds a reference to its App. A fleet discards thousands of Apps and relies on
         # reference counting to free them at once.
         self.machine = ServedMachine(
             machine,

@@ -18,7 +18,7 @@ Attestor = Callable[[bytes, DocumentFault | None], bytes]
 """Function that signs the content of an attested document and returns the DER encoding of a
 SignedData.
 
-The second argument is a fault to inject into its signature or its certificate chain."""
+The second argument is a fault to inject into the signature or the certificate chain, or None."""
 
 RequestId = Callable[[], str]
 """Function that returns a new request id."""
@@ -87,12 +87,13 @@ class Endpoints:
         return json_response(attested.envelope(self._attestor(content, context.fault)))
 
     def identity(self, context: RequestContext) -> Response:
-        """Return an access token; or, for ``/identity/info``, the tenant.
+        """Return an access token or, for ``/identity/info``, the tenant.
 
-        The tenant is the tenant of the system-assigned identity (interface description). Without
-        such an identity, it is the tenant of the first identity (inferred). The token response
-        repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It repeats
-        ``mi_res_id`` as ``msi_res_id`` (inferred).
+        The tenant is that of the system-assigned identity. Without such an identity, it is that of
+        the first user-assigned identity (inferred). The token response repeats the parameters
+        ``msi_res_id`` and ``object_id``. It repeats ``mi_res_id`` as ``msi_res_id`` (inferred).
+
+        Source: Azure's interface description of IMDS (Swagger).
         """
         identities = context.machine.identities
         if context.target.route == ("info",):

@@ -61,7 +61,7 @@ class RequestContext:
     Attributes:
         machine: machine that the request is for.
         fault: document fault to inject into the attested document, or None.
-        cached: whether the response is an earlier attested document.
+        cached: whether a fault makes the service return an earlier attested document.
         request: request as received.
         target: decoded path and query parameters.
         category: category of the target.
@@ -118,7 +118,7 @@ class RequestContext:
         """Identity that the request selects, or the default identity of the machine if the request
         selects none.
 
-        None if this identity does not exist.
+        None if the machine does not have this identity.
         """
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default

@@ -1,6 +1,7 @@
 """Cache of whole responses.
 
-Clients repeat their requests, and most of the cost of a response is the evaluation of the rules.
+The cache saves time because clients repeat their requests. Without it, the evaluation of the rules
+takes most of the time of a response.
 
 A response is cached only if it depends on nothing but the request's method, target and headers, the
 machine's instance document and the rules. It must not depend on the clock, the request body or the
@@ -36,7 +37,7 @@ class CachedResponse:
 
     Attributes:
         response: the response.
-        before_id: headers of the response except the request id, which is the last header; None if
+        before_id: headers of the response without the last one, which is the request id. None if
             the response has no request id.
     """
 

@@ -27,8 +27,8 @@ class Rule:
     Attributes:
         name: stable name of the rule.
         when: condition under which the rule refuses a request, as a sentence.
-        answers: responses that the rule can return. If ``check`` does not choose one, it is the
-            first.
+        answers: responses that the rule can return. The first one is used if ``check`` does not
+            return a response.
         evidence: kind of evidence for the condition and the status. Each response has separate
             evidence for its body.
         source: source of the condition.
@@ -370,7 +370,7 @@ RULES: tuple[Rule, ...] = (
         "The request has `extended=true` and an api-version before 2021-08-01.",
         (r.BAD_REQUEST,),
         _O,
-        "canonical/cloud-init uses an older request after a 400; the body is inferred",
+        "after a 400, canonical/cloud-init repeats the request with an older api-version; the body is inferred",
         lambda context: context.category == "instance" and context.extended and (context.version or "") < versions.EXTENDED_SINCE,
         "The response contains `extended`.",
     ),
