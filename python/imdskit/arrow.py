@@ -55,9 +55,9 @@ FIELDS: Schema = pa.schema(
 
 ``accepted`` is never null. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal,
 and are null for an accepted document. All other columns are null for a refused document. For an
-accepted document, ``cloud`` is the name of the cloud, ``name`` is the DNS name in the signer's
-certificate, and ``signer`` is the SHA-256 of the signer's certificate in hexadecimal. ``issuer`` is
-the common name of the signer's issuer, and ``root`` is the common name of the trust anchor.
+accepted document, ``cloud`` is the name of the cloud, and ``name`` is the DNS name in the signer's
+certificate. ``signer`` is the SHA-256 of the signer's certificate in hexadecimal. ``issuer`` is the
+common name of the signer's issuer, and ``root`` is the common name of the trust anchor.
 """
 
 
@@ -73,16 +73,17 @@ class VerifyBatch:
         document: name of the column of documents. It may have any binary or text type of Arrow,
             including large, view, fixed size, dictionary, run-end encoded and extension types. A
             row without a document is refused with the reason ``empty``.
-        at: time as of which the documents are judged: Unix seconds for all rows, or the name of a
+        at: time as of which the documents are verified: Unix seconds for all rows, or the name of a
             column. The column contains Unix seconds, or timestamps with a time zone. The name of
             the time zone does not matter, because Arrow stores such timestamps in UTC.
-        keep: names of the input columns to copy to the result. There, they precede the columns of
-            the verdict. By default, all columns except the documents are copied.
+        keep: names of the input columns to copy to the result. In the result, the copied columns
+            precede the columns of the verdict. By default, all columns except the documents are
+            copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of a text column with the nonce that each document must contain. If a row has no
-            nonce, its document is refused if the policy requires nonces, and otherwise may contain
-            any nonce. None means that nonces are not compared.
+        nonce: name of a text column with the nonce that each document must contain. A row without a
+            nonce is refused if the policy requires nonces. Otherwise, the document of this row may
+            contain any nonce. If the attribute is None, nonces are not compared.
 
     Raises:
         UsageError: an attribute has the wrong type, or the policy requires nonces and ``nonce`` is

@@ -1,11 +1,11 @@
-"""Programs that cannot be told another address run inside ``imdskit run``, by an unprivileged user.
+"""Run third-party programs inside ``imdskit run``, as an unprivileged user, and check that they work.
 
     python tests/clients/run_verb.py --emulator .venv/bin/python --clients .venv-clients/bin/python --debian FOLDER --npm FOLDER [--require]
         [--only NAME,...]
 
-``make run-clients`` fetches the programs and runs this. The scripts are those of ``fixed_address``, and those of ``scripts`` that have no
-``override``; ``run.py`` describes them. A script passes if it ends with status 0 and the journal has a request with status 200 at the
-path that ``# requests:`` names.
+These programs cannot use another address than 169.254.169.254. ``make run-clients`` downloads them and runs this program. Each script in
+``fixed_address``, and each script in ``scripts`` without an ``override``, drives one of them; ``run.py`` describes the scripts. A script
+passes if it ends with status 0, and the journal has a request with status 200 at the path that ``# requests:`` names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to write them again."""
+"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to regenerate them."""
 
 from __future__ import annotations
 

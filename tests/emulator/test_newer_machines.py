@@ -95,11 +95,11 @@ def test_unknown_members_survive_a_patch_and_a_snapshot() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "no newer version": ({"compute": {"systemFaultDomain": "3"}}, "/compute/systemFaultDomain"),
-    "known versions only": ({"apiVersions": ["2025-04-07"], "compute": {"new": "3"}}, "/compute/new"),
+    "without a newer version": ({"compute": {"systemFaultDomain": "3"}}, "/compute/systemFaultDomain"),
+    "with known versions only": ({"apiVersions": ["2025-04-07"], "compute": {"new": "3"}}, "/compute/new"),
     "an unknown part": ({"placement": {}}, "/placement"),
     "a known member of another type": ({"apiVersions": NEW, "compute": {"vmSize": 3}}, "/compute/vmSize"),
-    "a part of imdskit's own": ({"apiVersions": NEW, "identity": {"new": "x"}}, "/identity/new"),
+    "an unknown member of imdskit's identity object": ({"apiVersions": NEW, "identity": {"new": "x"}}, "/identity/new"),
     "text that is not Unicode": ({"apiVersions": NEW, "compute": {"new": ["\ud800"]}}, "/compute/new/0"),
     "too deep": ({"apiVersions": NEW, "compute": {"new": json.loads("[" * 200 + "]" * 200)}}, "/compute/new" + "/0" * 25),
 }

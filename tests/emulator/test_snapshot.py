@@ -128,13 +128,13 @@ def test_cached_token_survives_a_patch_with_its_identity(imds: Emulator) -> None
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "no object": ([], ""),
+    "not an object": ([], ""),
     "unknown member": ({"computer": {}}, "/computer"),
-    "deep in it": ({"compute": {"storageProfile": {"dataDisks": [{"lun": 1}]}}}, "/compute/storageProfile/dataDisks/0/lun"),
+    "wrong nested value": ({"compute": {"storageProfile": {"dataDisks": [{"lun": 1}]}}}, "/compute/storageProfile/dataDisks/0/lun"),
     "another cloud": ({"cloud": "china"}, "/cloud"),
     "unknown profile": ({"profile": "2020"}, "/profile"),
     "a rule that cannot be off": ({"rulesOff": ["outside"]}, "/rulesOff/0"),
-    "no name of a region": ({"compute": {"location": "west europe!"}}, "/compute/location"),
+    "invalid region": ({"compute": {"location": "west europe!"}}, "/compute/location"),
     "too deep": (json.loads('{"a":' * 900 + "1" + "}" * 900), "/a"),
 }
 

@@ -45,7 +45,8 @@ impl Checker {
         }
     }
 
-    /// Verify many documents on at most `threads` threads. The default is the number of processors. A short list of documents uses fewer threads.
+    /// Verify many documents on at most `threads` threads. The default is the number of processors. A short list of documents uses fewer
+    /// threads.
     #[pyo3(signature = (documents, at, threads=None))]
     fn check_many(
         &self,

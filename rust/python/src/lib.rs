@@ -53,8 +53,8 @@ fn forked() {
     imdskit_core::forks::forked();
 }
 
-/// Set whether the AVX-512 kernels are used if the processor supports them. Tests and measurements use this function to run the code without the
-/// kernels.
+/// Set whether the AVX-512 kernels are used if the processor supports them. Tests and measurements use this function to run the code
+/// without the kernels.
 #[pyfunction]
 fn use_kernels(used: bool) {
     imdskit_core::use_kernels(used);

@@ -1,6 +1,6 @@
 # client: facter
 # requests: /metadata/instance
-# Facter sends a request only if virt-what finds Hyper-V, so a program of that name says so.
+# Facter sends a request only if the program virt-what reports Hyper-V, so this script provides a virt-what that does.
 set -eu
 command -v facter > /dev/null || exit 77
 mkdir bin

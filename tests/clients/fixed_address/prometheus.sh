@@ -1,6 +1,7 @@
 # client: prometheus
 # requests: /metadata/identity/oauth2/token
-# Service discovery with a managed identity: it gets a token, then retries because the resource manager cannot be reached in here. It logs neither.
+# Prometheus's service discovery gets a token of the managed identity. It then retries, because Azure Resource Manager cannot be reached from
+# inside `imdskit run`. Prometheus logs neither step.
 set -eu
 program=$CLIENTS_DEBIAN/prometheus/usr/bin/prometheus
 [ -x "$program" ] || exit 77

@@ -1,6 +1,6 @@
 # client: ansible-core
 # override: url
-# Its uri module reads JSON only where Content-Type says so.
+# Ansible's module uri parses a response as JSON only if its Content-Type is JSON.
 set -eu
 cat > book.yml <<EOF
 - hosts: localhost

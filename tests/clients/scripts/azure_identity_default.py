@@ -1,4 +1,4 @@
-"""Get a token with the chain of credentials, which finds the service by a request without the header."""
+"""Get a token with DefaultAzureCredential, which detects the service with a request without the Metadata header."""
 # client: azure-identity
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

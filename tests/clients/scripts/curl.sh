@@ -1,6 +1,6 @@
 # client: curl
 # override: url
-# One connection for several requests, HTTP/1.0, an offer of HTTP/2, HEAD, and what goes wrong.
+# Send two requests on one connection, use HTTP/1.0, offer HTTP/2, and check error responses.
 set -eu
 command -v curl >/dev/null && command -v jq >/dev/null || exit 77
 ask() { curl -sS --noproxy '*' --fail-with-body --max-time 10 -H Metadata:true "$@"; }

@@ -1,4 +1,4 @@
-"""Get a token with the older library, which needs expires_on as text, and resource and token_type in the response."""
+"""Get a token with msrestazure, an older library. It needs expires_on as text, and resource and token_type in the response."""
 # client: msrestazure
 
 import time

@@ -1,4 +1,4 @@
-"""Get a token with another Rust client (reqsign), which then sends it to a server of this script."""
+"""Get a token with a Rust client (reqsign in OpenDAL), which then sends the token to a server of this script."""
 # client: opendal
 
 import http.server

@@ -1,6 +1,6 @@
 # client: openssl
 # override: url
-# The chain of an attested document, its nonce, and that a changed one is refused: by the means of the documentation's own sample.
+# Verify the chain and the nonce of an attested document with the commands of the documentation's sample, and refuse a changed document.
 set -eu
 command -v openssl >/dev/null && command -v curl >/dev/null && command -v jq >/dev/null || exit 77
 curl -sS --noproxy '*' -H Metadata:true "$IMDS_URL/metadata/attested/document?api-version=2021-02-01&nonce=1234567890" | jq -r .signature | base64 -d > message.der
