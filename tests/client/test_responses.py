@@ -11,8 +11,8 @@ import pytest
 from imdskit.client import responses
 from imdskit.client.responses import Response
 from imdskit.codes import ClientCode
+from imdskit.emulator import error_responses as wire
 from imdskit.errors import ClientError
-from imdskit.protocol import responses as wire
 
 JSON, HTML, TEXT, XML = "application/json", "text/html", "text/plain", "text/xml"
 PAGE = b"<html><head><title>Sign in</title></head></html>"

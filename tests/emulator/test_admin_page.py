@@ -14,7 +14,7 @@ import pytest
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.admin import page
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.inspection import inspect_document
 

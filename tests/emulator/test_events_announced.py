@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock
 from imdskit.emulator.events.event import MEMBERS_SINCE
-from imdskit.emulator.events.event_formats import EVENT, MEMBERS
+from imdskit.emulator.events.event_input import EVENT, MEMBERS
 from imdskit.emulator.events.timeline import MOST, NOTICE, REMAINS, Events
 from imdskit.errors import UsageError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imdskit.emulator.error_responses import ERROR_RESPONSES
 from imdskit.emulator.service.profiles import PROFILES
 from imdskit.emulator.service.rules import RULES
-from imdskit.protocol.responses import ERROR_RESPONSES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
 

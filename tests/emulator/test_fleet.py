@@ -21,8 +21,8 @@ from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Fleet, Scenario
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.host import HostedMachine
+from imdskit.emulator.http.messages import Request
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol.messages import Request
 from imdskit.verify import Policy, Trust, Verifier
 
 NOON = 1_767_268_800

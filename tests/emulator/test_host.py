@@ -12,8 +12,8 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.http.host_header import Hosts
+from imdskit.emulator.http.messages import Response
 from imdskit.emulator.http.server import Server
-from imdskit.protocol.messages import Response
 
 NOON = 1_767_268_800
 PATIENCE = 10.0

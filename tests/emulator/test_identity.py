@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from imdskit import versions
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator, Fleet, Scenario
+from imdskit.emulator.http.messages import Request
 from imdskit.errors import ScenarioError
-from imdskit.protocol.messages import Request
 
 Services = Callable[..., Any]
 

@@ -12,7 +12,7 @@ import pytest
 from imdskit import versions
 from imdskit.client.models import Instance
 from imdskit.emulator import Emulator, Scenario
-from imdskit.emulator.scenario import document
+from imdskit.emulator.scenario import merge_patch
 from imdskit.errors import ScenarioError
 
 Services = Callable[..., Any]
@@ -86,7 +86,7 @@ def test_unknown_members_are_shown_since_the_first_unknown_version(version: str,
 
 def test_unknown_members_survive_a_patch_and_a_snapshot() -> None:
     scenario = Scenario.of(UNKNOWN)
-    assert Scenario.of(document.document(scenario)).given == scenario.given
+    assert Scenario.of(merge_patch.to_json(scenario)).given == scenario.given
     with Emulator(scenario, seed=1, rate_limit=False) as imds:
         imds.patch({"compute": {"name": "other"}})
         assert imds.state()["placement"] == {"row": "7"}

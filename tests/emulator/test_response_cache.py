@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
+from imdskit.emulator.http.messages import Delivery, Request, Response
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.response_cache import LONGEST, ResponseCache
-from imdskit.protocol.messages import Delivery, Request, Response
 
 from .conftest import ISSUER, NOON, _downloads, _signed
 

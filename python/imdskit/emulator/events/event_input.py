@@ -35,7 +35,9 @@ EVENT = ("id", "type", "resources", "not_before", "ends", "remains", "descriptio
 STATES = ("Scheduled", "Started")
 SOURCES = ("Platform", "User")
 
-FORMAT = Format("The value", partial(UsageError, "bad-argument"), "The members are in docs/events.md.", root="/", unknown_at_object=True)
+FORMAT = Format(
+    "The value", partial(UsageError, "bad-argument"), "docs/events.md describes the members of an event.", root="/", unknown_at_object=True
+)
 
 LONGEST_TEXT = 1024
 """Maximum number of characters in a string of an event."""
@@ -54,8 +56,8 @@ def announced_events(value: object, now: int, name: str, new_id: Callable[[], st
             the list ``Events``.
         now: current Unix time.
         name: name of the machine, for events without ``Resources``.
-        new_id: function that returns an id for an event without ``EventId``. It is called only
-            after the whole value was found valid.
+        new_id: function that returns an id for an event without ``EventId``. It is called only if
+            the whole value is valid.
 
     Raises:
         UsageError: the value is invalid. The location is a JSON pointer.
@@ -94,9 +96,7 @@ def _announced(given: Input, now: int, name: str) -> Event:
     description, source, duration = USUAL[kind]
     if "ResourceType" in members and members["ResourceType"].value != "VirtualMachine":
         members["ResourceType"].must_be('"VirtualMachine"')
-    started = (
-        "EventStatus" in members and members["EventStatus"].one_of(STATES, "a state; an event that is over is not in the list") == "Started"
-    )
+    started = "EventStatus" in members and members["EventStatus"].one_of(STATES, "the state of an event that is not over") == "Started"
     if "DurationInSeconds" in members:
         duration = members["DurationInSeconds"].integer(-1, LONGEST)
     remains = max(REMAINS, duration)
@@ -139,7 +139,7 @@ def _snapshot_event(given: Input) -> Event:
 
 
 def _names(given: Input) -> tuple[str, ...]:
-    return tuple(one.text(256) for one in given.elements(LONGEST_LIST, "a list of names of machines"))
+    return tuple(one.text(256) for one in given.elements(LONGEST_LIST, "a list of machine names"))
 
 
 def _time(given: Input) -> int:
@@ -157,5 +157,5 @@ def _time(given: Input) -> int:
     except (ValueError, OverflowError):
         at = -1
     if not 0 <= at <= LAST_SECOND:
-        given.must_be("a time with a time zone", 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".')
+        given.must_be("a time with a time zone", 'Write it as the service does, for example "Thu, 01 Jan 2026 12:15:00 GMT".')
     return at
