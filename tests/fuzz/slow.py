@@ -3,7 +3,8 @@
     python tests/fuzz/slow.py [SECONDS] [SEED]
 
 starts from the shapes of tests/backends/hostile and keeps the documents that take longest for their size on either backend. For each
-backend, it prints the slowest documents, with their processor time in milliseconds, scaled to a size of 64 kB. If one is far above the table in docs/verification.md, add a shape for it.
+backend, it prints the slowest documents, with their processor time in milliseconds, scaled to a size of 64 kB. If one is far above the
+table in docs/verification.md, add a shape for it.
 """
 
 from __future__ import annotations
