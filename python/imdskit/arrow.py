@@ -2,8 +2,8 @@
 returned as typed columns.
 
     verify = VerifyBatch(trust, policy, document="document", at="received")
-    verdicts = verify(batch)                                    # pyarrow.RecordBatch to pyarrow.RecordBatch
-    frame.mapInArrow(verify.each, schema)                       # Spark
+    verdicts = verify(batch) # pyarrow.RecordBatch to pyarrow.RecordBatch
+    frame.mapInArrow(verify.each, schema) # Spark
 
 The backend writes the columns of the result directly, so no Python object is created per row. This
 module needs pyarrow: install ``imdskit[arrow]``. It does not import Spark or any other data engine.
@@ -80,9 +80,9 @@ class VerifyBatch:
             the verdict. By default, all columns except the documents are copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of a text column with the nonce that each document must contain. If a row has no
-            nonce, its document is refused if the policy requires nonces, and otherwise may contain
-            any nonce. None means that nonces are not compared.
+        nonce: name of a text column with the nonce that each document must contain. A row without a
+            nonce is refused if the policy requires nonces. Otherwise, the document of this row may
+            contain any nonce. If the attribute is None, nonces are not compared.
 
     Raises:
         UsageError: an attribute has the wrong type, or the policy requires nonces and ``nonce`` is

@@ -446,7 +446,7 @@ def missing_authority(detail: str) -> str:
     """Return a sentence that names the missing authority and the URL of its certificate. ``detail``
     is the detail of ``unknown-issuer``, from which both are taken."""
     name, address = _issuer(detail)
-    where = f"the certificate below it gives the address {address}" if address else "the certificate below it gives no address"
+    where = f"the certificate that it issued gives the address {address}" if address else "the certificate that it issued gives no address"
     return f"The missing authority is {name}; {where}."
 
 
