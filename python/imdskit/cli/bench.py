@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         metavar="N",
-        type=inputs.whole(f"number from 1 to {MAX_THREADS}", 1, MAX_THREADS),
+        type=inputs.whole("number", 1, MAX_THREADS),
         default=1,
         help="number of threads of the measurement that verifies many documents per call; by default 1",
     )
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", metavar="N", type=_COUNT, default=7, help="number of rounds; by default 7")
     parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="approximate duration of a round; by default 0.3")
-    parser.add_argument("--no-kernels", action="store_true", help="do not use the AVX-512 kernels")
+    parser.add_argument("--no-kernels", action="store_true", help="do not use the code for processors with AVX-512")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
 
 

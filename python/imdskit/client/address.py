@@ -133,6 +133,7 @@ def category(full: str) -> str:
 
 
 def target(full: str, parameters: Mapping[str, str]) -> str:
-    """Return the path with the query parameters, encoded, in origin form (RFC 9112 section 3.2.1)."""
+    """Return the path with the query parameters, encoded, in origin form (RFC 9112 section
+    3.2.1)."""
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
     return quote(full) + ("?" + query if query else "")

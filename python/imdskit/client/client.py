@@ -111,7 +111,8 @@ class Client:
         return self._run(self._operations.value(path, format, api_version, parameters))
 
     def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
-        """Request ``path``, and check the response like :meth:`get`, but return its body unchanged."""
+        """Request ``path``, and check the response like :meth:`get`, but return its body
+        unchanged."""
         return self._run(self._operations.raw(path, format, api_version, parameters))
 
     def instance(self, api_version: str | None = None) -> dict[str, Json]:

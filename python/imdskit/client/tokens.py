@@ -23,7 +23,8 @@ from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
 VERSION = "2018-02-01"
-"""Api-version of requests for tokens. It is the first one that has tokens, and every SDK uses it."""
+"""Api-version of requests for tokens. It is the first one that has tokens, and every SDK uses
+it."""
 
 EARLY = 5 * 60
 """Number of seconds before its expiry at which a token is renewed, unless another rule applies."""

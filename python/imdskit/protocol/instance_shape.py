@@ -6,7 +6,8 @@ are parsed JSON, and all their simple values are strings. :data:`imdskit.version
 table of known members. For unknown members, the caller names the first api-version that has them.
 From that version on, they are copied unchanged.
 
-Source: IMDS documentation. ``docs/fidelity.md`` describes how this conversion was checked against recorded responses.
+Source: IMDS documentation. ``docs/fidelity.md`` describes how this conversion was checked against
+recorded responses.
 """
 
 from __future__ import annotations

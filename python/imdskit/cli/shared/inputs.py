@@ -44,7 +44,7 @@ def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], 
     """Return the argument ``type`` of an option whose value is a whole number from ``least`` to
     ``most``.
 
-    ``name`` says in error messages what the value is, such as "port".
+    The error message of argparse consists of ``name``, such as "port", and the range.
     """
 
     def convert(text: str) -> int:
@@ -53,7 +53,7 @@ def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], 
             raise ValueError
         return number
 
-    convert.__name__ = name
+    convert.__name__ = f"{name} ({least} to {most})" if most < math.inf else f"{name} ({least} or more)"
     return convert
 
 

@@ -159,7 +159,7 @@ def run(
             "bad-argument",
             "The input contains no documents.",
             location=path,
-            hint="Name a folder of documents, or a file with one per line.",
+            hint="Name a folder of documents, or a file with one document per line.",
         )
     for line in tally.lines():
         output.note(wrapped(line, 12))

@@ -89,7 +89,8 @@ class Member(NamedTuple):
 
 
 def members(model: type[Model]) -> Mapping[str, Member]:
-    """Return a mapping from the name of each JSON member to its field, in the order of the fields."""
+    """Return a mapping from the name of each JSON member to its field, in the order of the
+    fields."""
     if model not in _MEMBERS:
         hints = typing.get_type_hints(model)
         _MEMBERS[model] = {
