@@ -1,7 +1,6 @@
 """Client for asyncio.
 
-It runs the same operations as the client for threads. Delays between requests do not block a
-thread.
+It runs the same operations as the blocking client. Delays between requests do not block a thread.
 
 Each HTTP exchange runs in a thread of the event loop's executor and ends within its timeout.
 Everything else runs in the event loop (``docs/decisions/0012-async.md``). A method without further

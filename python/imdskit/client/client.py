@@ -44,8 +44,9 @@ class Client:
 
     Args:
         base_url: address of the service, ``http://host[:port][/prefix]``. With None, the client
-            uses the environment variable ``AZURE_POD_IDENTITY_AUTHORITY_HOST``. If it is not set,
-            the client uses ``IMDS_ENDPOINT``, and without that http://169.254.169.254.
+            takes the address from the environment variable ``AZURE_POD_IDENTITY_AUTHORITY_HOST``
+            or, if that is not set, from ``IMDS_ENDPOINT``. If neither is set, the address is
+            http://169.254.169.254.
         timeout: maximum number of seconds for one exchange, from resolving the host name to the
             last byte of the response.
         api_version: default api-version of requests. ``newest`` selects the newest version that
@@ -53,7 +54,7 @@ class Client:
             caches it.
         connect_timeout: maximum number of seconds for establishing a connection. On Azure,
             connecting takes less than a millisecond. On other networks, packets to this address are
-            often lost, so the client would wait in vain.
+            often lost. Without this limit, the client would then wait for the whole ``timeout``.
         retry: a policy of :mod:`imdskit.client.retry`, or the name of one (``default`` or
             ``patient``). None means a single attempt.
         clock: clock that measures the timeouts and waits between attempts.
@@ -129,8 +130,8 @@ class Client:
         unchanged for a verifier.
 
         Args:
-            nonce: nonce that the document shall carry. With None, the service chooses a nonce,
-                which contains a time.
+            nonce: nonce to include in the document. With None, the service chooses a nonce, which
+                contains a time.
             api_version: api-version of this request, instead of the client's default.
 
         Raises:
@@ -150,8 +151,8 @@ class Client:
             api_version: api-version of this request, instead of the client's default.
 
         Raises:
-            ClientError: like :meth:`get`. The code is ``wrong-nonce`` if the document carries
-                another nonce, and a second document does, too.
+            ClientError: like :meth:`get`. The code is ``wrong-nonce`` if two documents in
+                succession do not carry the requested nonce.
             UsageError: the nonce has a form that the service may refuse.
         """
         from imdskit.client import nonces  # base64 and regular expressions would add 5 ms to the 22 ms of importing the client

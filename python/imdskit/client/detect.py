@@ -122,11 +122,16 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved`` if the step ``attested`` is ``yes``. ``unlikely`` if ``attested`` is
-            ``no`` or the agent of Azure Arc responds. In all other cases, ``chassis`` and ``shape``
-            decide: ``likely`` if ``chassis`` is ``yes``, or if ``chassis`` is ``unknown`` and
-            ``shape`` is ``yes``; ``unlikely`` if at least one of the two is ``no`` and neither is
-            ``yes``; otherwise ``unknown``.
+        conclusion: the first of the following lines that applies.
+
+            - ``proved``: the step ``attested`` is ``yes``.
+            - ``unlikely``: ``attested`` is ``no``, or the agent of Azure Arc responds.
+            - ``likely``: ``chassis`` is ``yes``.
+            - ``likely``: ``shape`` is ``yes``, and ``chassis`` is ``unknown``.
+            - ``unknown``: ``shape`` is ``yes``, and ``chassis`` is ``no``.
+            - ``unlikely``: ``chassis`` or ``shape`` is ``no``.
+            - ``unknown``: all other cases.
+
         steps: the steps in the order in which they ran.
         vm_id: ``compute.vmId`` in the instance document, or None if there is none.
     """
@@ -202,7 +207,7 @@ def _chassis(root: str | os.PathLike[str]) -> Step:
         with open(path, "rb") as file:
             tag = file.read(_TAG_BYTES).decode("ascii", "replace").strip()
     except FileNotFoundError:
-        where = "not looked at on Windows" if sys.platform == "win32" else f"there is no {path}"
+        where = "imdskit does not read it on Windows" if sys.platform == "win32" else f"there is no {path}"
         return _step("chassis", "unknown", f"The chassis asset tag is not known: {where}.")
     except OSError as error:
         return _step("chassis", "unknown", f"The chassis asset tag cannot be read: {error.strerror or error}.")

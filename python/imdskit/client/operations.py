@@ -72,7 +72,7 @@ class Operations:
         connect_timeout: the argument ``connect_timeout``.
 
     Raises:
-        UsageError: an argument or the environment variable is invalid.
+        UsageError: an argument or an environment variable is invalid.
     """
 
     def __init__(
@@ -96,11 +96,13 @@ class Operations:
         if form not in ("json", "text"):
             raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Known: json, text.")
         if form == "text" and category != "instance":
-            raise UsageError("bad-argument", "The format `text` exists only below /metadata/instance.", location="format")
+            hint = "Leave out the format, or request a path below /metadata/instance."
+            raise UsageError("bad-argument", "The format `text` exists only below /metadata/instance.", location="format", hint=hint)
         query = {"format": form} if category == "instance" else {}
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):
-                raise UsageError("bad-argument", f"{name} is a separate argument.", location=name)
+                message = f"`{name}` must not be among the further parameters of the query; it is a separate argument."
+                raise UsageError("bad-argument", message, location=name, hint="Use the argument `api_version` or `format`.")
             query[name] = text(value, name)
         version = self._version(category) if api_version is None else text(api_version, "api_version")
         if version != NEWEST:
@@ -189,7 +191,9 @@ class Operations:
 
             if not isinstance(nonce, str) or not valid_nonce(nonce):
                 hint = "The documentation allows 10 digits, or up to 32 letters and digits."
-                raise UsageError("bad-argument", "The nonce must have 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
+                raise UsageError(
+                    "bad-argument", "`nonce` must be 1 to 32 characters: letters, digits, or - . _ ~", location="nonce", hint=hint
+                )
             parameters["nonce"] = nonce
         response = yield from self.request("/metadata/attested/document", "json", api_version, parameters)
         value = responses.parsed(response)
@@ -199,9 +203,9 @@ class Operations:
 
 
 def is_empty_list(response: Response) -> bool:
-    """Return whether a successful response has an empty body.
+    """Return whether a response about scheduled events has an empty body.
 
-    Some hosts send it instead of an empty list of scheduled events (observed).
+    Some hosts send an empty body instead of an empty list of events (observed).
     """
     return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 
@@ -221,7 +225,8 @@ def listed(response: Response) -> tuple[str, ...]:
 def seconds(value: float, name: str) -> float:
     """Return ``value`` if it is a valid timeout in seconds. Raise UsageError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-        raise UsageError("bad-argument", "A timeout must be more than 0 and at most 3600 seconds.", location=name)
+        message = f"`{name}` must be a number of seconds, more than 0 and at most 3600; got {value!r:.40}."
+        raise UsageError("bad-argument", message, location=name)
     return value
 
 
@@ -233,7 +238,7 @@ def text(value: str, name: str) -> str:
             return value
     except UnicodeEncodeError:
         pass
-    raise UsageError("bad-argument", f"`{name}` must be text that is not empty.", location=name)
+    raise UsageError("bad-argument", f"`{name}` must be text that is not empty; got {value!r:.40}.", location=name)
 
 
 def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> RetrySettings:

@@ -52,9 +52,10 @@ _HINTS_BY_TEXT = (
     ("Multiple user assigned", "Name one of the machine's identities by client_id, object_id or msi_res_id."),
     ("'resource' is missing", "Say what the token is for, such as https://vault.azure.net."),
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
-    ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
+    ("AADSTS", "The service passed the request to Entra ID, which refused it. Look the code up in the documentation of Entra ID."),
 )
-"""Mapping from a text in an error response of the service to a hint, for every status.
+"""Pairs of a text in an error response of the service, and the hint for a response with this text,
+whatever its status.
 
 The first text that is found counts.
 """
@@ -131,7 +132,10 @@ def text(response: Response) -> str:
 
 def foreign(response: Response, message: str) -> ClientError:
     """Return the error for a response of another program."""
-    hint = "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. Inspect `body`."
+    hint = (
+        "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. "
+        "The attribute `body` of the error contains the response."
+    )
     return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
@@ -168,7 +172,9 @@ def check(response: Response) -> None:
         what = "The service does not accept the request" if status == 400 else "There is nothing at this path"
         raise _error(code, response, f"{what}{quoted}.", _hint(response.url, status, quoted))
     if status == 401 and _ARC.match(response.challenge):
-        raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{quoted}.", _ARC_HINT)
+        raise _error(
+            ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} requires its own kind of authentication, status 401{quoted}.", _ARC_HINT
+        )
     hint = "The service does not document this status for such a request."
     if response.challenge:
         hint = "The service never demands a login. Look for a proxy that responds instead."
@@ -227,14 +233,15 @@ def quoted_error(response: Response) -> str:
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a response is the error page of a proxy, although its status (408, 410, 429 or
-    5xx) usually means a temporary failure. A retry is useless then.
+    """Return whether a response with the status 408, 410, 429 or 5xx is the error page of a proxy.
+    These statuses usually mean a temporary failure of the service, but if a proxy sends them, a
+    retry is useless.
 
     The service itself sends no HTML with these statuses. While the service is down, the host's web
     server, which is made by Microsoft, may send its own HTML pages. All other HTML comes from a
-    proxy. Neither the service nor the web server is a gateway, so a response with the status 502 or
-    504 comes from a proxy, too, unless its body is empty or the service's JSON
-    (Azure/azure-sdk-for-js#20223).
+    proxy. A response with the status 502 or 504 counts as one of a proxy, too, because neither the
+    service nor the web server is a gateway. There are two exceptions: an empty body, and the
+    service's JSON (Azure/azure-sdk-for-js#20223).
     """
     if response.status in (502, 504):
         return bool(response.body.strip()) and not _has_error(response.body)

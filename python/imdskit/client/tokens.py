@@ -30,7 +30,7 @@ EARLY = 5 * 60
 """Number of seconds before its expiry at which a token is renewed, unless another rule applies."""
 
 LONG = 2 * 60 * 60
-"""Lifetime in seconds from which on a token is renewed after half its lifetime."""
+"""Lifetime in seconds. A token with this lifetime or a longer one is renewed after half of it."""
 
 PAUSE = 30
 """Number of seconds between a failed early renewal and the next attempt to renew the token."""

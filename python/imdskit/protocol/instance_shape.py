@@ -41,8 +41,8 @@ class Member:
 def tree(paths: Mapping[str, str]) -> Member:
     """Return the tree of members.
 
-    ``paths`` maps the path of a member to its first version. A path contains dots, and ``[]`` for
-    each element of an array.
+    ``paths`` maps the path of a member to its first version. The names in a path are separated by
+    dots, and ``[]`` follows the name of an array.
     """
     return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
 

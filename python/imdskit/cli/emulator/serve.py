@@ -37,7 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", metavar="N", type=_PORT, default=0, help="port to listen on; 0, the default, chooses a free one")
     add("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
-    add("--fleet", metavar="N", type=_MACHINES, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)")
+    add(
+        "--fleet",
+        metavar="N",
+        type=_MACHINES,
+        help="emulate N machines in one process, each derived from the scenario, by default fleet (docs/fleet.md)",
+    )
     add(
         "--fleet-by",
         choices=SELECT,
@@ -57,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `imdskit serve` and `imdskit run` share."""
     add = parser.add_argument
-    names = "machine to emulate: the path of a scenario file, or one of\n" + ", ".join(Scenario.names())
+    names = "machine to emulate: a scenario file, or one of these:\n" + ", ".join(Scenario.names()) + "; by default linux"
     add("--scenario", metavar="NAME|FILE", help=names)
     add(
         "--seed",

@@ -48,7 +48,7 @@ class Model:
 
         Args:
             value: parsed JSON.
-            place: JSON pointer to the object (RFC 6901), which errors contain.
+            place: JSON pointer to the object (RFC 6901), for the location of errors.
 
         Raises:
             ClientError: ``not-imds``: a member has an unexpected type. ``location`` is its JSON
