@@ -1,6 +1,7 @@
 # client: prometheus
 # requests: /metadata/identity/oauth2/token
-# Service discovery with a managed identity: it gets a token, then retries because the resource manager cannot be reached in here. It logs neither.
+# Prometheus requests a token for service discovery with a managed identity. It then retries, because it
+# cannot reach Azure Resource Manager from here. It logs neither.
 set -eu
 program=$CLIENTS_DEBIAN/prometheus/usr/bin/prometheus
 [ -x "$program" ] || exit 77

@@ -1,6 +1,6 @@
 # client: ansible-core
 # override: url
-# Its uri module reads JSON only where Content-Type says so.
+# Ansible's module uri parses a body as JSON only if Content-Type says that it is JSON.
 set -eu
 cat > book.yml <<EOF
 - hosts: localhost

@@ -1,4 +1,5 @@
-"""Get a token with another Rust client (reqsign), which then sends it to a server of this script."""
+"""Get a token with the Rust library reqsign, which then sends it to a server that this script
+starts."""
 # client: opendal
 
 import http.server
