@@ -55,9 +55,9 @@ FIELDS: Schema = pa.schema(
 
 ``accepted`` is never null. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal,
 and are null for an accepted document. All other columns are null for a refused document. For an
-accepted document, ``cloud`` is the name of the cloud, ``name`` is the DNS name in the signer's
-certificate, and ``signer`` is the SHA-256 of the signer's certificate in hexadecimal. ``issuer`` is
-the common name of the signer's issuer, and ``root`` is the common name of the trust anchor.
+accepted document, ``cloud`` is the name of the cloud, and ``name`` is the DNS name in the signer's
+certificate. ``signer`` is the SHA-256 of the signer's certificate in hexadecimal. ``issuer`` is the
+common name of the signer's issuer, and ``root`` is the common name of the trust anchor.
 """
 
 

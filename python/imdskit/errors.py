@@ -99,8 +99,8 @@ class DerError(ImdskitError):
 
 
 class FreshnessError(ImdskitError):
-    """Raised if a nonce is not acceptable: another issuer issued it, it was issued for another
-    request, it has expired, or its time of issue is in the future.
+    """Raised if a nonce is not acceptable. Either another issuer issued it, or it was issued for
+    another request, or it has expired, or its time of issue is in the future.
 
     Codes: ``nonce-unknown``, ``nonce-not-yet``, ``nonce-expired``.
     """

@@ -1,7 +1,7 @@
 """Handling of ``fork()``, so that the child process does not hang. This module is internal.
 
 ``fork()`` copies only the calling thread. If another thread holds a lock at that moment, the lock
-stays locked in the child for ever, because the thread that would release it does not exist there.
+stays locked in the child for ever: the thread that would release the lock does not exist there.
 Classes whose objects have locks or connections are therefore subclasses of :class:`ForkAware`. They
 recreate these locks and connections in the child.
 

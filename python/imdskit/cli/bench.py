@@ -5,8 +5,12 @@ There are several rounds, and each round measures every operation once. Other lo
 therefore affects all operations alike. The output shows the median of all rounds, the slowest round
 and the fastest round. No network is used.
 
-Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an
-extension that was built for debugging."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments, a backend that is not installed, or an
+     extension that was built for debugging
+"""
 
 from __future__ import annotations
 

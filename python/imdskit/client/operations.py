@@ -3,9 +3,9 @@
 Each one decides which requests to send and which responses are valid. The blocking client and the
 asyncio client share them.
 
-An operation is a generator of effects (:mod:`imdskit.client.effects`). The operations for tokens,
-for scheduled events and for attested documents with a checked nonce are in separate modules, which
-are imported on first use.
+An operation is a generator of effects (:mod:`imdskit.client.effects`). Three kinds of operations
+are in separate modules, which are imported on first use: those for tokens, for scheduled events,
+and for attested documents whose nonce is checked.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ expire.
 
 Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed at the same
 time as in azure-identity 1.27.0. If the service sends ``refresh_in``, a token is renewed at that
-time. Otherwise, a token with a lifetime of two hours or more is renewed after half its lifetime,
-and any other token five minutes before it expires.
+time. Otherwise, a token with a lifetime of two hours or more is renewed after half its lifetime. A
+token with a shorter lifetime is renewed five minutes before it expires.
 """
 
 from __future__ import annotations

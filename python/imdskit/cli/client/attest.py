@@ -1,7 +1,11 @@
 """Fetch an attested document from the Instance Metadata Service, and write its JSON unchanged.
 
-Exit status: 0 fetched; 1 no response, or an error from the service; 2 a mistake in the arguments,
-or the file cannot be written."""
+Exit status:
+
+  0  the document was fetched
+  1  the service does not respond, or its response is an error
+  2  a mistake in the arguments, or the file cannot be written
+"""
 
 from __future__ import annotations
 

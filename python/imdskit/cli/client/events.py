@@ -2,8 +2,12 @@
 
 `imdskit events ACTION --help` describes one action.
 
-Exit status: 0 success; 1 the service or the emulator does not respond, or refuses the request; 2 a
-mistake in the arguments."""
+Exit status:
+
+  0  success
+  1  the service or the emulator does not respond, or refuses the request
+  2  a mistake in the arguments
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,11 @@ Without --format, objects and arrays are written as JSON. Single values are writ
 the service offers no other format for them. Temporary errors (408, 410, 429, 5xx, a timeout) are
 retried for up to 100 seconds.
 
-Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments.
+Exit status:
+
+  0  success
+  1  the service does not respond, or its response is an error
+  2  a mistake in the arguments
 """
 
 from __future__ import annotations

@@ -5,8 +5,12 @@ Values that identify the machine or its owner are replaced, unless you give --ke
 before you share it. The scenario contains no managed identities, because no token is requested. It
 contains no scheduled events, because the first request for them would enable them on this machine.
 
-Exit status: 0 recorded; 1 no response, or an error from the service; 2 a mistake in the arguments,
-or the file cannot be written."""
+Exit status:
+
+  0  the machine was recorded
+  1  the service does not respond, or its response is an error
+  2  a mistake in the arguments, or the file cannot be written
+"""
 
 from __future__ import annotations
 

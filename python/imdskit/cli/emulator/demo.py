@@ -2,7 +2,11 @@
 
 The demo uses only the loopback network, and changes nothing on this machine.
 
-Exit status: 0 every step gave the expected result; 1 at least one step did not."""
+Exit status:
+
+  0  every step gave the expected result
+  1  at least one step did not
+"""
 
 from __future__ import annotations
 

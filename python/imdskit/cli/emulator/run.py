@@ -7,9 +7,14 @@ capabilities.
   imdskit run -- curl -s -H Metadata:true \\
     'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
 
-Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist;
-126 the command cannot be executed; 2 a mistake in the arguments, or the system refuses to create
-the namespaces."""
+Exit status: that of the command, or one of these:
+
+  128 + N  signal N ended the command
+  127      the command does not exist
+  126      the command cannot be executed
+  2        a mistake in the arguments, or the system refuses to create the
+           namespaces
+"""
 
 from __future__ import annotations
 

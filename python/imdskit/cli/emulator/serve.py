@@ -4,8 +4,12 @@ a test-only authority. Verifiers accept them only if they trust this authority.
 As soon as the emulator accepts requests, it writes one line of JSON on standard output. It stops on
 SIGTERM, SIGINT or SIGHUP.
 
-Exit status: 0 stopped by a signal; 2 a mistake in the arguments or the scenario, or the emulator
-cannot listen on the address."""
+Exit status:
+
+  0  a signal stopped the emulator
+  2  a mistake in the arguments or the scenario, or the emulator cannot
+     listen on the address
+"""
 
 from __future__ import annotations
 
@@ -109,7 +113,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock",
         metavar="manual|fast=N",
         type=_rate,
-        help="use a clock that stands still until the admin API moves it (manual), or one that runs N times as fast as the machine's (fast=N)",
+        help="manual: use a clock that stands still until the admin API moves it. fast=N: use a clock that runs N times as fast as that of the machine",
     )
     add("--backend", choices=backends.NAMES, default="auto", help="implementation that reads JSON members and limits the rate of requests")
     add("--pki-url", metavar="URL", help="base URL of the emulator's certificates and CRLs; by default /pki below the public URL")

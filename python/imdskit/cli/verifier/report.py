@@ -1,11 +1,15 @@
 """Turn the results of `imdskit verify --batch` into an HTML page.
 
-The page needs no other file and no script. It shows how often the values of some properties occur,
-such as reasons, clouds and regions, and names the documents that have rare values. The only claim
-that it contains is `sku`, the name of the image.
+The page needs no other file and no script. For properties such as reason, cloud and region, it
+shows how often each value occurs. It names the documents that have rare values. The only claim that
+it contains is `sku`, the name of the image.
 
-Exit status: 0 success; 2 a mistake in the arguments, or RESULTS cannot be read or contains a line
-that is not a result."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments, or RESULTS cannot be read or contains a
+     line that is not a result
+"""
 
 from __future__ import annotations
 

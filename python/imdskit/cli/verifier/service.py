@@ -2,7 +2,11 @@
 
 `imdskit verifier ACTION --help` describes one action.
 
-Exit status: 0 success; 2 a mistake in the arguments or the configuration."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments or the configuration
+"""
 
 from __future__ import annotations
 
