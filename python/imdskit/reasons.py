@@ -237,8 +237,8 @@ ENTRIES: dict[Reason, Entry] = {
         _C,
         "The certificate of an issuing authority is unknown.",
         "Azure replaces its intermediates without notice, and documents do not contain them. There are three remedies: add the missing one to "
-        "a bundle with `imdskit trust update --bundle DIR --document FILE`, fetch it with `verify --fetch-intermediates`, or give it with "
-        "`--intermediate`. "
+        "a bundle with `imdskit trust update --bundle DIR --document FILE`, fetch it with `verify --fetch-intermediates` (in Python: "
+        "`AiaFetcher`), or give it with `--intermediate`. "
         "A document of an emulator needs the emulator's root, which you give with `--trust`.",
         "RFC 5280 section 6.1; Azure Certificate Authority details",
     ),

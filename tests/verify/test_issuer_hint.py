@@ -40,7 +40,7 @@ def test_the_hint_names_authority_address_and_remedies(backend: Backend) -> None
         "The missing authority is 'Microsoft TLS G2 RSA CA OCSP 16'; the certificate that it issued gives the address "
         "'http://www.microsoft.com/pkiops/certs/16.crt'. Azure replaces its intermediates without notice"
     )
-    for remedy in ("imdskit trust update", "--document FILE", "--fetch-intermediates", "AIA", "--intermediate"):
+    for remedy in ("imdskit trust update", "--document FILE", "--fetch-intermediates", "AiaFetcher", "--intermediate"):
         assert remedy in hint
     assert "emulator" not in hint
 

@@ -8,8 +8,9 @@ and the fastest round. No network is used.
 Exit status:
 
   0  success
-  2  a mistake in the arguments, a backend that is not installed, or an
-     extension that was built for debugging
+  2  a mistake in the arguments, a backend that
+     is not installed, or an extension that was
+     built for debugging
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 Exit status:
 
   0  the document was fetched
-  1  the service does not respond, or its response is an error
-  2  a mistake in the arguments, or the file cannot be written
+  1  the service does not respond, or its
+     response is an error
+  2  a mistake in the arguments, or the file
+     cannot be written
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ nonce. The conclusion is proved, likely, unlikely or unknown.
 
 Exit status:
 
-  0  the conclusion is proved or, without --attested, likely
+  0  the conclusion is proved or, without
+     --attested, likely
   1  the conclusion is unlikely
   2  a mistake in the arguments
-  3  the conclusion is unknown or, with --attested, only likely
+  3  the conclusion is unknown or, with
+     --attested, only likely
 """
 
 from __future__ import annotations

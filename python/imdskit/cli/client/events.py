@@ -5,7 +5,8 @@
 Exit status:
 
   0  success
-  1  the service or the emulator does not respond, or refuses the request
+  1  the service or the emulator does not
+     respond, or refuses the request
   2  a mistake in the arguments
 """
 

@@ -7,7 +7,8 @@ retried for up to 100 seconds.
 Exit status:
 
   0  success
-  1  the service does not respond, or its response is an error
+  1  the service does not respond, or its
+     response is an error
   2  a mistake in the arguments
 """
 

@@ -8,8 +8,10 @@ contains no scheduled events, because the first request for them would enable th
 Exit status:
 
   0  the machine was recorded
-  1  the service does not respond, or its response is an error
-  2  a mistake in the arguments, or the file cannot be written
+  1  the service does not respond, or its
+     response is an error
+  2  a mistake in the arguments, or the file
+     cannot be written
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ none, it is for the user-assigned identity, provided that the machine has only o
 Exit status:
 
   0  success
-  1  the service does not respond, or its response is an error
+  1  the service does not respond, or its
+     response is an error
   2  a mistake in the arguments
 """
 

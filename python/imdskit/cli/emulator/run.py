@@ -12,7 +12,8 @@ Exit status: that of the command, or one of these:
   128 + N  signal N ended the command
   127      the command does not exist
   126      the command cannot be executed
-  2        a mistake in the arguments, or the system refuses to create the
+  2        a mistake in the arguments, or the
+           system refuses to create the
            namespaces
 """
 

@@ -7,8 +7,9 @@ SIGTERM, SIGINT or SIGHUP.
 Exit status:
 
   0  a signal stopped the emulator
-  2  a mistake in the arguments or the scenario, or the emulator cannot
-     listen on the address
+  2  a mistake in the arguments or the scenario,
+     or the emulator cannot listen on the
+     address
 """
 
 from __future__ import annotations

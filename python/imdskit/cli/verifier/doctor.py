@@ -7,8 +7,10 @@ missing certificates of authorities that are known to sign documents. No network
 Exit status:
 
   0  there is nothing to do
-  1  there is a problem, or there will be one within the days of --days
-  2  a mistake in the arguments, or a bundle that cannot be read
+  1  there is a problem, or there will be one
+     within the days of --days
+  2  a mistake in the arguments, or a bundle
+     that cannot be read
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ it contains is `sku`, the name of the image.
 Exit status:
 
   0  success
-  2  a mistake in the arguments, or RESULTS cannot be read or contains a
-     line that is not a result
+  2  a mistake in the arguments, or RESULTS
+     cannot be read or contains a line that is
+     not a result
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 Exit status:
 
   0  success
-  2  a mistake in the arguments or the configuration
+  2  a mistake in the arguments or the
+     configuration
 """
 
 from __future__ import annotations

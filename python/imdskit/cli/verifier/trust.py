@@ -6,9 +6,11 @@ imdskit.
 Exit status:
 
   0  success, even if no certificate was missing
-  1  a document was refused, and not because its issuer is unknown
-  2  a mistake in the arguments, a bundle that cannot be read or written, or a
-     certificate that cannot be fetched or is not acceptable
+  1  a document was refused, and not because its
+     issuer is unknown
+  2  a mistake in the arguments, a bundle that
+     cannot be read or written, or a certificate
+     that cannot be fetched or is not acceptable
 """
 
 from __future__ import annotations

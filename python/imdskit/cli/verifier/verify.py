@@ -9,9 +9,12 @@ accepted.
 
 Exit status:
 
-  0  the document is accepted; its claims are on standard output
-  1  the document is refused; the reason and a hint are on standard error
-  2  a mistake in the arguments, or a file that cannot be read
+  0  the document is accepted; its claims are on
+     standard output
+  1  the document is refused; the reason and a
+     hint are on standard error
+  2  a mistake in the arguments, or a file that
+     cannot be read
 """
 
 from __future__ import annotations
