@@ -117,12 +117,13 @@ class Client:
         return self._run(self._operations.raw(path, format, api_version, parameters))
 
     def instance(self, api_version: str | None = None) -> dict[str, Json]:
-        """Return the whole instance document, ``/metadata/instance``. Raises like :meth:`get`."""
+        """Return the whole instance document, ``/metadata/instance``. The errors are those of
+        :meth:`get`."""
         return self._run(self._operations.instance(api_version))
 
     def versions(self) -> tuple[str, ...]:
-        """Return the api-versions that the host supports, in ascending order:
-        ``/metadata/versions``. Raises like :meth:`get`."""
+        """Return the api-versions that the host supports, in ascending order
+        (``/metadata/versions``). The errors are those of :meth:`get`."""
         return self._run(self._operations.versions())
 
     def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:
@@ -226,7 +227,7 @@ class Client:
 
         Raises:
             ClientError: like :meth:`get`. The code is ``bad-request`` if the service does not list
-                one of the events. None of them is approved then.
+                one of the events. In this case, none of the events is approved.
             UsageError: no id is given, or an id is not text.
         """
         from imdskit.client.event_follower import acknowledge  # as in events

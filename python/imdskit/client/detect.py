@@ -65,8 +65,8 @@ SOURCES: Mapping[str, str] = {
 """Mapping from the name of a step to the source of its rule."""
 
 _PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
-"""Codes of failures that do not show whether the metadata service or another program uses the
-address."""
+"""Codes of failures that do not show which program listens at the address: the metadata service or
+another one."""
 
 _OTHERS = (
     (b"metadata-flavor", "Google Cloud's metadata service"),
@@ -305,7 +305,8 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
 def _instance(client: Client) -> Mapping[str, Json]:
     """Return the instance document.
 
-    If the host does not support the client's api-version, request the oldest one.
+    If the host does not support the client's api-version, request the version :data:`_FIRST`, which
+    every host supports.
     """
     try:
         return client.instance()

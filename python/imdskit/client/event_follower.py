@@ -1,9 +1,9 @@
 """Scheduled events: their data, the changes between two responses, and the operations that follow
 and approve events.
 
-Source: Azure's documentation of scheduled events. ``DocumentIncarnation`` changes if, and only if,
-the list of events changes. The service removes an event from the list when it is over. Clients
-should poll once per second. A POST request with ``StartRequests`` approves events.
+Source: Azure's documentation of scheduled events. It says that ``DocumentIncarnation`` changes if,
+and only if, the list of events changes. The service removes an event from the list when the event
+is over. Clients should poll once per second. A POST request with ``StartRequests`` approves events.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
         UsageError: no id is given, or an id is not text.
     """
     if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:
-        raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")
+        raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids", hint="Give the ids of events.")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
     target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
     yield from send_with_retries(target, "scheduledevents", operations.settings, body)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from imdskit import versions
+from imdskit import arguments, versions
 from imdskit.client import address, responses
 from imdskit.client.effects import Operation, RetrySettings, Send, Share, send_with_retries
 from imdskit.client.responses import Json, Response
@@ -94,7 +94,7 @@ class Operations:
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
-            raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Known: json, text.")
+            raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Give json or text.")
         if form == "text" and category != "instance":
             hint = "Leave out the format, or request a path below /metadata/instance."
             raise UsageError("bad-argument", "The format `text` exists only below /metadata/instance.", location="format", hint=hint)
@@ -192,7 +192,10 @@ class Operations:
             if not isinstance(nonce, str) or not valid_nonce(nonce):
                 hint = "The documentation allows 10 digits, or up to 32 letters and digits."
                 raise UsageError(
-                    "bad-argument", "`nonce` must be 1 to 32 characters: letters, digits, or - . _ ~", location="nonce", hint=hint
+                    "bad-argument",
+                    f"`nonce` must be 1 to 32 letters, digits, or - . _ ~; got {arguments.shown(nonce)}.",
+                    location="nonce",
+                    hint=hint,
                 )
             parameters["nonce"] = nonce
         response = yield from self.request("/metadata/attested/document", "json", api_version, parameters)
@@ -225,7 +228,7 @@ def listed(response: Response) -> tuple[str, ...]:
 def seconds(value: float, name: str) -> float:
     """Return ``value`` if it is a valid timeout in seconds. Raise UsageError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-        message = f"`{name}` must be a number of seconds, more than 0 and at most 3600; got {value!r:.40}."
+        message = f"`{name}` must be a number of seconds, more than 0 and at most 3600; got {arguments.shown(value)}."
         raise UsageError("bad-argument", message, location=name)
     return value
 
@@ -238,7 +241,7 @@ def text(value: str, name: str) -> str:
             return value
     except UnicodeEncodeError:
         pass
-    raise UsageError("bad-argument", f"`{name}` must be text that is not empty; got {value!r:.40}.", location=name)
+    raise UsageError("bad-argument", f"`{name}` must be text that is not empty; got {arguments.shown(value)}.", location=name)
 
 
 def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> RetrySettings:
@@ -249,7 +252,7 @@ def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> Ret
     if policy is None:
         raise UsageError(
             "bad-argument",
-            "`retry` must be a policy or the name of one.",
+            f"`retry` must be a policy or the name of one; got {arguments.shown(given)}.",
             location="retry",
             hint="Give an imdskit.client.retry.Policy, 'default', 'patient' or None.",
         )

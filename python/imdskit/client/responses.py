@@ -4,7 +4,7 @@ A successful response gives its body, and every other response gives an error.
 
 Other programs may respond at the service's address, too: forgotten proxies, captive portals, the
 metadata services of other clouds. The metadata service sends JSON, or text if the client requests
-it, but never HTML. Any other response raises the error ``not-imds``.
+it, but never HTML. If a response is clearly from another program, the error is ``not-imds``.
 
 Source: IMDS documentation, "Errors and debugging"; managed identities documentation; recorded
 errors.

@@ -4,7 +4,8 @@ expire.
 Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed at the same
 time as in azure-identity 1.27.0. If the service sends ``refresh_in``, a token is renewed at that
 time. Otherwise, a token with a lifetime of two hours or more is renewed after half its lifetime. A
-token with a shorter lifetime is renewed five minutes before it expires.
+token with a shorter lifetime is renewed five minutes before it expires, but not before half its
+lifetime has passed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ VERSION = "2018-02-01"
 it."""
 
 EARLY = 5 * 60
-"""Number of seconds before its expiry at which a token is renewed, unless another rule applies."""
+"""Number of seconds before its expiry at which a token with a shorter lifetime than :data:`LONG` is
+renewed."""
 
 LONG = 2 * 60 * 60
 """Lifetime in seconds. A token with this lifetime or a longer one is renewed after half of it."""

@@ -127,7 +127,7 @@ def _announce(options: argparse.Namespace) -> int:
 
 
 def _where(options: argparse.Namespace) -> tuple[str, str]:
-    """Return address and token of the admin API."""
+    """Return the address and the token of the admin API."""
     path = options.state_file or os.environ.get(VARIABLE)
     if options.admin is not None:
         if options.token_file is None:

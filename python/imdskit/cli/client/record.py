@@ -125,8 +125,8 @@ def _versions(client: Client) -> tuple[str, ...]:
 def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
     """Return the load balancer document.
 
-    The result is empty if the service responds with an error. It does so if the machine has no load
-    balancer.
+    The result is empty if the service responds with 404 or 400, which means that the machine has no
+    load balancer.
     """
     if version < versions.ENDPOINTS["loadbalancer"]:
         return {}

@@ -174,8 +174,8 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
 def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
     """Create the emulator.
 
-    If that fails, the error names the invalid option, and lists the environment variables that set
-    options.
+    If that fails, the error names the invalid option. A note lists the environment variables that
+    set options.
     """
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)

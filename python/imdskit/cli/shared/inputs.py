@@ -44,7 +44,8 @@ def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], 
     """Return the argument ``type`` of an option whose value is a whole number from ``least`` to
     ``most``.
 
-    The error message of argparse consists of ``name``, such as "port", and the range.
+    For an invalid value, the error message of argparse contains ``name``, such as "port", and the
+    range.
     """
 
     def convert(text: str) -> int:

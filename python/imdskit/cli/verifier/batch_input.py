@@ -2,8 +2,8 @@
 or the files of a folder. They are read one at a time, and always in the same order.
 
 A line is either a document, or a JSON object that contains a document and optionally its id, time
-and nonce. If a line has another form, it is passed to the verifier unchanged, which refuses it with
-a reason.
+and nonce. A line in another form is passed unchanged to the verifier, which refuses it with a
+reason.
 """
 
 from __future__ import annotations

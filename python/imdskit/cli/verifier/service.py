@@ -72,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
     def stop(_: int, __: FrameType | None) -> None:
         threading.Thread(
             target=server.shutdown
-        ).start()  # shutdown() waits until serve_forever() ends, which runs in the thread of this handler
+        ).start()  # in another thread, because shutdown() waits for serve_forever(), which this handler interrupts
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
