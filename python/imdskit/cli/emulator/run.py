@@ -75,7 +75,9 @@ def run(options: argparse.Namespace) -> int:
     if not words:
         raise UsageError("bad-argument", "The command is missing.", location="COMMAND", hint="Write it after `--`.")
     if options.force and options.network != "host":
-        raise UsageError("bad-argument", "--force needs --network host.", location="--force", hint="Leave it out.")
+        raise UsageError(
+            "bad-argument", "--force needs --network host.", location="--force", hint="Leave out --force, or give --network host."
+        )
     mapped = _mapped(options.map_host)
     options.allow_host = [*options.allow_host, *mapped]
     changed = {**os.environ, **environment(f"http://{SERVICE}", os.environ)}

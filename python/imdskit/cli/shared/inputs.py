@@ -28,7 +28,9 @@ def read(path: str, limit: int) -> bytes:
             return file.read(limit + 1)
     except (OSError, ValueError) as failure:
         why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise UsageError("bad-argument", f"The file cannot be read: {why}.", location=path) from None
+        raise UsageError(
+            "bad-argument", f"The file cannot be read: {why}.", location=path, hint="Check its path and permissions."
+        ) from None
 
 
 def write(path: str, data: bytes) -> None:
@@ -37,7 +39,9 @@ def write(path: str, data: bytes) -> None:
         Path(path).write_bytes(data)
     except (OSError, ValueError) as failure:
         why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise UsageError("bad-argument", f"The file cannot be written: {why}.", location=path) from None
+        raise UsageError(
+            "bad-argument", f"The file cannot be written: {why}.", location=path, hint="Check its path and permissions."
+        ) from None
 
 
 def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], int]:

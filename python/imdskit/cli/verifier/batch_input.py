@@ -257,4 +257,4 @@ def _files(top: str, document_bytes: int) -> Iterator[Item]:
 
 def _unreadable(failure: OSError | ValueError, path: str) -> UsageError:
     why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-    return UsageError("bad-argument", f"The input cannot be read: {why}.", location=path)
+    return UsageError("bad-argument", f"The input cannot be read: {why}.", location=path, hint="Check its path and permissions.")

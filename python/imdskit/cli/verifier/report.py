@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
         with open(options.output, "wb") as file:
             file.write(page)
     except OSError as failure:
-        raise UsageError("bad-argument", f"The page cannot be written: {failure.strerror or failure}.", location=options.output) from None
+        message = f"The page cannot be written: {failure.strerror or failure}."
+        raise UsageError("bad-argument", message, location=options.output, hint="Check its path and permissions.") from None
     return 0
 
 
@@ -58,7 +59,8 @@ def gathered(path: str) -> Findings:
         with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
             return _gathered(_lines(file), path)
     except OSError as failure:
-        raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
+        message = f"The results cannot be read: {failure.strerror or failure}."
+        raise UsageError("bad-argument", message, location=path, hint="Check its path and permissions.") from None
 
 
 def _lines(file: BinaryIO) -> Iterable[bytes]:

@@ -123,4 +123,6 @@ def _append(path: str, line: str) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        raise UsageError("bad-argument", f"The file cannot be written: {error.strerror}.", location=path) from None
+        raise UsageError(
+            "bad-argument", f"The file cannot be written: {error.strerror}.", location=path, hint="Check its path and permissions."
+        ) from None
