@@ -85,8 +85,8 @@ run-clients:
 	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
 	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian --npm build/npm $(CLIENTS_ARGS)
 
-# Runs the client scripts of the shared data, which use 169.254.169.254. Needs root. CLIENTS_ARGS="--install" first installs the programs that they
-# need, which takes 7 GB and half an hour.
+# Runs the client scripts of the shared data (../shared), which use 169.254.169.254. Needs root. CLIENTS_ARGS="--install" first installs the programs
+# that they need, which takes 7 GB and half an hour.
 shared-clients: setup
 	$(BIN)/python tests/clients/shared_scripts.py $(CLIENTS_ARGS)
 
@@ -237,7 +237,7 @@ debian: setup
 	PYTHONPATH=tests/systems $(BIN)/python -m pytest -c /dev/null --rootdir tests/systems --confcutdir tests/systems -p no:cacheprovider -n 0 -s \
 	  $(PYTEST_ARGS) tests/systems/in_debian.py
 
-# Takes out one fix at a time, and checks that a test fails then. REVERTED_ARGS="E1 C3" checks the fixes of these cases alone. Takes ten minutes.
+# Takes out one fix at a time, and checks that a test fails then. REVERTED_ARGS="E1 C3" checks only the fixes of these cases. Takes ten minutes.
 reverted-fixes: native
 	$(BIN)/python tests/reverted/run.py $(REVERTED_ARGS)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test the crates and the wheel for aarch64 on another machine, in QEMU: aarch64.sh WHEEL FOLDER [argument of pytest...]
+# Test the crates and the wheel for aarch64 in QEMU, on a machine that is not aarch64: aarch64.sh WHEEL FOLDER [argument of pytest...]
 # The script extracts packages of Debian 13 for arm64 into FOLDER, without installing them. Their Python runs the tests of the backends with the wheel.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 mmdebstrap --quiet --variant=extract --architectures=arm64 \
   --include=python3,python3-pytest,python3-hypothesis,python3-cryptography trixie "$folder/debian"
-[ -e "$folder/debian/lib" ] || ln -s usr/lib "$folder/debian/lib" # a package that mmdebstrap does not extract would create this link
+[ -e "$folder/debian/lib" ] || ln -s usr/lib "$folder/debian/lib" # Debian creates this link with a package that mmdebstrap does not extract.
 unzip -q "$wheel" -d "$folder/wheel"
 python=(qemu-aarch64 -L "$folder/debian" "$folder/debian/usr/bin/python3")
 PYTHONPATH=$folder/wheel "${python[@]}" -m imdskit doctor

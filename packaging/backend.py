@@ -1,8 +1,8 @@
-"""The build backend (PEP 517). It builds a native wheel if Rust is installed, and otherwise a pure Python wheel.
+"""The build backend (PEP 517). It builds a native wheel, which contains the Rust extension, or a pure Python wheel.
 
 ``pip install . -C native=MODE`` chooses the wheel. With ``auto``, the default, the backend builds the native wheel if this machine can
-build it (``toolchain.py``). Otherwise it builds the pure wheel and stores the reason in it. With ``require``, it fails if the extension
-cannot be built. With ``off``, it always builds the pure wheel. If the caller cannot pass ``-C``, the environment variable
+build Rust code, which ``toolchain.py`` checks. Otherwise it builds the pure wheel and stores the reason in it. With ``require``, it fails
+if the extension cannot be built. With ``off``, it always builds the pure wheel. If the caller cannot pass ``-C``, the environment variable
 ``IMDSKIT_NATIVE`` has the same effect.
 
 maturin builds native wheels, and setuptools builds everything else, because maturin needs Rust even for a pure wheel.

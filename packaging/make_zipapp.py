@@ -1,9 +1,10 @@
-"""Build two zipapps, which run with any ``python3`` from 3.11 on, without the extension.
+"""Build two zipapps, which any ``python3`` from version 3.11 on can execute. They do not contain the Rust extension.
 
-``imdskit.pyz`` contains the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` also contains the emulator.
-The same sources give the same bytes. To make the archives small, the script removes comments, spaces in
-JSON, and all docstrings except for help texts. The remaining lines keep their numbers, so that tracebacks match the sources. The script
-leaves out modules that need third-party packages.
+``imdskit.pyz`` contains the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` also contains the emulator
+and the verification service. The same sources give the same bytes.
+
+To make the archives small, the script removes comments, spaces in JSON, and all docstrings except for help texts. The remaining lines keep
+their numbers, so that tracebacks match the sources. Modules that need third-party packages are left out.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ FULL_ONLY = (
 )
 """Paths that only the full archive contains: emulator, verification service, and the modules that need them.
 
-The verb ``record`` needs the emulator, which checks the recorded scenario.
+The command ``record`` needs the emulator, which checks the recorded scenario.
 """
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build(target: Path) -> None:
-    """Write the archive called ``target.name``, which is one of the two names above."""
+    """Write one archive. The name of ``target`` must be ``SMALL`` or ``FULL``, and says what the archive contains."""
     left_out = () if target.name == FULL else FULL_ONLY
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:

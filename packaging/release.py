@@ -24,7 +24,7 @@ NOT_OURS = re.compile(
     r"(IMDSKIT|MATURIN|AWS_LC|RUSTC|PYO3|CARGO_(BUILD|PROFILE|TARGET|ENCODED))_|RUSTFLAGS|(TARGET_|HOST_)?(CC|CXX|CFLAGS|CXXFLAGS|LDFLAGS)"
     r"|SOURCE_DATE_EPOCH|PYTHONPATH"
 )
-"""Environment variables that would change the artefacts."""
+"""Pattern for the names of environment variables that would change the artefacts. The build does not get these variables."""
 
 
 def main(out: Path, work: Path) -> None:
@@ -60,7 +60,7 @@ def main(out: Path, work: Path) -> None:
 
 
 def for_cargo(source: Path, work: Path, target: str) -> dict[str, str]:
-    """Return environment variables with which the files that cargo and zig compile for ``target`` contain no paths of this machine."""
+    """Return environment variables for cargo and zig. With them, the files that they compile for ``target`` contain no paths of this machine."""
     sysroot = Path(run("rustc", "--print", "sysroot"))
     if not (sysroot / "lib" / "rustlib" / target).is_dir():
         raise SystemExit(f"Rust's standard library for {target} is missing: rustup target add {target}")

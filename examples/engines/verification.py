@@ -10,7 +10,7 @@ from imdskit.verify import PRESETS, Policy, Trust
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
-    """Return the arguments and the function. The function contains trust and policy. Engines can pickle it and send it to other processes."""
+    """Return the arguments, and the function for the engine. It contains the trust and the policy, and can be pickled for other processes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", metavar="IN", help="a Parquet file or a folder of such files, with a column of documents")
     parser.add_argument("output", metavar="OUT", help="Parquet to write: the verdicts and all other columns")
@@ -20,7 +20,9 @@ def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]
     parser.add_argument(
         "--intermediate", metavar="PEM", type=Path, action="append", default=[], help="additional intermediate certificates"
     )
-    parser.add_argument("--crl", metavar="FILE", type=Path, action="append", default=[], help="revocation lists, one of every authority")
+    parser.add_argument(
+        "--crl", metavar="FILE", type=Path, action="append", default=[], help="file with revocation lists; repeat the option for more files"
+    )
     parser.add_argument("--nonce", metavar="COLUMN", help="name of the column with the issued nonces")
     parser.add_argument(
         "--preset", choices=PRESETS, default="offline_audit", help="what to check; online checks nonces and age as a service does"

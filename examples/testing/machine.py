@@ -28,4 +28,4 @@ def compute(sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
             if refusal.code not in (410, 429, 500, 503) or attempt == 4:
                 raise
             sleep(2.0**attempt)
-    raise AssertionError
+    raise AssertionError  # never reached: the last attempt returns or raises

@@ -148,7 +148,7 @@ class ClientCode(Code):
     UNSUPPORTED_VERSION = (
         "unsupported-version",
         "The service does not know the api-version (400, or 404 from older Azure hosts).",
-        "Request /metadata/versions for the versions that the host supports. New versions reach some regions months after others.",
+        "Request /metadata/versions for the versions that the service supports. New versions reach some regions months after others.",
     )
     NOT_FOUND = (
         "not-found",

@@ -131,7 +131,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.BAD_JSON: Entry(
         _E,
         "The document starts like a JSON object but is not strict JSON.",
-        "Pass the response of the service unchanged. It is UTF-8 without a byte order mark, has no member twice, and has the form "
+        "Pass the response of the service unchanged. The response is UTF-8 without a byte order mark, repeats no member, and has the form "
         '{"encoding":"pkcs7","signature":"..."}.',
         "RFC 8259",
     ),
@@ -263,7 +263,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.CERTIFICATE_SIGNATURE: Entry(
         _C,
         "The issuer that a certificate in the chain names did not sign this certificate.",
-        "An intermediate has the name of the issuer, but not its key, or the certificate was changed. Give the right intermediate.",
+        "Either an intermediate has the name of the issuer but another key, or the certificate was changed. Give the right intermediate.",
         "RFC 5280 section 6.1.3 (a)(1)",
     ),
     Reason.NOT_YET_VALID: Entry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from typing import Any
 
 COLUMNS = 80
 """Maximum width of text for people. A long word, such as a path, is not split, so a line with such
@@ -38,10 +39,12 @@ class Parser(argparse.ArgumentParser):
         description: paragraphs, separated by blank lines. A paragraph that begins with a space is
             printed unchanged.
         epilog: paragraphs in the same form, which are printed after the options.
+        inherited: options that argparse passes from a parser to its subparsers, such as ``color``
+            since Python 3.14.
     """
 
-    def __init__(self, prog: str, description: str = "", epilog: str | None = None) -> None:
-        super().__init__(prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=HelpFormatter)
+    def __init__(self, prog: str, description: str = "", epilog: str | None = None, **inherited: Any) -> None:
+        super().__init__(prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=HelpFormatter, **inherited)
 
 
 def wrapped(text: str, hanging: int = 0) -> str:
