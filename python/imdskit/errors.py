@@ -160,7 +160,7 @@ class ScenarioError(ImdskitError):
     """Raised when a scenario, a fault script or a snapshot of the emulator is invalid.
 
     Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``. ``location`` is a JSON pointer (RFC
-    6901).
+    6901), or ``""`` if the file cannot be read.
     """
 
 

@@ -132,8 +132,8 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
         The matching entries of the journal.
 
     Raises:
-        AssertionError: the number of matching requests is wrong. The message lists all requests
-            that the emulator received.
+        AssertionError: the number of matching requests is wrong. The message lists the last 50
+            requests that the emulator received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
@@ -156,7 +156,7 @@ def assert_no_refusals(imds: Emulator | Fleet) -> None:
 
     Raises:
         AssertionError: the emulator refused a request. The message names the rule, and lists the
-            requests that the emulator received.
+            last 50 requests that the emulator received.
     """
     __tracebackhide__ = True
     refused = [entry for entry in imds.journal if entry.status >= 400 and not entry.fault]

@@ -102,7 +102,7 @@ class AsyncClient:
         return await self._run(self._operations.instance(api_version))
 
     async def versions(self) -> tuple[str, ...]:
-        """Return the api-versions that the host supports, in ascending order."""
+        """Return the api-versions that the service supports, in ascending order."""
         return await self._run(self._operations.versions())
 
     async def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:

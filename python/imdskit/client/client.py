@@ -50,7 +50,7 @@ class Client:
         timeout: maximum number of seconds for one exchange, from resolving the host name to the
             last byte of the response.
         api_version: default api-version of requests. ``newest`` selects the newest version that
-            both the host and this package support. The client determines that version once and
+            both the service and this package support. The client determines that version once and
             caches it.
         connect_timeout: maximum number of seconds for establishing a connection. On Azure,
             connecting takes less than a millisecond. On other networks, packets to this address are
@@ -122,7 +122,7 @@ class Client:
         return self._run(self._operations.instance(api_version))
 
     def versions(self) -> tuple[str, ...]:
-        """Return the api-versions that the host supports, in ascending order
+        """Return the api-versions that the service supports, in ascending order
         (``/metadata/versions``). The errors are those of :meth:`get`."""
         return self._run(self._operations.versions())
 
@@ -206,7 +206,7 @@ class Client:
             seen: the attribute ``seen`` of an earlier iterator. The new iterator does not yield the
                 events in it again.
             api_version: api-version of the requests for scheduled events. None selects 2020-07-01,
-                which every host supports. Version 2024-07-09 adds the event type
+                which every Azure host supports. Version 2024-07-09 adds the event type
                 ``SpotRebalanceRecommendation``.
 
         Raises:

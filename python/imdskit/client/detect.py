@@ -91,7 +91,7 @@ its address. The agent writes this name into ``compute.resourceId`` (observed in
 document).
 """
 _FIRST = "2017-04-02"
-"""First api-version after the preview. Every host supports it."""
+"""First api-version after the preview. Every Azure host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
 """Reasons for refusing a document that are no evidence against Azure.
@@ -305,8 +305,8 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
 def _instance(client: Client) -> Mapping[str, Json]:
     """Return the instance document.
 
-    If the host does not support the client's api-version, request the version :data:`_FIRST`, which
-    every host supports.
+    If the service does not support the client's api-version, request the version :data:`_FIRST`,
+    which every Azure host supports.
     """
     try:
         return client.instance()

@@ -28,13 +28,13 @@ API_VERSION = "2021-02-01"
 """Default api-version.
 
 New versions reach some regions months later than others (IMDS documentation, "Versions"). The
-default is therefore a version that every host has supported for years. Newer versions add no
+default is therefore a version that every region has supported for years. Newer versions add no
 members to attested documents.
 """
 
 NEWEST = "newest"
-"""Value of ``api_version`` that selects the newest api-version that both the host and this package
-support."""
+"""Value of ``api_version`` that selects the newest api-version that both the service and this
+package support."""
 
 PROBE_TARGET = "/metadata/versions"
 PROBE_SECONDS = 1.0
@@ -59,7 +59,7 @@ class Operations:
         timeout: maximum number of seconds for one exchange.
         connect_timeout: maximum number of seconds for establishing a connection.
         api_version: default api-version. With ``newest``, it is determined from the versions that
-            the host lists.
+            the service lists.
         retry: retry policy, or its name. None means a single attempt.
         clock: clock that measures time.
 
@@ -114,7 +114,7 @@ class Operations:
             try:
                 return (yield from self._shared(full, category, known, query))
             except ClientError as error:
-                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to an older host
+                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to an Azure host with an older service
                     raise
         self._negotiated = version = yield from self._negotiate()
         return (yield from self._shared(full, category, version, query))
@@ -135,9 +135,9 @@ class Operations:
         return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
-        """Return the newest version that both the host and :mod:`imdskit.versions` list.
+        """Return the newest version that both the service and :mod:`imdskit.versions` list.
 
-        If the host has no list, return the default.
+        If the service has no list, return the default.
         """
         try:
             offered = yield from self.versions()
@@ -150,7 +150,7 @@ class Operations:
             hint = f"It supports {', '.join(offered[-3:]) or 'none'}; imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             location = f"{self.base_url}/metadata/versions"
             raise ClientError(
-                ClientCode.UNSUPPORTED_VERSION, "The host supports no api-version that imdskit supports.", location=location, hint=hint
+                ClientCode.UNSUPPORTED_VERSION, "The service supports no api-version that imdskit supports.", location=location, hint=hint
             )
         return max(common)
 
@@ -179,7 +179,7 @@ class Operations:
         return value
 
     def versions(self) -> Operation[tuple[str, ...]]:
-        """Request the versions that the host supports."""
+        """Request the versions that the service supports."""
         response = yield from self.request("/metadata/versions", "json", None, {})
         return listed(response)
 
@@ -208,7 +208,7 @@ class Operations:
 def is_empty_list(response: Response) -> bool:
     """Return whether a response about scheduled events has an empty body.
 
-    Some hosts send an empty body instead of an empty list of events (observed).
+    On some machines, the service sends an empty body instead of an empty list of events (observed).
     """
     return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 

@@ -188,7 +188,7 @@ def check(response: Response) -> None:
 def _check_version(response: Response, quoted: str) -> None:
     """Raise ``unsupported-version`` if the service refused the api-version.
 
-    Current hosts send 400 with a list of versions. From 2017 to 2020 hosts sent 404 (recorded
+    Today, the service sends 400 with a list of versions. From 2017 to 2020, it sent 404 (recorded
     responses).
     """
     body = _json(response.body)
@@ -199,9 +199,9 @@ def _check_version(response: Response, quoted: str) -> None:
     about_version = isinstance(message, str) and ("api-version is invalid" in message or "Invalid version requested" in message)
     if not about_version and newest is None:
         return
-    hint = "Request /metadata/versions for the versions that this machine's host supports."
+    hint = "Request /metadata/versions for the versions that the service on this machine supports."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
-        hint = "The newest that this machine's host supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
+        hint = "The newest that the service on this machine supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
     raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{quoted}.", hint)
 
 
@@ -226,7 +226,7 @@ def quoted_error(response: Response) -> str:
             members[name] for name in ("error", "code", "error_description", "message", "Message") if isinstance(members.get(name), str)
         ]
         text = ": ".join(found) if found else text
-    elif "<Message>" in text:  # an error of the host's web server is XML
+    elif "<Message>" in text:  # an error of the Azure host's web server is XML
         text = text.partition("<Message>")[2].partition("</Message>")[0]
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f' ("{text[:_QUOTED]}")' if text else ""
@@ -237,11 +237,11 @@ def is_gateway_error(response: Response) -> bool:
     These statuses usually mean a temporary failure of the service, but if a proxy sends them, a
     retry is useless.
 
-    The service itself sends no HTML with these statuses. While the service is down, the host's web
-    server, which is made by Microsoft, may send its own HTML pages. All other HTML comes from a
-    proxy. A response with the status 502 or 504 counts as one of a proxy, too, because neither the
-    service nor the web server is a gateway. There are two exceptions: an empty body, and the
-    service's JSON (Azure/azure-sdk-for-js#20223).
+    The service itself sends no HTML with these statuses. While the service is down, the web server
+    of the Azure host, which is made by Microsoft, may send its own HTML pages. All other HTML comes
+    from a proxy. A response with the status 502 or 504 counts as one of a proxy, too, because
+    neither the service nor the web server is a gateway. There are two exceptions: an empty body,
+    and the service's JSON (Azure/azure-sdk-for-js#20223).
     """
     if response.status in (502, 504):
         return bool(response.body.strip()) and not _has_error(response.body)

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--api-version",
         metavar="V",
-        help="api-version, by default 2021-02-01; the word newest selects the newest version that both the host and imdskit support",
+        help="api-version, by default 2021-02-01; the word newest selects the newest version that both the service and imdskit support",
     )
     parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
     parser.add_argument("--no-retry", action="store_true", help="make one attempt only")
