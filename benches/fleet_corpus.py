@@ -36,7 +36,7 @@ from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.machine.instance import Instance
-from imdskit.emulator.machine.numbering import Numbering
+from imdskit.emulator.machine.numbering import FleetNumbering
 from imdskit.emulator.scenario import Scenario
 from imdskit.protocol import attested
 
@@ -116,11 +116,11 @@ def authority(seed: int) -> tuple[Authority, ManualClock]:
 
 
 @cache
-def fleet(seed: int, number: int) -> Numbering:
+def fleet(seed: int, number: int) -> FleetNumbering:
     """Return the fleet that ``imdskit serve --fleet`` creates from a template with a region and an
     image."""
     given = {"name": "vm-{index:05}", "location": REGIONS[number % len(REGIONS)], "sku": IMAGES[number % len(IMAGES)]}
-    return Numbering(Scenario.of({"template": True, "compute": given}), seed * FLEETS + number)
+    return FleetNumbering(Scenario.of({"template": True, "compute": given}), seed * FLEETS + number)
 
 
 @cache

@@ -49,11 +49,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "imdskit.protocol": {"imdskit.protocol"} | BASE,
     "imdskit.client": {"imdskit.client", "imdskit.protocol"} | BASE,
-    "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.pki", "imdskit.asn1", "imdskit.protocol", "imdskit.strict_json"}
-    | BASE,
+    "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.pki", "imdskit.asn1", "imdskit.strict_json"} | BASE,
     "imdskit.emulator": {"imdskit.emulator", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
     "imdskit.attestation_service": {"imdskit.attestation_service", "imdskit.verify", "imdskit.backends", "imdskit.strict_json"} | BASE,
-    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.emulator.public_addresses", "imdskit.protocol"} | BASE,
+    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.emulator.error_responses", "imdskit.emulator.published_urls"} | BASE,
     "imdskit.emulator.json_input": {"imdskit.errors"},
     "imdskit.emulator.scenario": {"imdskit.emulator.scenario", "imdskit.emulator.json_input", "imdskit.protocol"} | BASE,
     "imdskit.emulator.machine": {"imdskit.emulator.machine", "imdskit.emulator.scenario", "imdskit.backends", "imdskit.protocol"} | BASE,
@@ -64,7 +63,6 @@ ALLOWED: dict[str, set[str]] = {
         "imdskit.emulator.snapshot",
         "imdskit.emulator.http",
         "imdskit.emulator.json_input",
-        "imdskit.protocol",
     }
     | BASE,
     "imdskit.bench": {"imdskit.bench", "imdskit.emulator", "imdskit.backends", "imdskit.protocol"} | BASE,

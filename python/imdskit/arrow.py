@@ -73,11 +73,12 @@ class VerifyBatch:
         document: name of the column of documents. It may have any binary or text type of Arrow,
             including large, view, fixed size, dictionary, run-end encoded and extension types. A
             row without a document is refused with the reason ``empty``.
-        at: time as of which the documents are judged: Unix seconds for all rows, or the name of a
+        at: time as of which the documents are verified: Unix seconds for all rows, or the name of a
             column. The column contains Unix seconds, or timestamps with a time zone. The name of
             the time zone does not matter, because Arrow stores such timestamps in UTC.
-        keep: names of the input columns to copy to the result. There, they precede the columns of
-            the verdict. By default, all columns except the documents are copied.
+        keep: names of the input columns to copy to the result. In the result, the copied columns
+            precede the columns of the verdict. By default, all columns except the documents are
+            copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
         nonce: name of a text column with the nonce that each document must contain. A row without a

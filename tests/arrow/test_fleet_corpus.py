@@ -1,4 +1,4 @@
-"""The corpus of a fleet: it is reproducible, has several regions and signers, and has the stated defects."""
+"""The corpus of ``benches/fleet_corpus.py``: it is reproducible, has several signers, and each document gets the verdict of its kind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def corpus(folder: Path, *more: str) -> tuple[Any, Trust]:
     )
 
 
-def test_fleet_corpus_is_reproducible_and_has_the_stated_verdicts(tmp_path: Path) -> None:
+def test_fleet_corpus_is_reproducible_and_gets_the_expected_verdicts(tmp_path: Path) -> None:
     table, trust = corpus(tmp_path / "one")
     again, _ = corpus(tmp_path / "two")
     assert table.equals(again)

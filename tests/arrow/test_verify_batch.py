@@ -75,7 +75,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("policy", [Policy.online(), Policy()], ids=["nonces required", "nonces welcome"])
+@pytest.mark.parametrize("policy", [Policy.online(), Policy()], ids=["nonces required", "nonces optional"])
 def test_rows_with_own_times_and_nonces_agree_with_the_verifier(corpus: Path, backend: Backend, policy: Policy) -> None:
     trust = Trust.from_pem([(corpus / "trust.pem").read_bytes()], [(corpus / "intermediates.pem").read_bytes()])
     trust = trust.with_crls((corpus / "crls.pem").read_bytes())
@@ -155,24 +155,28 @@ def test_empty_and_refused_batches_have_the_same_types() -> None:
 
 MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no such column": ({}, {"text": ["a"]}, "The input must have exactly one column 'document'; it has 0."),
-    "no document": ({}, {"document": [1]}, "The column 'document' has the unsupported type int64."),
-    "no time": ({"at": "seen"}, {"document": ["a"], "seen": ["now"]}, "The column 'seen' has the unsupported type string."),
-    "no zone": (
+    "documents that are numbers": ({}, {"document": [1]}, "The column 'document' has the unsupported type int64."),
+    "times that are text": ({"at": "seen"}, {"document": ["a"], "seen": ["now"]}, "The column 'seen' has the unsupported type string."),
+    "times without a zone": (
         {"at": "seen"},
         {"document": ["a"], "seen": pa.array([1], pa.timestamp("s"))},
         "The column 'seen' has the unsupported type timestamp[s].",
     ),
-    "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' has the unsupported type int64."),
-    "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "The input must have exactly one column 'issued'; it has 0."),
+    "nonces that are numbers": (
+        {"nonce": "issued"},
+        {"document": ["a"], "issued": [1]},
+        "The column 'issued' has the unsupported type int64.",
+    ),
+    "no such column of nonces": ({"nonce": "issued"}, {"document": ["a"]}, "The input must have exactly one column 'issued'; it has 0."),
     "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
-    "beyond": (
+    "a time out of range": (
         {"at": "seen"},
         {"document": ["a"], "seen": [-1]},
         "Row 0 of the column 'seen' has a time outside of the years 1970 to 9999: -1 Unix seconds.",
     ),
-    "for all beyond": ({"at": -1}, {"document": ["a"]}, "`at` must be a whole number from 0 to 253402300799; got -1."),
-    "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "The input already has a column 'reason'."),
-    "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "The input must have exactly one column 'id'; it has 0."),
+    "a time for all rows out of range": ({"at": -1}, {"document": ["a"]}, "`at` must be a whole number from 0 to 253402300799; got -1."),
+    "a column with the name of a result": ({}, {"document": ["a"], "reason": ["b"]}, "The input already has a column 'reason'."),
+    "no such column to keep": ({"keep": ("id",)}, {"document": ["a"]}, "The input must have exactly one column 'id'; it has 0."),
 }
 
 

@@ -57,28 +57,28 @@ def value(der: bytes) -> Any:
 
 
 @given(INTEGERS)
-def test_integers(number: int) -> None:
+def test_both_implementations_agree_on_integers(number: int) -> None:
     der = writer.integer(number)
     assert (der == encode(univ.Integer(number))) != is_padded_by_pyasn1(number)
     assert (int(value(der)), Reader(der).integer()) == (number, number)
 
 
 @given(OIDS)
-def test_object_identifiers(dotted: str) -> None:
+def test_both_implementations_agree_on_object_identifiers(dotted: str) -> None:
     der = writer.oid(dotted)
     assert der == encode(univ.ObjectIdentifier(dotted))
     assert (str(value(der)), Reader(der).oid()) == (dotted, dotted)
 
 
 @given(st.binary(max_size=300))
-def test_octet_strings(octets: bytes) -> None:
+def test_both_implementations_agree_on_octet_strings(octets: bytes) -> None:
     der = writer.octet_string(octets)
     assert der == encode(univ.OctetString(octets))
     assert (bytes(value(der)), Reader(der).octet_string()) == (octets, octets)
 
 
 @given(st.text("01", max_size=300))
-def test_bit_strings(bits: str) -> None:
+def test_both_implementations_agree_on_bit_strings(bits: str) -> None:
     unused = -len(bits) % 8
     octets = int(bits + "0" * unused or "0", 2).to_bytes((len(bits) + unused) // 8, "big")
     der = writer.bit_string(octets, unused)
@@ -88,26 +88,26 @@ def test_bit_strings(bits: str) -> None:
 
 
 @given(st.sets(st.integers(0, 40)))
-def test_named_bits(positions: set[int]) -> None:
+def test_pyasn1_finds_the_bits_that_the_writer_sets(positions: set[int]) -> None:
     assert {position for position, bit in enumerate(value(writer.named_bits(*positions))) if bit} == positions
 
 
 @given(st.booleans())
-def test_booleans(truth: bool) -> None:
+def test_both_implementations_agree_on_booleans(truth: bool) -> None:
     der = writer.boolean(truth)
     assert der == encode(univ.Boolean(truth))
     assert (bool(value(der)), Reader(der).boolean()) == (truth, truth)
 
 
 @given(st.text(max_size=50).filter(lambda text: text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)))
-def test_strings(text: str) -> None:
+def test_both_implementations_encode_strings_the_same(text: str) -> None:
     assert writer.utf8_string(text) == encode(char.UTF8String(text))
     if text.isascii():
         assert writer.ia5_string(text) == encode(char.IA5String(text))
 
 
 @given(SECONDS)
-def test_times(seconds: int) -> None:
+def test_both_implementations_agree_on_times(seconds: int) -> None:
     der = writer.time(seconds)
     decoded = value(der)
     moment = datetime.fromtimestamp(seconds, UTC)
@@ -120,7 +120,7 @@ def test_times(seconds: int) -> None:
 
 
 @given(st.lists(INTEGERS | st.binary(max_size=40), max_size=8))
-def test_sets_are_sorted(members: list[int | bytes]) -> None:
+def test_both_implementations_sort_sets_the_same(members: list[int | bytes]) -> None:
     elements = [writer.integer(one) if isinstance(one, int) else writer.octet_string(one) for one in members]
     theirs = univ.SetOf(componentType=univ.Any())
     theirs.extend(elements)
@@ -145,7 +145,7 @@ it."""
 
 
 def tags(der: bytes) -> Iterator[int]:
-    """Yield the identifier bytes for as long as the lengths are plausible."""
+    """Yield the identifier byte of each element, until a length is not plausible."""
     pos = 0
     while pos + 2 <= len(der):
         yield der[pos]
@@ -297,7 +297,7 @@ def imds() -> Iterator[Emulator]:
         yield running
 
 
-def test_documents_of_the_emulator(imds: Emulator) -> None:
+def test_pyasn1_reads_documents_of_the_emulator(imds: Emulator) -> None:
     client = Client(imds.url)
 
     @settings(max_examples=30)
@@ -315,14 +315,14 @@ def test_documents_of_the_emulator(imds: Emulator) -> None:
     with_nonce()
 
 
-def test_bundled_certificates() -> None:
+def test_both_implementations_agree_on_bundled_certificates() -> None:
     trust = Trust.bundled()
     assert trust.anchors and trust.intermediates
     for der in (*trust.anchors, *trust.intermediates):
         certificate_of(parser.parse_certificate(der))
 
 
-def test_messages_of_the_vectors() -> None:
+def test_both_implementations_agree_on_messages_of_the_vectors() -> None:
     """Compare every message that our parser accepts, including those of documents that a verifier refuses."""
     compared = 0
     for case in CASES:
@@ -336,7 +336,7 @@ def test_messages_of_the_vectors() -> None:
     assert compared > 200
 
 
-def test_genuine_documents(shared: Path) -> None:
+def test_both_implementations_agree_on_genuine_documents(shared: Path) -> None:
     paths = sorted((shared / "corpus" / "attested").glob("[0-9]*.json"))
     found = [path.read_bytes() for path in paths if not path.name.endswith(".meta.json")]
     assert len(found) > 10

@@ -140,7 +140,7 @@ def test_accepts_nothing_that_the_audit_log_cannot_record(service: Service, monk
     monkeypatch.undo()
     assert (response.status, response.json["code"]) == (503, "undecided")
     assert service.metric("imdskit_decisions_total") == 0
-    assert service.attest(nonce, service.document(nonce)).status == 403  # it was used up all the same
+    assert service.attest(nonce, service.document(nonce)).status == 403  # the failed request has used up the nonce
 
 
 def test_concurrent_threads_get_a_document_accepted_once(service: Service) -> None:
@@ -180,7 +180,7 @@ def test_processes_without_common_store_accept_nothing_twice(service: Service) -
     nonce = service.nonce()
     document = service.document(nonce)
     assert service.attest(nonce, document).status == 200
-    service.use()  # another process
+    service.use()  # simulates another process
     assert service.attest(nonce, document).status == 403
     assert service.audit_lines()[-1]["reason"] == "nonce-unknown"
 

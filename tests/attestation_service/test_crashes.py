@@ -238,7 +238,7 @@ def test_document_is_accepted_at_most_once_when_its_process_dies(
         assert (tmp_path / "died").exists()
         if point == "after-audit":
             assert len(service.accepted()) == 1
-        # The nonce is free as long as no document used it up, and good for one.
+        # The nonce can still be used for one document, unless a document has used it up.
         again = {**fresh, "document": service.document(fresh["nonce"])}
         free = 200 if point == "after-content" and again != fresh else 403
         assert service.attest(again) == free

@@ -129,7 +129,7 @@ def test_metrics_are_accepted_as_text(service: Service) -> None:
 
 
 MALFORMED = {
-    "no JSON": b"nonce=x",
+    "not JSON": b"nonce=x",
     "nothing": b" ",
     "half": b'{"nonce":"x"',
     "two values": b'{"nonce":"x","document":"y"}{}',
@@ -137,7 +137,7 @@ MALFORMED = {
     "a member twice, escaped": b'{"nonce":"x","document":"y","n\\u006fnce":"x"}',
     "not UTF-8": b'{"nonce":"\xff","document":"y"}',
     "a byte order mark": b'\xef\xbb\xbf{"nonce":"x","document":"y"}',
-    "half a surrogate pair": b'{"nonce":"\\ud800","document":"y"}',
+    "a lone surrogate": b'{"nonce":"\\ud800","document":"y"}',
     "NaN": b'{"nonce":NaN,"document":"y"}',
     "deep": b"[" * 20_000 + b"]" * 20_000,
     "a raw line feed": b'{"nonce":"x\n","document":"y"}',

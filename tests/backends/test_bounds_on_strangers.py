@@ -77,7 +77,7 @@ def test_error_locates_a_string_that_is_too_long(backend: Backend) -> None:
 
 
 def test_rejects_the_reported_document(shared: Path, backend: Backend) -> None:
-    """The issuer's name has a string with very many combining characters, which normalization would sort in quadratic time."""
+    """Use a document whose issuer name has a string of very many combining characters. Normalization would sort them in quadratic time."""
     document = (shared / "cases" / "verifier" / "nfkc.der").read_bytes()
     assert refusal(backend, document)[0] == "bad-der"
 
@@ -108,7 +108,7 @@ def test_names_that_differ_only_in_unicode_form_are_equal(one: str, other: str) 
 
 
 def test_ascii_separators_are_not_blanks() -> None:
-    """str.split treats them as blanks, and the Rust backend does not."""
+    """Keep ASCII separators such as U+001C. Python's str.split treats them as blanks, but the comparison of names must not."""
     assert comparable("\u00e9\x1cx") != comparable("\u00e9 x")
     assert comparable("\u00e9\x1f") != comparable("\u00e9")
     assert comparable(" \u00e9\x1c  x ") == comparable("\u00e9\x1c x")
@@ -116,7 +116,7 @@ def test_ascii_separators_are_not_blanks() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_both_backends_consider_the_same_names_equal(both_backends: tuple[Backend, Backend], one: str, other: str) -> None:
-    """The signer is found by its issuer's name, which may be written in another Unicode form."""
+    """The message contains one certificate, and names its issuer by another name or by a variant of the same name."""
     for text, variant in ((one, other), (one, one.upper()), (one, f" {one.casefold()}  ")):
         try:
             issuer, sid = called(text), called(variant)

@@ -33,7 +33,7 @@ def test_column_copied_in_parts_loses_no_document(backend: Backend) -> None:
 
 @pytest.mark.parametrize("offsets", [[], [-1, 1], [2, 1, 3], [0, 4], [0, 1 << 62], [-(1 << 63), 3]], ids=str)
 def test_rejects_offsets_outside_of_the_buffer(backend: Backend, offsets: list[int]) -> None:
-    with pytest.raises(ValueError, match="the offsets are not ascending places in the buffer"):
+    with pytest.raises(ValueError, match="ascending"):
         backend.checker(SETUP).check_column(PackedDocuments(b"abc", array("q", offsets)), AT)
 
 

@@ -50,9 +50,9 @@ def test_version_is_printed(run: Run) -> None:
 MISTAKES = {
     "nothing": [],
     "an unknown verb": ["prove"],
-    "half a verb": ["ver"],
+    "an abbreviated verb": ["ver"],
     "an unknown option": ["verify", "x", "--lax"],
-    "half an option": ["verify", "x", "--exp"],
+    "an abbreviated option": ["verify", "x", "--exp"],
     "no file": ["verify"],
     "two files": ["verify", "a", "b"],
     "an unknown backend": ["verify", "x", "--backend", "go"],
@@ -61,11 +61,11 @@ MISTAKES = {
     "no path": ["get"],
     "an unknown format": ["get", "x", "--format", "xml"],
     "two nonces": ["attest", "--nonce", "1", "--new-nonce"],
-    "an argument too many": ["demo", "x"],
-    "a port that is none": ["serve", "--port", "http"],
+    "too many arguments": ["demo", "x"],
+    "a port that is not a number": ["serve", "--port", "http"],
     "a port too high": ["serve", "--port", "65536"],
     "a port below zero": ["serve", "--port", "-1"],
-    "a seed that is none": ["serve", "--seed", "x"],
+    "a seed that is not a number": ["serve", "--seed", "x"],
     "an option before the verb": ["--json", "verify", "x"],
 }
 

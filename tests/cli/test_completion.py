@@ -81,19 +81,19 @@ CASES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "a code": (("explain", "unknown-i"), {"unknown-issuer"}),
     "a cloud": (("verify", "--cloud", "ch"), {"china"}),
     "a scenario": (("serve", "--scenario", "lin"), {"linux"}),
-    "a category that is kept": (("record", "--keep", "ke"), {"keys"}),
+    "a category of values": (("record", "--keep", "ke"), {"keys"}),
     "a shell": (("completion", "f"), {"fish"}),
     "a file with a blank": (("verify", "my"), {"my document.json"}),
     "a file as the value of an option": (("verify", "--trust", "my"), {"my document.json"}),
-    "a folder and no file": (("verify", "--bundle", ""), {"sub folder"}),
-    "a value that nobody knows": (("get", "--base-url", ""), set()),
-    "a verb that does not exist": (("nothing", ""), set()),
+    "folders only": (("verify", "--bundle", ""), {"sub folder"}),
+    "a value without completions": (("get", "--base-url", ""), set()),
+    "an unknown verb": (("nothing", ""), set()),
     "a verb without arguments": (("demo", ""), set()),
 }
 
 
 @pytest.mark.parametrize(("words", "offered"), CASES.values(), ids=CASES.keys())
-def test_bash_completions(complete: Complete, words: tuple[str, ...], offered: set[str]) -> None:
+def test_bash_offers_the_expected_completions(complete: Complete, words: tuple[str, ...], offered: set[str]) -> None:
     assert complete(*words) == offered
 
 
@@ -149,7 +149,7 @@ FISH: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize(("line", "offered"), FISH.items(), ids=FISH.keys())
-def test_fish_completions(
+def test_fish_offers_the_expected_completions(
     script: Callable[[str], Path], installed: Callable[[str], str], tmp_path: Path, line: str, offered: set[str]
 ) -> None:
     program = [installed("fish"), "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", str(script("fish")), line]

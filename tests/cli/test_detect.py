@@ -40,7 +40,7 @@ def test_prints_one_line_per_step_and_a_conclusion(run: Run, emulator: Emulator,
     assert done.out.endswith("an Azure machine: likely\n")
 
 
-def test_evidence_as_json(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+def test_evidence_can_be_printed_as_json(run: Run, emulator: Emulator, tmp_path: Path) -> None:
     done = run("detect", "--base-url", emulator.url, "--root", tmp_path, "--json")
     found = json.loads(done.out)
     assert (done.status, found["conclusion"], len(found["steps"])) == (0, "likely", 3)

@@ -32,7 +32,7 @@ def test_every_other_code_is_explained_with_all_meanings(run: Run, code: str) ->
     assert (code in list(Reason)) == ("VerificationError" in dict(found))
 
 
-def test_explanation_as_json(run: Run) -> None:
+def test_explanation_can_be_printed_as_json(run: Run) -> None:
     reason = Reason.EXPIRED
     assert json.loads(run("explain", "expired", "--json").out) == [
         {

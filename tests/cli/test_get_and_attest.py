@@ -57,19 +57,19 @@ def test_older_version_has_fewer_members(ask: Run) -> None:
 
 FAILURES = {
     "a leaf as JSON": (["get", "compute/vmId", "--format", "json"], 1, "bad-request"),
-    "nothing there": (["get", "compute/nothing"], 1, "not-found"),
+    "an unknown member": (["get", "compute/nothing"], 1, "not-found"),
     "below a leaf": (["get", "compute/vmId/x"], 1, "not-found"),
     "an unknown version": (["get", "compute", "--api-version", "2030-01-01"], 1, "unsupported-version"),
-    "a version that is none": (["get", "compute", "--api-version", "yesterday"], 1, "unsupported-version"),
-    "a version that is empty": (["get", "compute", "--api-version", ""], 2, "bad-argument"),
+    "a malformed version": (["get", "compute", "--api-version", "yesterday"], 1, "unsupported-version"),
+    "an empty version": (["get", "compute", "--api-version", ""], 2, "bad-argument"),
     "a query in the path": (["get", "compute?format=text"], 2, "bad-argument"),
     "a line feed in the path": (["get", "compute\n"], 2, "bad-argument"),
-    "an octet that is no text": (["get", "\udcff"], 2, "bad-argument"),
-    "text where there is none": (["get", "versions", "--format", "text"], 2, "bad-argument"),
+    "a byte that is not UTF-8": (["get", "\udcff"], 2, "bad-argument"),
+    "text format for the versions": (["get", "versions", "--format", "text"], 2, "bad-argument"),
     "a nonce that is too long": (["attest", "--nonce", "1" * 33], 2, "bad-argument"),
     "a nonce with a blank": (["attest", "--nonce", "1 2"], 2, "bad-argument"),
     "an empty nonce": (["attest", "--nonce", ""], 2, "bad-argument"),
-    "a file in a folder that is not": (["attest", "-o", "/no/such/folder/file"], 2, "bad-argument"),
+    "an output file in a missing folder": (["attest", "-o", "/no/such/folder/file"], 2, "bad-argument"),
 }
 
 

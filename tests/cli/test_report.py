@@ -134,26 +134,26 @@ def test_values_without_bars_are_summarized(page: Callable[..., Page]) -> None:
 
 
 LINES = {
-    "no JSON": (b"{", "Line 1 is not a result: it is not JSON."),
+    "not JSON": (b"{", "Line 1 is not a result: it is not JSON."),
     "deep": (b"[" * 100_000, "Line 1 is not a result: it is not JSON."),
-    "no UTF-8": (b'{"a":"\xff"}', "Line 1 is not a result: it is not JSON."),
+    "not UTF-8": (b'{"a":"\xff"}', "Line 1 is not a result: it is not JSON."),
     "a list": (b"[]", "Line 1 is not a result: it is not an object."),
     "no time": (b"{}", "Line 1 is not a result: it has no member `at`."),
-    "no reason": (
+    "an unknown reason": (
         json.dumps(refused(1, "tired")).encode(),
         "Line 1 is not a result: it has neither the verdict `accepted` nor a known reason.",
     ),
-    "a reason that is none": (
+    "a reason that is not text": (
         json.dumps({**refused(1, ""), "reason": ["x"]}).encode(),
         "Line 1 is not a result: it has neither the verdict",
     ),
     "no claims": (json.dumps(accepted(1, claims=None)).encode(), "Line 1 is not a result: it has no claims or no name."),
-    "no end": (json.dumps(accepted(1, claims={})).encode(), "Line 1 is not a result: its claim `timeStamp.expiresOn` is malformed."),
-    "a strange end": (
+    "no expiry": (json.dumps(accepted(1, claims={})).encode(), "Line 1 is not a result: its claim `timeStamp.expiresOn` is malformed."),
+    "a malformed expiry": (
         json.dumps(accepted(1, claims={"timeStamp": {"expiresOn": "1/2"}})).encode(),
         "Line 1 is not a result: its claim `timeStamp.expiresOn` is malformed.",
     ),
-    "half a line": (json.dumps(accepted(1)).encode() + b"\n" + b'{"line":2,', "Line 2 is not a result: it is not JSON."),
+    "an incomplete line": (json.dumps(accepted(1)).encode() + b"\n" + b'{"line":2,', "Line 2 is not a result: it is not JSON."),
     "nothing": (b"", "The file contains no results."),
 }
 

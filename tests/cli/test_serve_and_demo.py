@@ -81,11 +81,11 @@ def test_reports_an_address_that_is_in_use(run: Run) -> None:
 
 
 MISTAKES = {
-    "a scenario that does not exist": ["--scenario", "mainframe"],
-    "a scenario that is no file": ["--scenario", "no/such/file.json"],
-    "a scenario that is no scenario": ["--scenario", __file__],
-    "a trust file in a folder that is not": ["--seed", "1", "--trust-out", "/no/such/folder/root.pem"],
-    "an address that is none": ["--host", "300.1.1.1"],
+    "an unknown scenario": ["--scenario", "mainframe"],
+    "a scenario file that does not exist": ["--scenario", "no/such/file.json"],
+    "a file that is not a scenario": ["--scenario", __file__],
+    "a trust file in a missing folder": ["--seed", "1", "--trust-out", "/no/such/folder/root.pem"],
+    "a malformed address": ["--host", "300.1.1.1"],
     "an address of another machine": ["--host", "192.0.2.1"],
 }
 

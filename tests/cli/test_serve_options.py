@@ -248,7 +248,7 @@ CONTENTS: list[tuple[str, str, str, str]] = [
     ("an empty token", "--admin-token-file", "", "admin token"),
     ("a token that could be guessed", "--admin-token-file", "secret", "16 to 256"),
     ("a token of two lines", "--admin-token-file", SECRET + "\n" + SECRET, "admin token"),
-    ("a token without end", "--admin-token-file", "a" * 2000, "admin token"),
+    ("a token that is too long", "--admin-token-file", "a" * 2000, "admin token"),
     ("a token of other letters", "--admin-token-file", "\u00e9" * 20, "admin token"),
 ]
 

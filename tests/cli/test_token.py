@@ -36,14 +36,14 @@ def test_json_has_all_attributes_of_a_token(run: Run, imds: Emulator) -> None:
 
 
 FAILURES = {
-    "nobody of that name": (["token", VAULT, "--client-id", "nobody"], 1, "error: bad-request"),
-    "two names": (["token", VAULT, "--client-id", "a", "--object-id", "b"], 2, "usage: "),
+    "an unknown identity": (["token", VAULT, "--client-id", "nobody"], 1, "error: bad-request"),
+    "two identities": (["token", VAULT, "--client-id", "a", "--object-id", "b"], 2, "usage: "),
     "no resource": (["token", ""], 2, "error: bad-argument"),
-    "an address that is none": (["token", VAULT, "--base-url", "ftp://a"], 2, "error: bad-argument"),
+    "an invalid address": (["token", VAULT, "--base-url", "ftp://a"], 2, "error: bad-argument"),
     "an option of another action": (["events", "watch", "--keep"], 2, "usage: "),
-    "an event to be watched": (["events", "watch", "an-id"], 2, "usage: "),
-    "no event to acknowledge": (["events", "acknowledge"], 2, "error: bad-argument"),
-    "an event that is not there": (["events", "acknowledge", "an-id"], 1, "error: bad-request"),
+    "an argument of `events watch`": (["events", "watch", "an-id"], 2, "usage: "),
+    "no id to acknowledge": (["events", "acknowledge"], 2, "error: bad-argument"),
+    "an unknown event": (["events", "acknowledge", "an-id"], 1, "error: bad-request"),
 }
 
 

@@ -134,14 +134,14 @@ def test_first_update_creates_the_link(run: Run, tmp_path: Path) -> None:
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "no action": ([], "required: ACTION"),
-    "another action": (["remove"], "invalid choice"),
+    "an unknown action": (["remove"], "invalid choice"),
     "list with a document": (["list", "--document", "x"], "unrecognized arguments: --document"),
     "list with a file": (["list", "--from", "x"], "unrecognized arguments: --from"),
-    "list of nothing": (["list", "--bundle", "nowhere"], "bad-bundle"),
+    "list of a missing bundle": (["list", "--bundle", "nowhere"], "bad-bundle"),
     "no bundle": (["update"], "`trust update` needs --bundle"),
     "no such document": (["update", "--bundle", "new", "--document", "nowhere"], "cannot be read"),
     "no such file": (["update", "--bundle", "new", "--from", "nowhere"], "cannot be read"),
-    "no time": (["list", "--at", "noon"], "must be a time in ISO 8601"),
+    "an invalid time": (["list", "--at", "noon"], "must be a time in ISO 8601"),
 }
 
 
@@ -165,7 +165,7 @@ def test_update_does_not_replace_a_folder(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code"),
     [(b"", "bad-trust"), (b"hello", "bad-trust"), (b"-" * (pem.MAX_BYTES + 1), "bad-trust"), (b"0\x80", "bad-trust")],
-    ids=["empty", "no PEM", "huge", "no DER"],
+    ids=["empty", "not PEM", "huge", "not DER"],
 )
 def test_update_rejects_file_without_certificates(run: Run, link: Path, tmp_path: Path, content: bytes, code: str) -> None:
     (tmp_path / "x.pem").write_bytes(content)

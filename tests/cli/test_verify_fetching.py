@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imdskit.cli.verifier import verify
+import imdskit
 from imdskit.emulator import Emulator
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location
 
@@ -21,11 +21,11 @@ def test_unknown_issuer_is_fetched_on_request_and_cached(
     root.write_text(emulator.authority.root_pem)
     places = (Location("127.0.0.1", "/pki/", int(emulator.url.rsplit(":", 1)[1])),)
     here = partial(AiaFetcher, locations=places, allow_addresses=("127.0.0.1",), budget=FetchBudget())
-    monkeypatch.setattr(verify, "AiaFetcher", here)
+    monkeypatch.setattr(imdskit, "AiaFetcher", here)
     common = ("verify", document, "--trust", root, "--intermediates-cache", cache)
     assert run(*common).status == 1
     assert not cache.exists()
     assert run(*common, "--fetch-intermediates").status == 0
     assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr(verify, "AiaFetcher", None)
+    monkeypatch.setattr(imdskit, "AiaFetcher", None)
     assert run(*common).status == 0

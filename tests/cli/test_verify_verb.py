@@ -60,7 +60,7 @@ def test_refusal_has_reason_stage_location_and_hint(run: Run, document: str) -> 
     assert lines[-1].startswith("  hint: An emulator of imdskit created this document, not Azure: its issuer is 'imdskit ")
 
 
-def test_refusal_as_json(run: Run, document: str) -> None:
+def test_refusal_can_be_printed_as_json(run: Run, document: str) -> None:
     status, out, err = run("verify", document, "--json")
     assert (status, err) == (1, "")
     response = json.loads(out)
@@ -68,7 +68,7 @@ def test_refusal_as_json(run: Run, document: str) -> None:
     assert "give the emulator's root with `--trust`" in response["hint"]
 
 
-def test_acceptance_as_json(run: Run, document: str, root: str) -> None:
+def test_acceptance_can_be_printed_as_json(run: Run, document: str, root: str) -> None:
     status, out, err = run("verify", document, "--trust", root, "--json")
     assert (status, err) == (0, "")
     response = json.loads(out)
@@ -86,7 +86,7 @@ def test_explanation_lists_every_check(run: Run, document: str, root: str) -> No
     assert err.startswith("refused: unknown-issuer")
 
 
-def test_explanation_as_json(run: Run, document: str, root: str) -> None:
+def test_explanation_can_be_printed_as_json(run: Run, document: str, root: str) -> None:
     accepted = json.loads(run("verify", document, "--trust", root, "--explain", "--json").out)
     assert (accepted["verified"], accepted["report"]["ok"]) == (True, True)
     refused = json.loads(run("verify", document, "--explain", "--json").out)
@@ -96,12 +96,12 @@ def test_explanation_as_json(run: Run, document: str, root: str) -> None:
 
 REFUSALS = {
     "another nonce": (["--nonce", "1"], "nonce-mismatch"),
-    "an octet as nonce": (["--nonce", "\udcff"], "nonce-mismatch"),
+    "a nonce that is not UTF-8": (["--nonce", "\udcff"], "nonce-mismatch"),
     "an empty nonce": (["--nonce", ""], "nonce-mismatch"),
     "another cloud": (["--cloud", "AzureUSGovernmentCloud"], "wrong-name"),
-    "before it was made": (["--at", "2010-01-01"], "not-yet-valid"),
+    "before its creation": (["--at", "2010-01-01"], "not-yet-valid"),
     "when the signer has expired": (["--at", "2100-01-01T00:00:00Z"], "expired"),
-    "no nonce online": (["--preset", "online"], "nonce-required"),
+    "no nonce with the preset online": (["--preset", "online"], "nonce-required"),
 }
 
 
@@ -130,8 +130,8 @@ def test_options_can_cause_a_refusal(run: Run, document: str, root: str, at: tup
 
 
 ACCEPTANCES = {
-    "its cloud": ["--cloud", "public"],
-    "its cloud by another name": ["--cloud", "AZUREPUBLICCLOUD"],
+    "the cloud of the document": ["--cloud", "public"],
+    "another name of the cloud": ["--cloud", "AZUREPUBLICCLOUD"],
     "online": ["--preset", "online", "--nonce", "4071882193"],
     "offline": ["--preset", "offline_audit"],
     "the Python backend": ["--backend", "python"],
@@ -223,7 +223,7 @@ NO_CERTIFICATES = {
     "a digit": b"0",
     "five mebibytes": b"A" * 5 * MIB,
     "five mebibytes of DER": b"0" * 5 * MIB,
-    "many beginnings": b"-----BEGIN CERTIFICATE-----\n" * 10_000,
+    "many BEGIN lines": b"-----BEGIN CERTIFICATE-----\n" * 10_000,
 }
 
 
@@ -255,7 +255,7 @@ DOCUMENTS: dict[str, tuple[bytes, str]] = {
     "ten mebibytes of letters": (b"A" * 10 * MIB, "too-large"),
     "ten mebibytes of braces": (b"{" * 10 * MIB, "too-large"),
     "ten mebibytes of zeros": (bytes(10 * MIB), "too-large"),
-    "one octet too many": (b"A" * (64 * 1024 + 1), "too-large"),
+    "one byte too many": (b"A" * (64 * 1024 + 1), "too-large"),
     "an opening brace": (b"{", "bad-json"),
     "deep objects": (b'{"a":' * 9000, "bad-json"),
     "deep arrays": (b'{"a":' + b"[" * 60_000, "bad-json"),
@@ -265,16 +265,16 @@ DOCUMENTS: dict[str, tuple[bytes, str]] = {
     "a list for a signature": (b'{"encoding":"pkcs7","signature":["MII="]}', "bad-envelope"),
     "null for an encoding": (b'{"encoding":null,"signature":"MII="}', "bad-envelope"),
     "an error of the service": (b'{"error":"Not found"}', "bad-envelope"),
-    "an encoding of tomorrow": (b'{"encoding":"cose","signature":"MII="}', "bad-encoding"),
+    "an unknown encoding": (b'{"encoding":"cose","signature":"MII="}', "bad-encoding"),
     "a list": (b'[{"encoding":"pkcs7"}]', "bad-base64"),
     "a number": (b"1", "bad-base64"),
     "the URL alphabet": (b"MI_-", "bad-base64"),
     "not UTF-8": (b"\xff\xfe\x80", "bad-base64"),
     "zeros": (bytes(100), "bad-base64"),
-    "a page": (b"<html></html>", "bad-base64"),
+    "an HTML page": (b"<html></html>", "bad-base64"),
     "base64 of text": (b"c29tZXRoaW5nIGVsc2U=", "bad-der"),
     "deep DER": (b"0\x80" * 30_000, "bad-der"),
-    "a promise of four gibibytes": (b"0\x84\xff\xff\xff\xff", "bad-der"),
+    "a length of four gibibytes": (b"0\x84\xff\xff\xff\xff", "bad-der"),
     "an empty sequence": (b"0\0", "bad-der"),
 }
 

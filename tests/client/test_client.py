@@ -101,14 +101,14 @@ def test_too_many_requests_are_throttled() -> None:
 
 
 CALLS: dict[str, Callable[[Client], Any]] = {
-    "a format that does not exist": lambda client: client.get("compute", "xml"),  # type: ignore[call-overload]
-    "text where there is none": lambda client: client.get("versions", "text"),
-    "a version that is no text": lambda client: client.get("compute", api_version=20210201),  # type: ignore[call-overload]
-    "a version that is empty": lambda client: client.get("compute", api_version=""),
-    "a parameter that is no text": lambda client: client.get("compute", extended=True),  # type: ignore[call-overload]
+    "an unknown format": lambda client: client.get("compute", "xml"),  # type: ignore[call-overload]
+    "text format for the versions": lambda client: client.get("versions", "text"),
+    "a version that is not text": lambda client: client.get("compute", api_version=20210201),  # type: ignore[call-overload]
+    "an empty version": lambda client: client.get("compute", api_version=""),
+    "a parameter that is not text": lambda client: client.get("compute", extended=True),  # type: ignore[call-overload]
     "a parameter that is an argument": lambda client: client.get("compute", **{"api-version": "2021-02-01"}),  # type: ignore[call-overload]
     "a path with a query": lambda client: client.get("compute?format=text"),
-    "a version of half a surrogate pair": lambda client: client.get("compute", api_version="\udcff"),
+    "a version with a lone surrogate": lambda client: client.get("compute", api_version="\udcff"),
 }
 
 
@@ -126,11 +126,11 @@ def test_timeout_must_be_a_number_of_seconds(limit: float) -> None:
 
 
 SHAPES = {
-    "an array as instance": (b"[]", lambda client: client.instance()),
-    "no list of versions": (b'{"apiVersions":"2021-02-01"}', lambda client: client.versions()),
+    "an instance that is an array": (b"[]", lambda client: client.instance()),
+    "versions that are text": (b'{"apiVersions":"2021-02-01"}', lambda client: client.versions()),
     "versions that are numbers": (b'{"apiVersions":[2021]}', lambda client: client.versions()),
     "versions of another service": (b'["1.0","latest"]', lambda client: client.versions()),
-    "an error as document": (b'{"error":"x"}', lambda client: client.attested_document()),
+    "an error instead of a document": (b'{"error":"x"}', lambda client: client.attested_document()),
     "a document without encoding": (b'{"signature":"MII="}', lambda client: client.attested_document()),
     "a signature that is a number": (b'{"encoding":"pkcs7","signature":1}', lambda client: client.attested_document()),
 }

@@ -61,9 +61,9 @@ def http(status: str, body: bytes, media_type: str = "application/json") -> byte
 TAGS: dict[str, tuple[bytes | None, Outcome]] = {
     "azure": (CHASSIS_TAG.encode() + b"\n", "yes"),
     "another vendor": (b"Default string\n", "no"),
-    "azure's and more": (CHASSIS_TAG.encode() + b"0\n", "no"),
+    "with an additional character": (CHASSIS_TAG.encode() + b"0\n", "no"),
     "binary": (b"\xff\x00", "no"),
-    "longer than any": (b"7" * 100_000, "no"),
+    "very long": (b"7" * 100_000, "no"),
     "empty": (b"\n", "unknown"),
     "absent": (None, "unknown"),
 }
@@ -123,15 +123,15 @@ def test_connect_timeout_does_not_mean_absence(listen: Listen) -> None:
 
 FOREIGN: dict[str, tuple[bytes, str]] = {
     "a portal": (http("200 OK", b"<html><title>Captive portal</title></html>", "text/html"), "captive portal"),
-    "a proxy that refuses": (http("403 Forbidden", b"<html>squid/5.7</html>", "text/html"), "the proxy Squid"),
+    "a proxy that refuses access": (http("403 Forbidden", b"<html>squid/5.7</html>", "text/html"), "the proxy Squid"),
     "ec2": (http("404 Not Found", b'<?xml version="1.0"?><html><title>404 - Not Found</title></html>', "text/html"), "EC2"),
     "google": (http("403 Forbidden", b"Missing Metadata-Flavor:Google header.", "text/html"), "Google Cloud"),
-    "ec2 that wants a token": (http("401 Unauthorized", b""), "unexpected-status"),
+    "ec2 that requires a token": (http("401 Unauthorized", b""), "unexpected-status"),
     "a redirect": (http("302 Found", b""), "redirected"),
     "a list": (http("200 OK", b'["1.0","latest"]'), "not-imds"),
     "an object": (http("200 OK", b'{"versions":[]}'), "not-imds"),
-    "no path known": (http("404 Not Found", b"404 page not found", "text/plain"), "not-found"),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "not-imds"),
+    "no known path": (http("404 Not Found", b"404 page not found", "text/plain"), "not-found"),
+    "not HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "not-imds"),
 }
 
 
@@ -191,14 +191,14 @@ ARC = (
 )
 PAIRS: dict[str, tuple[bytes, bytes, Outcome]] = {
     "a host before 2020 has no list": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1"}}'), "yes"),
-    "a list, then trouble": (LIST, http("410 Gone", b""), "unknown"),
-    "a list, then a slow host": (LIST, http("408 Request Timeout", b""), "unknown"),
+    "a list, then status 410": (LIST, http("410 Gone", b""), "unknown"),
+    "a list, then a timeout": (LIST, http("408 Request Timeout", b""), "unknown"),
     "a list, then a page": (LIST, http("200 OK", b"<html>"), "no"),
-    "a list, then nothing of a machine": (LIST, http("200 OK", b'{"instance-id":"i-1"}'), "no"),
+    "a list, then other JSON": (LIST, http("200 OK", b'{"instance-id":"i-1"}'), "no"),
     "a list, then an array": (LIST, http("200 OK", b"[]"), "no"),
     "the agent of Azure Arc": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1","provider":"Microsoft.HybridCompute"}}'), "no"),
     "a document of Azure Arc": (NOT_FOUND, http("200 OK", ARC), "no"),
-    "a document of Azure Arc in another letter case": (LIST, http("200 OK", ARC.replace(b"HybridCompute", b"hybridcompute")), "no"),
+    "a lower-case document of Azure Arc": (LIST, http("200 OK", ARC.replace(b"HybridCompute", b"hybridcompute")), "no"),
     "compute that is text": (LIST, http("200 OK", b'{"compute":"x"}'), "no"),
 }
 
@@ -245,7 +245,7 @@ def test_nonce_is_new_each_time(emulator: Emulator) -> None:
     assert all(len(nonce) == 10 and nonce.isdigit() for nonce in nonces)
 
 
-@pytest.mark.parametrize("root_of", [True, False], ids=["azure's firmware", "firmware unknown"])
+@pytest.mark.parametrize("root_of", [True, False], ids=["firmware of Azure", "unknown firmware"])
 def test_document_with_invalid_signature_is_evidence_against_azure(
     emulator: Emulator, root: Callable[[bytes | None], Path], root_of: bool
 ) -> None:
@@ -288,13 +288,13 @@ def test_every_outcome_has_a_conclusion(chassis: Outcome) -> None:
 
 
 CONCLUSIONS: dict[str, tuple[dict[str, Outcome], Conclusion]] = {
-    "a container on Azure that is kept from the service": ({"chassis": "yes", "address": "no"}, "likely"),
+    "a container on Azure without access to the service": ({"chassis": "yes", "address": "no"}, "likely"),
     "a slow service": ({"chassis": "yes", "address": "unknown"}, "likely"),
-    "a proxy before the service": ({"chassis": "yes", "address": "yes", "shape": "no"}, "likely"),
-    "an emulator at a desk": ({"chassis": "no", "address": "yes", "shape": "yes"}, "unknown"),
+    "a proxy in front of the service": ({"chassis": "yes", "address": "yes", "shape": "no"}, "likely"),
+    "an emulator on a developer machine": ({"chassis": "no", "address": "yes", "shape": "yes"}, "unknown"),
     "a machine of another cloud": ({"chassis": "no", "address": "yes", "shape": "no"}, "unlikely"),
-    "a machine at a desk": ({"chassis": "no", "address": "unknown"}, "unlikely"),
-    "a container anywhere": ({"chassis": "unknown", "address": "no"}, "unknown"),
+    "a developer machine": ({"chassis": "no", "address": "unknown"}, "unlikely"),
+    "a container elsewhere": ({"chassis": "unknown", "address": "no"}, "unknown"),
     "a machine without firmware tables": ({"chassis": "unknown", "address": "yes", "shape": "yes"}, "likely"),
 }
 

@@ -89,7 +89,7 @@ RESTARTS: dict[str, list[dict[str, Any]]] = {
     "an update": [{"for": 200, "fault": {"status": 410}}],
     "the host's text, then 410": [{"for": 60, "fault": {"status": 500, "from": "host"}}, {"for": 60, "fault": {"status": 410}}],
     "resets": [{"for": 100, "fault": {"reset": True}}],
-    "answers cut off": [{"times": 20, "fault": {"truncate": 5}}],
+    "truncated responses": [{"times": 20, "fault": {"truncate": 5}}],
 }
 
 
@@ -168,10 +168,10 @@ def test_response_without_event_list_is_not_imds(body: bytes) -> None:
 CALLS: dict[str, Callable[[Client], object]] = {
     "no event": lambda client: client.acknowledge(),
     "an empty id": lambda client: client.acknowledge(""),
-    "an id that is no text": lambda client: client.acknowledge(1),  # type: ignore[arg-type]
-    "a poll below none": lambda client: client.events(poll=-1),
-    "a poll that is no number": lambda client: client.events(poll=float("nan")),
-    "patience without end": lambda client: client.events(patience=float("inf")),
+    "an id that is not text": lambda client: client.acknowledge(1),  # type: ignore[arg-type]
+    "a negative poll interval": lambda client: client.events(poll=-1),
+    "a poll interval of NaN": lambda client: client.events(poll=float("nan")),
+    "infinite patience": lambda client: client.events(patience=float("inf")),
 }
 
 

@@ -174,7 +174,7 @@ def test_member_names_are_case_sensitive() -> None:
 
 
 WRONG: dict[str, tuple[type[Model], object, str]] = {
-    "the whole": (Instance, [], "/"),
+    "an array instead of an object": (Instance, [], "/"),
     "an object that is text": (Instance, {"compute": "x"}, "/compute"),
     "text that is a number": (Instance, {"compute": {"vmId": 1}}, "/compute/vmId"),
     "an element that is null": (Instance, {"network": {"interface": [None]}}, "/network/interface/0"),

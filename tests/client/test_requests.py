@@ -35,7 +35,7 @@ def queries(imds: Emulator) -> list[dict[str, str]]:
 
 
 PLACES: dict[str, tuple[dict[str, str], str | None, str]] = {
-    "nothing said": ({}, None, SERVICE),
+    "no argument and no variable": ({}, None, SERVICE),
     "an argument": ({"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://a:1", "IMDS_ENDPOINT": "http://b:2"}, "http://c:3", "http://c:3"),
     "the variable of the SDKs": ({"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://a:1/", "IMDS_ENDPOINT": "http://b:2"}, None, "http://a:1"),
     "the variable of Arc": ({"IMDS_ENDPOINT": "http://localhost:40342"}, None, "http://localhost:40342"),
@@ -144,10 +144,10 @@ def test_move_to_an_older_host_negotiates_again(imds: Emulator) -> None:
 PROBES: dict[str, tuple[dict[str, Any] | None, str, bool]] = {
     "the service": (None, "there", True),
     "an update": ({"status": 410}, "busy", True),
-    "too many": ({"status": 429}, "busy", True),
+    "too many requests": ({"status": 429}, "busy", True),
     "a failure": ({"status": 500, "from": "host"}, "busy", True),
-    "a request that took too long": ({"status": 408}, "busy", True),
-    "a portal": ({"foreign": True}, "foreign", False),
+    "a request timeout": ({"status": 408}, "busy", True),
+    "a captive portal": ({"foreign": True}, "foreign", False),
     "a redirect": ({"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}, "body": ""}, "foreign", False),
     "a reset": ({"reset": True}, "absent", False),
 }

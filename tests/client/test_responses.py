@@ -11,8 +11,8 @@ import pytest
 from imdskit.client import responses
 from imdskit.client.responses import Response
 from imdskit.codes import ClientCode
+from imdskit.emulator import error_responses as wire
 from imdskit.errors import ClientError
-from imdskit.protocol import responses as wire
 
 JSON, HTML, TEXT, XML = "application/json", "text/html", "text/plain", "text/xml"
 PAGE = b"<html><head><title>Sign in</title></head></html>"
@@ -23,61 +23,66 @@ LIST += b',"newest-versions":["2025-04-07","2024-07-17","2024-03-15"]}'
 CASES: dict[str, tuple[int, str, bytes, str]] = {
     "a missing header": (400, JSON, b'{ "error": "Bad request: . Required metadata header not specified" }', "bad-request"),
     "a leaf as JSON": (400, JSON, b'{ "error": "Bad request" }', "bad-request"),
-    "an error without words": (400, JSON, b"", "bad-request"),
-    "an error of identity": (400, JSON, b'{"error":"invalid_request","error_description":"Identity not found"}', "bad-request"),
-    "an error of the host": (400, XML, wire.HOST_BAD_REQUEST.body, "bad-request"),
-    "a version with the list": (400, JSON, LIST, "unsupported-version"),
-    "a version without the list": (400, JSON, b'{ "error": "Bad request. api-version is invalid" }', "unsupported-version"),
-    "a version, in the words of 2018": (404, JSON, b'{ "error": "Not found. Invalid version requested" }', "unsupported-version"),
+    "an error without a body": (400, JSON, b"", "bad-request"),
+    "an identity error": (400, JSON, b'{"error":"invalid_request","error_description":"Identity not found"}', "bad-request"),
+    "a host error": (400, XML, wire.HOST_BAD_REQUEST.body, "bad-request"),
+    "an unsupported version with the list": (400, JSON, LIST, "unsupported-version"),
+    "an unsupported version without the list": (400, JSON, b'{ "error": "Bad request. api-version is invalid" }', "unsupported-version"),
+    "an unsupported version with the text of 2018": (
+        404,
+        JSON,
+        b'{ "error": "Not found. Invalid version requested" }',
+        "unsupported-version",
+    ),
     "an unknown path": (404, JSON, b'{ "error": "Not found" }', "not-found"),
-    "an unknown path, no words": (404, "", b"", "not-found"),
+    "an unknown path without a body": (404, "", b"", "not-found"),
     "no load balancer": (404, JSON, b'{ "error": "No load balancer metadata is found." }', "not-found"),
     "gone": (410, XML, b"<?xml version='1.0'?><Error/>", "gone"),
     "too many": (429, TEXT, b"Too many requests", "throttled"),
-    "too many, as JSON": (429, JSON, b'{"error":"Too many requests"}', "throttled"),
+    "too many requests as JSON": (429, JSON, b'{"error":"Too many requests"}', "throttled"),
     "a failure": (500, JSON, b'{"error":"Server error"}', "server-error"),
     "a failure of the host": (500, TEXT, b"", "server-error"),
     "the host's own page while the service restarts": (503, HTML, HTTP_SYS, "server-error"),
-    "a page of IIS": (500, HTML, b"<html><body><div><h1>Server Error</h1></div></body></html>", "server-error"),
+    "an IIS page": (500, HTML, b"<html><body><div><h1>Server Error</h1></div></body></html>", "server-error"),
     "a proxy that cannot reach the address": (504, HTML, PAGE, "not-imds"),
-    "a proxy that says nothing of its media type": (502, "", PAGE, "not-imds"),
+    "a proxy without a media type": (502, "", PAGE, "not-imds"),
     "a proxy's page with the status of a failure": (503, HTML, PAGE, "not-imds"),
     "a proxy's page with any other status": (520, HTML, PAGE, "not-imds"),
     "a proxy's page in XHTML": (503, "", b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN">', "not-imds"),
     "a proxy's page after a comment": (500, TEXT, b"<!-- proxy 3 -->\n<HTML lang=en>", "not-imds"),
-    "a proxy that slows programs down": (429, HTML, PAGE, "not-imds"),
-    "a proxy's page that is gone": (410, HTML, PAGE, "not-imds"),
+    "a proxy that limits the rate": (429, HTML, PAGE, "not-imds"),
+    "a proxy's page with status 410": (410, HTML, PAGE, "not-imds"),
     "a gateway made by Microsoft": (502, HTML, b"<html><body><div><h1>Server Error</h1></div></body></html>", "not-imds"),
     "a gateway's text": (502, TEXT, b"upstream connect error", "not-imds"),
     "a gateway's JSON": (504, JSON, b'{"message":"Endpoint request timed out"}', "not-imds"),
-    "a gateway's status in the service's words": (502, JSON, b'{"error":"Bad gateway"}', "server-error"),
-    "a gateway's status and nothing more": (504, "", b"", "server-error"),
-    "a request that took too long": (408, TEXT, b"", "unexpected-status"),
+    "a gateway's status with JSON of the service": (502, JSON, b'{"error":"Bad gateway"}', "server-error"),
+    "a gateway's status without a body": (504, "", b"", "server-error"),
+    "a request timeout": (408, TEXT, b"", "unexpected-status"),
     "a wrong method": (405, JSON, b'{ "error": "Not allowed" }', "unexpected-status"),
     "forbidden": (403, JSON, b'{ "error": "Forbidden" }', "unexpected-status"),
-    "a proxy that wants a password": (407, TEXT, b"", "unexpected-status"),
+    "a proxy that requires a password": (407, TEXT, b"", "unexpected-status"),
     "created": (201, JSON, b"{}", "unexpected-status"),
     "no content": (204, "", b"", "unexpected-status"),
-    "a status that does not exist": (999, JSON, b"{}", "server-error"),
+    "an undefined status": (999, JSON, b"{}", "server-error"),
     "a redirect": (302, HTML, PAGE, "redirected"),
     "not modified": (304, "", b"", "redirected"),
-    "a page": (200, HTML, PAGE, "not-imds"),
-    "a page that says it is JSON": (200, JSON, PAGE, "not-imds"),
-    "a page that says nothing": (200, "", b"\xef\xbb\xbf\r\n<!DOCTYPE html><p>", "not-imds"),
-    "a page about something not found": (404, HTML, PAGE, "not-imds"),
-    "a page about a bad request": (400, HTML, PAGE, "not-imds"),
-    "JSON that says it is a page": (200, HTML, b"{}", "not-imds"),
+    "an HTML page": (200, HTML, PAGE, "not-imds"),
+    "an HTML page labelled as JSON": (200, JSON, PAGE, "not-imds"),
+    "an HTML page without a media type": (200, "", b"\xef\xbb\xbf\r\n<!DOCTYPE html><p>", "not-imds"),
+    "an HTML page with status 404": (404, HTML, PAGE, "not-imds"),
+    "an HTML page with status 400": (400, HTML, PAGE, "not-imds"),
+    "JSON labelled as HTML": (200, HTML, b"{}", "not-imds"),
     "nothing": (200, JSON, b"", "not-imds"),
     "text": (200, TEXT, b"ok", "not-imds"),
     "a number": (200, JSON, b"1", "not-imds"),
     "null": (200, JSON, b"null", "not-imds"),
     "a string": (200, JSON, b'"compute"', "not-imds"),
-    "half an object": (200, JSON, b'{"compute":', "not-imds"),
-    "an object and more": (200, JSON, b"{} {}", "not-imds"),
+    "an incomplete object": (200, JSON, b'{"compute":', "not-imds"),
+    "two objects": (200, JSON, b"{} {}", "not-imds"),
     "not UTF-8": (200, JSON, b'{"a":"\xff"}', "not-imds"),
     "UTF-16": (200, JSON, '{"a":1}'.encode("utf-16"), "not-imds"),
-    "depth": (200, JSON, b"[" * 200_000, "not-imds"),
-    "a number of a million digits": (200, JSON, b"[" + b"1" * 1_000_000 + b"]", "not-imds"),
+    "deep nesting": (200, JSON, b"[" * 200_000, "not-imds"),
+    "a million digits": (200, JSON, b"[" + b"1" * 1_000_000 + b"]", "not-imds"),
 }
 
 
@@ -172,7 +177,7 @@ def test_recorded_responses_are_understood(shared: Path) -> None:
 
 URL = "http://here:8080/m/17/metadata/"
 HINTS: dict[str, tuple[str, int, bytes, str]] = {
-    "no such identity": (
+    "an unknown identity": (
         "identity/oauth2/token?resource=x",
         400,
         b'{"error":"invalid_request","error_description":"Identity not found"}',
@@ -181,17 +186,17 @@ HINTS: dict[str, tuple[str, int, bytes, str]] = {
     "several identities": ("identity/oauth2/token", 400, wire.IDENTITY_AMBIGUOUS.body, "client_id"),
     "no resource": ("identity/oauth2/token", 400, wire.IDENTITY_NO_RESOURCE.body, "token is for"),
     "an unknown resource": ("identity/oauth2/token", 400, wire.IDENTITY_UNKNOWN_RESOURCE.body, "resource"),
-    "another error of identity": ("identity/oauth2/token", 400, wire.IDENTITY_BAD_REQUEST.body, "at most one identity"),
+    "another identity error": ("identity/oauth2/token", 400, wire.IDENTITY_BAD_REQUEST.body, "at most one identity"),
     "no identity endpoint": ("identity/oauth2/token", 404, wire.IDENTITY_NOT_FOUND.body, "managed identity"),
     "a nonce": ("attested/document?nonce=%22", 400, wire.BAD_REQUEST.body, "nonce"),
     "an approval": ("scheduledevents?api-version=2020-07-01", 400, wire.BAD_REQUEST.body, "still listed"),
     "events of an unknown version": ("scheduledevents?api-version=2021-01-01", 404, wire.EVENTS_NOT_FOUND.body, "2020-07-01"),
     "no load balancer": ("loadbalancer?api-version=2021-02-01", 404, wire.NO_LOAD_BALANCER.body, "load balancer"),
     "a leaf as JSON": ("instance/compute/vmId?format=json", 400, wire.BAD_REQUEST.body, "format text"),
-    "an odd request for text": ("instance/compute?format=text&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
+    "text format with extended": ("instance/compute?format=text&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
     "an unknown key": ("instance/compute/nosuch?format=text", 404, wire.NOT_FOUND.body, "api-version has the member"),
     "a whole document": ("instance?api-version=2021-02-01&format=json&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
-    "a header that was lost": ("instance?format=json", 400, wire.NO_METADATA_HEADER.body, "Metadata: true"),
+    "a lost header": ("instance?format=json", 400, wire.NO_METADATA_HEADER.body, "Metadata: true"),
 }
 
 
@@ -207,13 +212,13 @@ def test_hint_depends_on_the_request(path: str, status: int, body: bytes, hint: 
 WORDS: dict[str, tuple[int, str, bytes, str]] = {
     "text": (500, TEXT, b"pod list is empty\r\n", "pod list is empty"),
     "text without a media type": (400, "", b"identity\tnot\x1b[31m there", "identity not [31m there"),
-    "another JSON": (400, JSON, b'{"code":"Forbidden","message":"no access"}', "Forbidden: no access"),
+    "JSON with code and message": (400, JSON, b'{"code":"Forbidden","message":"no access"}', "Forbidden: no access"),
     "an error that is an object": (403, JSON, b'{"error":{"code":"Denied","message":"by policy"}}', "Denied: by policy"),
-    "JSON without any of these": (404, JSON, b'{"reason":"gone fishing"}', "gone fishing"),
+    "JSON without a known member": (404, JSON, b'{"reason":"gone fishing"}', "gone fishing"),
     "XML": (410, XML, wire.IDENTITY_GONE.body, "Please refresh your cache"),
-    "XML that is none": (400, XML, b"<Error>nothing</Error>", "nothing"),
+    "malformed XML": (400, XML, b"<Error>nothing</Error>", "nothing"),
     "too many": (429, TEXT, b"slow down", "slow down"),
-    "a status of its own": (409, TEXT, b"a conflict", "a conflict"),
+    "an unusual status": (409, TEXT, b"a conflict", "a conflict"),
 }
 
 

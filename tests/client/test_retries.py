@@ -43,13 +43,13 @@ SCRIPTS: dict[str, tuple[dict[str, Any], int, float]] = {
     "500 of the host": ({"times": 1, "fault": {"status": 500, "from": "host"}}, 2, 1),
     "503 with Retry-After": ({"times": 1, "fault": {"status": 503, "retryAfter": 5}}, 2, 5),
     "408 twice": ({"times": 2, "fault": {"status": 408}}, 3, 3),
-    "a failure in the service's words with a gateway's status": (
+    "a gateway's status with JSON of the service": (
         {"times": 1, "fault": {"status": 502, "body": {"error": "Bad gateway"}}},
         2,
         1,
     ),
     "a reset": ({"times": 2, "fault": {"reset": True}}, 3, 3),
-    "an answer that is cut off": ({"times": 1, "fault": {"truncate": 10}}, 2, 1),
+    "a truncated response": ({"times": 1, "fault": {"truncate": 10}}, 2, 1),
 }
 
 
@@ -61,17 +61,17 @@ def test_transient_failures_are_retried(fault: dict[str, Any], requests: int, se
 
 
 FAILURES: dict[str, tuple[dict[str, Any], str, int, float]] = {
-    "410 for ever": ({"times": None, "fault": {"status": 410}}, "gone", 11, 70),
-    "429 for ever": ({"times": None, "fault": {"status": 429}}, "throttled", 8, 60),
-    "the page of a proxy": (
+    "endless 410": ({"times": None, "fault": {"status": 410}}, "gone", 11, 70),
+    "endless 429": ({"times": None, "fault": {"status": 429}}, "throttled", 8, 60),
+    "a proxy's page": (
         {"times": None, "fault": {"status": 502, "body": "<html>squid</html>", "contentType": "text/html"}},
         "not-imds",
         1,
         0,
     ),
-    "a Retry-After that is too late": ({"times": None, "fault": {"status": 429, "retryAfter": 61}}, "throttled", 1, 0),
-    "500 for ever": ({"times": None, "fault": {"status": 500}}, "server-error", 8, 60),
-    "resets for ever": ({"times": None, "fault": {"reset": True}}, "unreachable", 5, 15),
+    "a Retry-After beyond the deadline": ({"times": None, "fault": {"status": 429, "retryAfter": 61}}, "throttled", 1, 0),
+    "endless 500": ({"times": None, "fault": {"status": 500}}, "server-error", 8, 60),
+    "endless resets": ({"times": None, "fault": {"reset": True}}, "unreachable", 5, 15),
     "404 outside of identity": ({"times": None, "fault": {"status": 404}}, "not-found", 1, 0),
     "a redirect": (
         {"times": None, "fault": {"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}, "body": ""}},

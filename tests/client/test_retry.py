@@ -85,8 +85,8 @@ RETRY_AFTER = {
     "shorter than the rule": (5, 0.0, 2.0, 2.0),
     "longer than the rule": (1, 0.0, 40.0, 40.0),
     "at once": (3, 0.0, 0.0, 0.0),
-    "until the very end": (1, 20.0, 40.0, 40.0),
-    "later than there is time": (1, 20.0, 41.0, None),
+    "exactly until the deadline": (1, 20.0, 40.0, 40.0),
+    "after the deadline": (1, 20.0, 41.0, None),
 }
 
 
@@ -107,21 +107,21 @@ KINDS = {
     "410": ("instance", failure("gone"), "gone"),
     "429": ("identity", failure("throttled"), "throttled"),
     "5xx": ("attested", failure("server-error"), "failed"),
-    "a slow answer": ("instance", failure("timed-out"), "silent"),
-    "an answer that is cut off": ("instance", failure("unreachable"), "silent"),
-    "nobody there": ("instance", failure("unreachable", connected=False), "absent"),
-    "packets that vanish": ("instance", failure("timed-out", connected=False), "absent"),
-    "a mistake": ("identity", failure("bad-request"), None),
+    "a slow response": ("instance", failure("timed-out"), "silent"),
+    "a truncated response": ("instance", failure("unreachable"), "silent"),
+    "a refused connection": ("instance", failure("unreachable", connected=False), "absent"),
+    "a connection timeout": ("instance", failure("timed-out", connected=False), "absent"),
+    "a bad request": ("identity", failure("bad-request"), None),
     "a foreign page": ("instance", failure("not-imds"), None),
     "a redirect": ("instance", failure("redirected"), None),
     "an unknown version": ("identity", failure("unsupported-version"), None),
-    "401 and the like": ("identity", failure("unexpected-status"), None),
-    "too much": ("instance", failure("too-large"), None),
+    "an unexpected status": ("identity", failure("unexpected-status"), None),
+    "a response that is too large": ("instance", failure("too-large"), None),
 }
 
 
 @pytest.mark.parametrize(("category", "error", "kind"), KINDS.values(), ids=KINDS.keys())
-def test_transient_failures(category: str, error: ClientError, kind: Kind | None) -> None:
+def test_only_transient_failures_have_a_retry_rule(category: str, error: ClientError, kind: Kind | None) -> None:
     assert kind_of(category, error) == kind
     if kind is None:
         assert next_delay(PATIENT, kind, 1, 0) is None
@@ -132,14 +132,14 @@ FIELDS = {
     "zero": ("0", 0.0),
     "white space": (" 7 ", 7.0),
     "a date": ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
-    "a date that is over": ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
+    "a past date": ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
     "a fraction": ("1.5", None),
-    "less than none": ("-1", None),
+    "negative seconds": ("-1", None),
     "other digits": ("\u0661", None),
     "too many digits": ("1" * 5000, None),
     "a word": ("soon", None),
     "nothing": ("", None),
-    "a year that is none": ("Thu, 01 Jan 99999 12:00:30 GMT", None),
+    "an impossible year": ("Thu, 01 Jan 99999 12:00:30 GMT", None),
 }
 
 
@@ -149,15 +149,15 @@ def test_parses_retry_after_as_seconds_or_date(field: str, seconds: float | None
 
 
 WRONG = {
-    "no first wait": lambda: Rule(0, 2, 10, 70),
-    "a factor that shrinks": lambda: Rule(1, 0.5, 10, 70),
-    "a ceiling below the first": lambda: Rule(2, 2, 1, 70),
-    "a time below none": lambda: Rule(1, 2, 10, -1),
-    "a deadline of none": lambda: Policy(0, {}),
-    "a deadline that is no number": lambda: Policy(float("nan"), {}),
+    "a first delay of zero": lambda: Rule(0, 2, 10, 70),
+    "a factor below one": lambda: Rule(1, 0.5, 10, 70),
+    "a maximum below the first delay": lambda: Rule(2, 2, 1, 70),
+    "a negative duration": lambda: Rule(1, 2, 10, -1),
+    "a deadline of zero": lambda: Policy(0, {}),
+    "a deadline of NaN": lambda: Policy(float("nan"), {}),
     "a deadline of more than a day": lambda: Policy(100_000, {}),
-    "a kind that does not exist": lambda: Policy(10, {"tired": Rule(1, 2, 10, 70)}),  # type: ignore[dict-item]
-    "chance below none": lambda: Policy(10, {}, jitter=-1),
+    "an unknown kind of failure": lambda: Policy(10, {"tired": Rule(1, 2, 10, 70)}),  # type: ignore[dict-item]
+    "negative jitter": lambda: Policy(10, {}, jitter=-1),
 }
 
 

@@ -44,18 +44,20 @@ def test_printing_a_token_does_not_show_the_secret(imds: Emulator) -> None:
 
 
 LIVES = {
-    "a day: at half": (86400, {}, 43200),
+    "a day: at half of it": (86400, {}, 43200),
     "two hours: at half": (7200, {}, 3600),
     "an hour: five minutes before the end": (3600, {}, 3300),
     "a minute: at half": (60, {}, 30),
-    "as the service says": (86400, {"/refresh_in": "100"}, 100),
-    "a number": (86400, {"/refresh_in": 100}, 100),
-    "a renewal after the end": (86400, {"/refresh_in": "90000"}, 43200),
+    "refresh_in as text": (86400, {"/refresh_in": "100"}, 100),
+    "refresh_in as a number": (86400, {"/refresh_in": 100}, 100),
+    "refresh_in after the expiry": (86400, {"/refresh_in": "90000"}, 43200),
 }
 
 
 @pytest.mark.parametrize(("life", "others", "early"), LIVES.values(), ids=LIVES.keys())
-def test_token_renewal_time(imds: Emulator, clock: ManualClock, life: int, others: dict[str, object], early: int) -> None:
+def test_renewal_time_depends_on_lifetime_and_refresh_in(
+    imds: Emulator, clock: ManualClock, life: int, others: dict[str, object], early: int
+) -> None:
     imds.faults.load(lasting(life, **others))
     client = Client(imds.url, clock=clock)
     first = client.token(VAULT)
@@ -126,7 +128,7 @@ def test_identity_is_named_in_one_of_three_ways(imds: Emulator, clock: ManualClo
 
 CALLS: dict[str, Callable[[Client], Token]] = {
     "no resource": lambda client: client.token(""),
-    "a resource that is no text": lambda client: client.token(None),  # type: ignore[arg-type]
+    "a resource that is not text": lambda client: client.token(None),  # type: ignore[arg-type]
     "two identities": lambda client: client.token(VAULT, client_id="a", object_id="b"),
     "an empty identity": lambda client: client.token(VAULT, client_id=""),
 }
@@ -144,10 +146,10 @@ NO_TOKENS = {
     "an empty secret": {"access_token": "", "expires_on": "1"},
     "a secret with a line feed": {"access_token": "a\nb", "expires_on": "1"},
     "a secret that is a number": {"access_token": 1, "expires_on": "1"},
-    "no end": {"access_token": "secret"},
-    "an end that is a date": {"access_token": "secret", "expires_on": "2026-01-01"},
-    "an end that is a boolean": {"access_token": "secret", "expires_on": True},
-    "an end before time": {"access_token": "secret", "expires_on": -1},
+    "no expiry": {"access_token": "secret"},
+    "an expiry that is a date": {"access_token": "secret", "expires_on": "2026-01-01"},
+    "an expiry that is a boolean": {"access_token": "secret", "expires_on": True},
+    "a negative expiry": {"access_token": "secret", "expires_on": -1},
 }
 
 

@@ -103,7 +103,7 @@ def test_slow_head_does_not_extend_the_timeout(listen: Listen) -> None:
     assert error.value.code == "timed-out"
 
 
-HALF = {"nothing": b"", "half a line": b"HTTP/1.1 200", "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{"}
+HALF = {"nothing": b"", "an incomplete line": b"HTTP/1.1 200", "an incomplete body": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{"}
 
 
 @pytest.mark.parametrize("sent", HALF.values(), ids=HALF.keys())
@@ -211,8 +211,8 @@ def test_reset_connection_is_reported(listen: Listen) -> None:
 NOT_HTTP = {
     "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
     "octets": bytes(range(256)),
-    "a status that is no number": b"HTTP/1.1 OK 200\r\n\r\n",
-    "a version that is unknown": b"HTTP/7.0 200 OK\r\n\r\n",
+    "a status that is not a number": b"HTTP/1.1 OK 200\r\n\r\n",
+    "an unknown version": b"HTTP/7.0 200 OK\r\n\r\n",
     "a line of 100 kB": b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n",
     "a thousand fields": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
 }

@@ -1,6 +1,8 @@
-"""What a client elsewhere does with an emulator at 169.254.169.254: run in another network namespace, it reports what it saw as JSON.
+"""Client of an emulator at 169.254.169.254. The tests run this program in another network namespace. It prints its results as JSON.
 
-Arguments: file of the admin API's token; ``unchanged`` to leave faults and events alone.
+    python client.py TOKEN-FILE [unchanged]
+
+TOKEN-FILE contains the token of the admin API. With ``unchanged``, the program loads no fault and announces no event.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def decoded(text: str) -> bytes:
 
 
 def token_is_signed() -> bool:
-    """Follow ``iss`` to the key of a token, and check the signature with it (RFC 7515 section 5.2)."""
+    """Fetch the key of a token, starting from its claim ``iss``, and check the signature of the token (RFC 7515 section 5.2)."""
     reply = fetch(f"{BASE}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/")[1]
     signed, _, signature = json.loads(reply)["access_token"].rpartition(".")
     head, claims = (json.loads(decoded(part)) for part in signed.split("."))
@@ -57,7 +59,7 @@ def token_is_signed() -> bool:
 
 
 def document_is_valid() -> dict[str, Any]:
-    """Verify a document with the root that was downloaded, and the issuing certificate that the document's AIA names."""
+    """Verify a document with certificates that the emulator serves: the root, and the issuer at the address in the document's AIA extension."""
     document = Client(BASE).attested_document(NONCE)
     signature = base64.b64decode(json.loads(document)["signature"])
     issuers = {address.decode() for address in re.findall(rb"http://[ -~]+?\.crt", signature)}
@@ -68,7 +70,7 @@ def document_is_valid() -> dict[str, Any]:
 
 
 def changes(token: str) -> dict[str, Any]:
-    """Announce a fault and an event through the admin API, and see them as a client."""
+    """Load a fault and announce an event through the admin API. Return the statuses, and the effects that a client observes."""
     mine = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     fault = [{"match": {"path": "/metadata/versions"}, "times": 1, "fault": {"status": 410}}]
     seen: dict[str, Any] = {"unauthorized": fetch(f"{ADMIN}/v1/faults", "PUT", fault, **{"Content-Type": "application/json"})[0]}

@@ -1,4 +1,4 @@
-"""Two network namespaces with a link between them: the emulator is in one, its clients are in the other. Needs root and iproute2."""
+"""Two connected network namespaces, one for the emulator and one for its clients. They need root and iproute2."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def missing() -> str:
 
 
 class Topology:
-    """The namespaces. A context manager: made on entry, removed on exit.
+    """Context manager that creates the namespaces on entry and removes them on exit.
 
     Attributes:
-        emulator: name of the namespace that has 169.254.169.254.
-        client: name of the other.
+        emulator: name of the namespace with the address 169.254.169.254.
+        client: name of the other namespace.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Topology:
             _hosts(self.client).parent.parent.rmdir()
 
     def resolve(self, *names: str) -> None:
-        """Resolve names to the emulator for the client: ``ip netns exec`` mounts this file as /etc/hosts."""
+        """Let these names resolve to the emulator in the client's namespace. ``ip netns exec`` mounts the file as /etc/hosts."""
         folder = _hosts(self.client).parent
         folder.mkdir(parents=True, exist_ok=True)
         _hosts(self.client).write_text("".join(f"{ADDRESS} {name}\n" for name in names), "ascii")

@@ -14,13 +14,13 @@ from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.http.event_loop import EventLoop
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.http.server import Server
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.profiles import find
 from imdskit.emulator.service.rate_limits import RateLimits
-from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800
 """2026-01-01 12:00:00 UTC in Unix seconds."""

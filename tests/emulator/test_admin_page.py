@@ -14,7 +14,7 @@ import pytest
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.admin import page
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.inspection import inspect_document
 
@@ -76,8 +76,8 @@ REFUSED: dict[str, tuple[str, str, dict[str, str], int]] = {
     "another page": ("GET", "/", {"Origin": "http://127.0.0.1:2"}, 403),
     "another method": ("POST", "/", {}, 401),
     "a query": ("GET", "/?token=x", {}, 401),
-    "a path that climbs": ("GET", "/../page.js", {}, 401),
-    "a file that is none of it": ("GET", "/__init__.py", {}, 401),
+    "a path to the parent folder": ("GET", "/../page.js", {}, 401),
+    "another file": ("GET", "/__init__.py", {}, 401),
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imdskit import versions
-from imdskit.protocol.responses import ERROR_RESPONSES, HOST_BAD_REQUEST, JSON, XML
+from imdskit.emulator.error_responses import ERROR_RESPONSES, HOST_BAD_REQUEST, JSON, XML
 
 WORDS = """
     metadata Metadata instance attested document identity oauth2 token info credential versions scheduledevents loadbalancer

@@ -1,4 +1,4 @@
-"""Signed messages: OpenSSL accepts them, and not one octet of their frame differs from the genuine ones."""
+"""Signed messages: OpenSSL accepts them, and apart from certificate, content and signature they equal genuine ones byte for byte."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def authority() -> Authority:
 
 
 def genuine(shared: Path, number: str) -> tuple[bytes, dict[str, str]]:
-    """DER and description of one document of the corpus."""
+    """Return the DER and the description of one genuine document."""
     (described,) = (shared / "corpus" / "attested").glob(f"{number}-*.meta.json")
     document = json.loads(Path(str(described).replace(".meta.json", ".json")).read_bytes())
     return base64.b64decode("".join(document["signature"].split())), json.loads(described.read_bytes())
 
 
 class Replay(Signer):
-    """A signer that gives a signature made elsewhere."""
+    """Signer that returns a given signature instead of computing one."""
 
     __slots__ = ("signature",)
 
@@ -55,7 +55,7 @@ def verify(message: bytes, trust: str, folder: Path, *options: str) -> subproces
     return subprocess.run(command, input=message, cwd=folder, capture_output=True, check=False)
 
 
-def test_openssl_verifies_a_message_and_gives_back_its_content(authority: Authority, tmp_path: Path) -> None:
+def test_openssl_verifies_a_message_and_extracts_its_content(authority: Authority, tmp_path: Path) -> None:
     result = verify(signed_document.message(authority.signer(), CONTENT), authority.trust_pem(), tmp_path, "-purpose", "any")
     assert (result.stdout, result.returncode) == (CONTENT, 0), result.stderr
 
@@ -65,13 +65,13 @@ def test_openssl_refuses_changed_content(authority: Authority, tmp_path: Path) -
     assert verify(message, authority.trust_pem(), tmp_path, "-purpose", "any").returncode != 0
 
 
-def test_openssl_refuses_the_message_under_another_authority(authority: Authority, tmp_path: Path) -> None:
+def test_openssl_refuses_a_message_of_another_authority(authority: Authority, tmp_path: Path) -> None:
     other = Authority(ManualClock(NOW), "http://127.0.0.1:8080", seed=22)
     assert verify(signed_document.message(authority.signer(), CONTENT), other.trust_pem(), tmp_path, "-purpose", "any").returncode != 0
 
 
 @pytest.mark.parametrize("number", GENUINE)
-def test_a_genuine_message_is_made_again_octet_by_octet_from_its_parts(shared: Path, number: str) -> None:
+def test_genuine_message_is_reproduced_byte_for_byte_from_its_parts(shared: Path, number: str) -> None:
     der, description = genuine(shared, number)
     (certificate,) = pkcs7.load_der_pkcs7_certificates(der)
     original = certificate.public_bytes(Encoding.DER)
@@ -80,7 +80,7 @@ def test_a_genuine_message_is_made_again_octet_by_octet_from_its_parts(shared: P
 
 
 @pytest.mark.parametrize("number", GENUINE)
-def test_genuine_content_is_made_again_octet_by_octet_from_its_values(shared: Path, number: str) -> None:
+def test_genuine_content_is_reproduced_byte_for_byte_from_its_values(shared: Path, number: str) -> None:
     _, description = genuine(shared, number)
     claims = json.loads(description["content"])
     facts = {name: value for name, value in claims.items() if isinstance(value, str)}
@@ -95,13 +95,13 @@ def unix_seconds(text: str) -> int:
     return int(datetime.strptime(text, "%m/%d/%y %H:%M:%S %z").timestamp())
 
 
-def test_our_message_has_the_tree_of_a_genuine_one(authority: Authority, shared: Path) -> None:
+def test_message_has_the_same_asn1_elements_as_a_genuine_one(authority: Authority, shared: Path) -> None:
     der, description = genuine(shared, "21")
-    assert frame(signed_document.message(authority.signer(), description["content"].encode())) == frame(der)
+    assert elements(signed_document.message(authority.signer(), description["content"].encode())) == elements(der)
 
 
-def frame(message: bytes) -> list[str]:
-    """Depth, kind and OIDs of every element outside of the certificate; of names only the attribute kinds."""
+def elements(message: bytes) -> list[str]:
+    """Return the depth, the type and, for an OBJECT IDENTIFIER, the value of each ASN.1 element outside of the certificate."""
     lines = (
         subprocess.run(["openssl", "asn1parse", "-inform", "DER"], input=message, capture_output=True, check=True)
         .stdout.decode()
@@ -120,7 +120,7 @@ def frame(message: bytes) -> list[str]:
     return kept
 
 
-def test_a_signature_is_over_the_content_itself(authority: Authority) -> None:
+def test_signature_is_over_the_content_itself(authority: Authority) -> None:
     signer = authority.signer()
     assert signed_document.message(signer, CONTENT).endswith(signer.sign(CONTENT))
 

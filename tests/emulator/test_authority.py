@@ -136,7 +136,7 @@ def test_serves_every_address_in_the_certificates(authority: Authority, leaf: x5
 
 
 @pytest.mark.parametrize("path", ["", "/", "/pki/", "/pki/imdskit-root-.crt", "/pki/../pki", "/pki/imdskit-issuing.key"])
-def test_publishes_nothing_else(authority: Authority, path: str) -> None:
+def test_serves_no_other_paths(authority: Authority, path: str) -> None:
     assert authority.download(path) is None
 
 

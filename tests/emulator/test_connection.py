@@ -12,7 +12,7 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.http.connection import CLOSED, IDLE_NS, NEED_DATA, REQUEST_NS, SEND_CONTINUE, Connection, Event
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import Hosts
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 
 DATE = "Sat, 07 Feb 2026 11:04:46 GMT"
 GET = b"GET /a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -1,6 +1,7 @@
-"""For each version the members, their types and their order are those that the contract predicts: of instance, attested document and token.
+"""Members of the instance document, the attested document and the token, with their types and order, in each api-version.
 
-The prediction is data that others collected (``spec/fields.json`` of the shared data); what it does not say is left alone by saying so here.
+The expected members are those in ``spec/fields.json`` of the shared data, a list that is independent of imdskit. The tests call it the
+contract. :data:`NOT_SENT` and :data:`NOT_JSON_TYPES` contain the members that the tests ignore, each with the reason.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ RESOURCE_ID = (
     "/subscriptions/00000000-0000-4000-8000-000000000001/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
 )
 TOKEN = "/metadata/identity/oauth2/token"
-NOT_SENT = {"refresh_token": "no capture has it, only a sample of the documentation"}
-NOT_JSON_TYPES = {"network.interface[].ipv6.ipaddress": "an array that the contract lists as a leaf, without what is in it"}
+NOT_SENT = {"refresh_token": "no recording has it, only a sample of the documentation"}
+NOT_JSON_TYPES = {"network.interface[].ipv6.ipaddress": "an array that the contract lists as a leaf, without the members inside it"}
 
 
 def shape(value: Any, path: str = "") -> dict[str, str]:
-    """Dotted path -> type, of all that is no object, in the order in which it stands there."""
+    """Return the type of each value that is not an object, by its dotted path, in the order of the document."""
     if isinstance(value, dict):
         return {key: kind for name, inner in value.items() for key, kind in shape(inner, f"{path}.{name}" if path else name).items()}
     if isinstance(value, list):
@@ -42,7 +43,7 @@ def shape(value: Any, path: str = "") -> dict[str, str]:
 
 
 def in_order(value: Any) -> bool:
-    """Whether the names of every object are in alphabetical order."""
+    """Return whether the names in every object are in alphabetical order."""
     if isinstance(value, dict):
         return list(value) == sorted(value) and all(map(in_order, value.values()))
     return all(map(in_order, value)) if isinstance(value, list) else True
@@ -55,7 +56,7 @@ def contract(shared: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def predicted(fields: list[dict[str, Any]], version: str, prefix: str = "") -> dict[str, str]:
-    """Path -> type of what a version has, by ``since``, ``until`` and ``also_in``."""
+    """Return the type of each member of a version, by its path. ``since``, ``until`` and ``also_in`` say which versions have a member."""
     return {
         field["path"].removeprefix(prefix): field["type"]
         for field in fields
@@ -69,12 +70,12 @@ def machine(service: Services) -> Any:
     return service(FULL)
 
 
-def test_there_are_thirty_five_versions() -> None:
+def test_thirty_five_api_versions_are_tested() -> None:
     assert len(versions.API_VERSIONS) == 35
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_an_instance_has_the_members_types_and_order_of_its_version(version: str, machine: Any, contract: Any) -> None:
+def test_instance_document_has_the_members_of_its_version(version: str, machine: Any, contract: Any) -> None:
     fields = [field for field in contract["instance"] if not field["path"].startswith("extended.")]
     answer = machine.get("/metadata/instance", version)
     document, expected = answer.json, predicted(fields, version)
@@ -82,7 +83,7 @@ def test_an_instance_has_the_members_types_and_order_of_its_version(version: str
         expected = {path: kind for path, kind in expected.items() if path not in NOT_JSON_TYPES}
     found = shape(document)
     arrays = {path for path, kind in found.items() if kind == "array"}
-    if version == versions.PREVIEW:  # of arrays the contract names what is in them
+    if version == versions.PREVIEW:  # the contract lists the members inside an array, but not the array itself
         assert arrays == {prefix for path in predicted(fields, version) for prefix in above(path)} | set(NOT_JSON_TYPES)
         found = {path: kind for path, kind in found.items() if kind != "array" and not path.startswith(tuple(NOT_JSON_TYPES))}
         expected = {path: kind for path, kind in expected.items() if kind != "array"}
@@ -99,7 +100,7 @@ def above(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_the_extended_part_has_the_members_and_types_of_its_version(version: str, machine: Any, contract: Any) -> None:
+def test_extended_part_has_the_members_of_its_version(version: str, machine: Any, contract: Any) -> None:
     answer = machine.get("/metadata/instance", version, extended="true")
     expected = predicted(contract["instance"], version, "extended.")
     if not expected:
@@ -110,7 +111,7 @@ def test_the_extended_part_has_the_members_and_types_of_its_version(version: str
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_an_attested_document_has_the_members_types_and_order_of_its_version(version: str, machine: Any, contract: Any) -> None:
+def test_attested_document_has_the_members_of_its_version(version: str, machine: Any, contract: Any) -> None:
     answer = machine.get("/metadata/attested/document", version)
     outside = predicted(contract["attested"], version, "$.")
     if not outside:
@@ -122,23 +123,21 @@ def test_an_attested_document_has_the_members_types_and_order_of_its_version(ver
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-@pytest.mark.parametrize("asked", [{}, {"object_id": OBJECT_ID}, {"msi_res_id": RESOURCE_ID}], ids=["plain", "object_id", "msi_res_id"])
-def test_a_token_has_the_members_types_and_order_of_its_version(
-    version: str, asked: dict[str, str], service: Services, contract: Any
-) -> None:
+@pytest.mark.parametrize("selector", [{}, {"object_id": OBJECT_ID}, {"msi_res_id": RESOURCE_ID}], ids=["none", "object_id", "msi_res_id"])
+def test_token_has_the_members_of_its_version(version: str, selector: dict[str, str], service: Services, contract: Any) -> None:
     identity = {"userAssigned": [{"objectId": OBJECT_ID, "resourceId": RESOURCE_ID}]}
-    answer = service({"identity": identity}).get(TOKEN, version, resource="https%3A%2F%2Fvault.azure.net", **asked)
+    answer = service({"identity": identity}).get(TOKEN, version, resource="https%3A%2F%2Fvault.azure.net", **selector)
     fields = [field for field in contract["identity_token"] if field["path"].removeprefix("$.") not in NOT_SENT]
     expected = predicted(fields, version, "$.")
     if not expected:
         assert answer.status in (400, 404)
         return
-    only_if_asked = {"object_id", "msi_res_id"} - asked.keys()
-    assert shape(answer.json) == {path: kind for path, kind in expected.items() if path not in only_if_asked}
+    absent = {"object_id", "msi_res_id"} - selector.keys()  # the service repeats only the selector of the request
+    assert shape(answer.json) == {path: kind for path, kind in expected.items() if path not in absent}
     assert in_order(answer.json)
 
 
-def test_the_comparison_sees_a_type_a_member_and_an_order(machine: Any, contract: Any) -> None:
+def test_comparison_detects_another_type_member_or_order(machine: Any, contract: Any) -> None:
     document = machine.get("/metadata/instance", "2021-08-01").json
     expected = predicted([field for field in contract["instance"] if not field["path"].startswith("extended.")], "2021-08-01")
     assert shape(document) == expected

@@ -10,10 +10,10 @@ import pytest
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.http.event_loop import EventLoop
+from imdskit.emulator.http.messages import Delivery, Request, Response
 from imdskit.emulator.http.server import Server
 from imdskit.emulator.service.app import App
 from imdskit.errors import UsageError
-from imdskit.protocol.messages import Delivery, Request, Response
 
 from .conftest import quick
 from .test_http import HEADERS, PATIENCE, Client, Service, get

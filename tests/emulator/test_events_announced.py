@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock
 from imdskit.emulator.events.event import MEMBERS_SINCE
-from imdskit.emulator.events.event_formats import EVENT, MEMBERS
+from imdskit.emulator.events.event_input import EVENT, MEMBERS
 from imdskit.emulator.events.timeline import MOST, NOTICE, REMAINS, Events
 from imdskit.errors import UsageError
 
@@ -137,28 +137,28 @@ def test_start_and_complete_report_whether_the_event_existed(events: Events) -> 
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "no list": ("text", "/"),
-    "an object of something else": ({"events": []}, "/"),
-    "an element is no object": ([FREEZE, 1], "/1"),
+    "text instead of a list": ("text", "/"),
+    "an object without Events": ({"events": []}, "/"),
+    "an element that is not an object": ([FREEZE, 1], "/1"),
     "an unknown member": ([{**FREEZE, "Colour": "red"}], "/0"),
     "no type": ([{"EventId": "1"}], "/0/EventType"),
     "an unknown type": ([{"EventType": "Vanish"}], "/0/EventType"),
-    "a type that is no text": ([{"EventType": ["Freeze"]}], "/0/EventType"),
-    "over": ([{**FREEZE, "EventStatus": "Completed"}], "/0/EventStatus"),
+    "a type that is not text": ([{"EventType": ["Freeze"]}], "/0/EventType"),
+    "a completed event": ([{**FREEZE, "EventStatus": "Completed"}], "/0/EventStatus"),
     "another resource": ([{**FREEZE, "ResourceType": "Disk"}], "/0/ResourceType"),
-    "resources are text": ([{**FREEZE, "Resources": "vm"}], "/0/Resources"),
-    "a resource is a number": ([{**FREEZE, "Resources": ["vm", 1]}], "/0/Resources/1"),
-    "no time": ([{**FREEZE, "NotBefore": "tomorrow"}], "/0/NotBefore"),
-    "no zone": ([{**FREEZE, "NotBefore": "2026-01-01T13:00:00"}], "/0/NotBefore"),
-    "a time before all": ([{**FREEZE, "NotBefore": "1969-01-01T13:00:00Z"}], "/0/NotBefore"),
+    "resources that are text": ([{**FREEZE, "Resources": "vm"}], "/0/Resources"),
+    "a resource that is a number": ([{**FREEZE, "Resources": ["vm", 1]}], "/0/Resources/1"),
+    "an invalid time": ([{**FREEZE, "NotBefore": "tomorrow"}], "/0/NotBefore"),
+    "a time without a zone": ([{**FREEZE, "NotBefore": "2026-01-01T13:00:00"}], "/0/NotBefore"),
+    "a time before 1970": ([{**FREEZE, "NotBefore": "1969-01-01T13:00:00Z"}], "/0/NotBefore"),
     "no such day": ([{**FREEZE, "NotBefore": "Thu, 99 Jan 2026 13:00:00 GMT"}], "/0/NotBefore"),
     "a time that is a number": ([{**FREEZE, "NotBefore": 1}], "/0/NotBefore"),
-    "half of a pair of surrogates": ([{**FREEZE, "Description": "\ud800"}], "/0/Description"),
+    "a lone surrogate": ([{**FREEZE, "Description": "\ud800"}], "/0/Description"),
     "another source": ([{**FREEZE, "EventSource": "Me"}], "/0/EventSource"),
-    "a duration in text": ([{**FREEZE, "DurationInSeconds": "5"}], "/0/DurationInSeconds"),
-    "a duration that is a truth value": ([{**FREEZE, "DurationInSeconds": True}], "/0/DurationInSeconds"),
+    "a duration that is text": ([{**FREEZE, "DurationInSeconds": "5"}], "/0/DurationInSeconds"),
+    "a duration that is a boolean": ([{**FREEZE, "DurationInSeconds": True}], "/0/DurationInSeconds"),
     "the same id twice": ([FREEZE, {**FREEZE, "EventId": FREEZE["EventId"].lower()}], "/1/EventId"),
-    "in the answer's form": ({"Events": [{"EventType": "Vanish"}]}, "/Events/0/EventType"),
+    "in the form of the service's response": ({"Events": [{"EventType": "Vanish"}]}, "/Events/0/EventType"),
     "too many": ([{"EventType": "Freeze"}] * (MOST + 1), "event"),
 }
 
@@ -190,7 +190,7 @@ def broken_snapshots() -> dict[str, tuple[Any, str]]:
     events.announce([FREEZE])
     whole = events.snapshot()
     event = whole["events"][0]
-    wrong: dict[str, tuple[Any, str]] = {"no object": ([], "/"), "an unknown member": ({**whole, "x": 1}, "/")}
+    wrong: dict[str, tuple[Any, str]] = {"not an object": ([], "/"), "an unknown member": ({**whole, "x": 1}, "/")}
     for member in whole:
         wrong[f"no {member}"] = ({name: value for name, value in whole.items() if name != member}, "/")
         wrong[f"{member} is text"] = ({**whole, member: "1"}, f"/{member}")

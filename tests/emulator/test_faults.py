@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
+from imdskit.emulator.error_responses import IDENTITY_GONE
 from imdskit.emulator.faults.engine import Faults
+from imdskit.emulator.http.messages import Delivery, Request
 from imdskit.errors import ScenarioError
-from imdskit.protocol.messages import Delivery, Request
-from imdskit.protocol.responses import IDENTITY_GONE
 
 Services = Callable[..., Any]
 

@@ -97,7 +97,7 @@ def test_the_table_has_every_document_fault() -> None:
 
 
 @pytest.mark.parametrize(("fault", "why"), [("rotated-issuer", None), ("unknown-root", "unknown-issuer")])
-def test_given_the_downloaded_issuer_only_the_root_decides(fault: str, why: str | None, imds: Emulator) -> None:
+def test_document_is_accepted_if_its_downloaded_issuer_has_a_known_root(fault: str, why: str | None, imds: Emulator) -> None:
     body = document(imds, fault)
     status, der = fetch(imds, issuer_address(leaf_of(body)))
     assert status == 200

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock, SystemClock
+from imdskit.emulator.http.messages import Delivery, Request, Response
 from imdskit.emulator.http.server import Server
-from imdskit.protocol.messages import Delivery, Request, Response
 
 from .conftest import Serve
 

@@ -1,12 +1,12 @@
-"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to write them again."""
+"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to regenerate them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from imdskit.emulator.error_responses import ERROR_RESPONSES
 from imdskit.emulator.service.profiles import PROFILES
 from imdskit.emulator.service.rules import RULES
-from imdskit.protocol.responses import ERROR_RESPONSES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
 

@@ -21,8 +21,8 @@ from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Fleet, Scenario
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.host import HostedMachine
+from imdskit.emulator.http.messages import Request
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol.messages import Request
 from imdskit.verify import Policy, Trust, Verifier
 
 NOON = 1_767_268_800
@@ -119,10 +119,10 @@ def test_published_files_are_available_with_and_without_a_machine(fleet: Fleet) 
 
 PATHS: dict[str, tuple[str, int | None, str]] = {
     "a machine": ("/m/17/metadata/versions", 17, "/metadata/versions"),
-    "the last": ("/m/1999/x?y", 1999, "/x?y"),
-    "none so high": ("/m/2000/x", None, "/x"),
-    "nothing behind it": ("/m/17", 17, "/"),
-    "a query behind it": ("/m/17?x=/m/18/", 17, "/?x=/m/18/"),
+    "the last machine": ("/m/1999/x?y", 1999, "/x?y"),
+    "a number that is too high": ("/m/2000/x", None, "/x"),
+    "no path after the prefix": ("/m/17", 17, "/"),
+    "a query after the prefix": ("/m/17?x=/m/18/", 17, "/?x=/m/18/"),
     "leading zero": ("/m/017/x", None, "/m/017/x"),
     "a sign": ("/m/-1/x", None, "/m/-1/x"),
     "other digits": ("/m/\u0661/x", None, "/m/\u0661/x"),
@@ -154,11 +154,11 @@ SOURCES: dict[str, tuple[str, str, int | None]] = {
     "first": ("127.1.0.0/16", "127.1.0.1", 0),
     "hundredth": ("127.1.0.0/16", "127.1.0.100", 99),
     "one too many": ("127.1.0.0/16", "127.1.0.101", None),
-    "of the network itself": ("127.1.0.0/16", "127.1.0.0", None),
+    "the network address": ("127.1.0.0/16", "127.1.0.0", None),
     "outside": ("127.1.0.0/16", "127.0.0.1", None),
     "mapped": ("127.1.0.0/16", "::ffff:127.1.0.2", 1),
-    "sixth version": ("fd00::/64", "fd00::10", 15),
-    "with a zone": ("fe80::/64", "fe80::3%eth0", 2),
+    "IPv6": ("fd00::/64", "fd00::10", 15),
+    "IPv6 with a zone": ("fe80::/64", "fe80::3%eth0", 2),
     "unknown": ("127.1.0.0/16", "", None),
 }
 
@@ -373,16 +373,16 @@ def test_each_region_has_its_own_leaf_certificate(backend: Backend, clock: Manua
 WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
     "no machine": (lambda: Fleet(count=0), UsageError),
     "too many": (lambda: Fleet(count=10**6 + 1), UsageError),
-    "none resident": (lambda: Fleet(resident=0), UsageError),
-    "another way to choose": (lambda: Fleet(select="host"), UsageError),  # type: ignore[arg-type]
-    "no network": (lambda: Fleet(select="source", network="127.1.0.1/16"), UsageError),
-    "too small a network": (lambda: Fleet(count=4, select="source", network="127.1.0.0/30"), UsageError),
-    "no such scenario": (lambda: Fleet("nosuch"), ScenarioError),
-    "no address for the last": (
+    "no resident machine": (lambda: Fleet(resident=0), UsageError),
+    "an unknown selection": (lambda: Fleet(select="host"), UsageError),  # type: ignore[arg-type]
+    "an invalid network": (lambda: Fleet(select="source", network="127.1.0.1/16"), UsageError),
+    "a network that is too small": (lambda: Fleet(count=4, select="source", network="127.1.0.0/30"), UsageError),
+    "an unknown scenario": (lambda: Fleet("nosuch"), ScenarioError),
+    "no address for the last machine": (
         lambda: Fleet(Scenario.of({"template": True, "compute": {"name": "{ip:10.0.0.0/29}"}}), 4),
         ScenarioError,
     ),
-    "a region that no certificate can name": (lambda: Fleet(Scenario.of({"compute": {"location": "mars_1"}})), ScenarioError),
+    "a region that is invalid in a certificate": (lambda: Fleet(Scenario.of({"compute": {"location": "mars_1"}})), ScenarioError),
 }
 
 

@@ -12,8 +12,8 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.http.host_header import Hosts
+from imdskit.emulator.http.messages import Response
 from imdskit.emulator.http.server import Server
-from imdskit.protocol.messages import Response
 
 NOON = 1_767_268_800
 PATIENCE = 10.0
@@ -100,7 +100,7 @@ REQUESTS = [
     ("a name that was given", "GET /metadata/versions HTTP/1.1\nHost: imds.test:{port}\nMetadata: true", 200),
     ("HTTP/1.0 without Host", "GET /metadata/versions HTTP/1.0\nMetadata: true", 200),
     ("a page by its own name", "GET /metadata/versions HTTP/1.1\nHost: evil.example:{port}\nMetadata: true", 421),
-    ("a page asks for certificates", "GET /pki/x.crt HTTP/1.1\nHost: evil.example", 421),
+    ("a page requests certificates", "GET /pki/x.crt HTTP/1.1\nHost: evil.example", 421),
     ("a page in HTTP/1.0", "GET /metadata/versions HTTP/1.0\nHost: evil.example\nMetadata: true", 421),
     ("what counts is the absolute form", "GET http://evil.example/metadata/versions HTTP/1.1\nHost: 127.0.0.1\nMetadata: true", 421),
     ("a page announces a request", "OPTIONS /metadata/versions HTTP/1.1\nHost: evil.example\nOrigin: http://evil.example", 421),

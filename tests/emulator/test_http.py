@@ -17,9 +17,9 @@ from typing import Any, Self
 import pytest
 
 from imdskit.clock import ManualClock
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.http.server import CONNECTIONS, Handler, Server
 from imdskit.errors import UsageError
-from imdskit.protocol.messages import Request, Response
 
 from .conftest import Serve
 

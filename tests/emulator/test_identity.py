@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from imdskit import versions
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator, Fleet, Scenario
+from imdskit.emulator.http.messages import Request
 from imdskit.errors import ScenarioError
-from imdskit.protocol.messages import Request
 
 Services = Callable[..., Any]
 
@@ -169,13 +169,13 @@ def test_a_single_user_assigned_identity_needs_no_selector(service: Services) ->
 NOT_ASSIGNED = b'{"error":"invalid_request","error_description":"Identity not found"}'
 REFUSED = {
     "no identity": ({}, {}),
-    "no identity, one named": ({}, {"client_id": USERS[0]["clientId"]}),
+    "no identity but a client_id": ({}, {"client_id": USERS[0]["clientId"]}),
     "another client_id": (BOTH, {"client_id": "dddddddd-0000-4000-8000-000000000001"}),
     "an object_id for a client_id": (BOTH, {"client_id": USERS[0]["objectId"]}),
     "another resource": (BOTH, {"msi_res_id": READER + "x"}),
-    "another of several": (USERS_ONLY, {"object_id": "x"}),
+    "an unknown object_id": (USERS_ONLY, {"object_id": "x"}),
     "null": ({"identity": None}, {}),
-    "none of all": ({"identity": {"tenantId": TENANT}}, {}),
+    "identity without any principal": ({"identity": {"tenantId": TENANT}}, {}),
 }
 
 
@@ -313,7 +313,7 @@ def test_never_publishes_private_key_members(path: str, service: Services) -> No
 
 
 @pytest.mark.parametrize("path", ["", "x", f"{TENANT}", f"{TENANT}/keys", f"{TENANT}/discovery/keys/x", "%22/discovery/keys", "a/b/c/d/e"])
-def test_publishes_nothing_else_below_oidc(path: str, service: Services) -> None:
+def test_serves_no_other_paths_below_oidc(path: str, service: Services) -> None:
     assert service(BOTH).ask(f"/oidc/{path}", headers={}).status == 404
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.journal import LONGEST, SECRET, WITHHELD, Journal
 from imdskit.emulator.service.app import App
 from imdskit.errors import ImdskitError, UsageError
-from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800
 

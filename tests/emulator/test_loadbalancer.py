@@ -62,7 +62,7 @@ def test_missing_values_are_derived_from_the_machine(service: Services) -> None:
 
 
 @pytest.mark.parametrize(
-    "network", [None, {"interface": []}, {"interface": [{"ipv4": {"ipAddress": []}}]}], ids=["none", "no card", "no address"]
+    "network", [None, {"interface": []}, {"interface": [{"ipv4": {"ipAddress": []}}]}], ids=["none", "no network interface", "no address"]
 )
 def test_a_machine_without_an_address_has_an_empty_private_address(network: Any, service: Services) -> None:
     machine = service({"network": network, "loadbalancer": {"publicIpAddresses": [{}]}})
@@ -83,12 +83,12 @@ def test_a_machine_without_a_load_balancer_has_no_metadata(scenario: Any, servic
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "text for a port": ({"inboundRules": [{"frontendPort": "80"}]}, "/inboundRules/0/frontendPort"),
-    "a truth value": ({"inboundRules": [{}, {"backendPort": True}]}, "/inboundRules/1/backendPort"),
+    "text instead of a port": ({"inboundRules": [{"frontendPort": "80"}]}, "/inboundRules/0/frontendPort"),
+    "a boolean": ({"inboundRules": [{}, {"backendPort": True}]}, "/inboundRules/1/backendPort"),
     "too large": ({"inboundRules": [{"frontendPort": 65536}]}, "/inboundRules/0/frontendPort"),
     "negative": ({"inboundRules": [{"frontendPort": -1}]}, "/inboundRules/0/frontendPort"),
-    "a number for an address": ({"outboundRules": [{"frontendIpAddress": 1}]}, "/outboundRules/0/frontendIpAddress"),
-    "a port of an address": ({"outboundRules": [{"frontendPort": 80}]}, "/outboundRules/0/frontendPort"),
+    "a number instead of an address": ({"outboundRules": [{"frontendIpAddress": 1}]}, "/outboundRules/0/frontendIpAddress"),
+    "a port in an outbound rule": ({"outboundRules": [{"frontendPort": 80}]}, "/outboundRules/0/frontendPort"),
     "misspelt as in old documentation": ({"inboundRules": [{"frotendIpAddress": ""}]}, "/inboundRules/0/frotendIpAddress"),
 }
 

@@ -12,7 +12,7 @@ import pytest
 from imdskit import versions
 from imdskit.client.models import Instance
 from imdskit.emulator import Emulator, Scenario
-from imdskit.emulator.scenario import document
+from imdskit.emulator.scenario import merge_patch
 from imdskit.errors import ScenarioError
 
 Services = Callable[..., Any]
@@ -86,7 +86,7 @@ def test_unknown_members_are_shown_since_the_first_unknown_version(version: str,
 
 def test_unknown_members_survive_a_patch_and_a_snapshot() -> None:
     scenario = Scenario.of(UNKNOWN)
-    assert Scenario.of(document.document(scenario)).given == scenario.given
+    assert Scenario.of(merge_patch.to_json(scenario)).given == scenario.given
     with Emulator(scenario, seed=1, rate_limit=False) as imds:
         imds.patch({"compute": {"name": "other"}})
         assert imds.state()["placement"] == {"row": "7"}
@@ -95,11 +95,11 @@ def test_unknown_members_survive_a_patch_and_a_snapshot() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "no newer version": ({"compute": {"systemFaultDomain": "3"}}, "/compute/systemFaultDomain"),
-    "known versions only": ({"apiVersions": ["2025-04-07"], "compute": {"new": "3"}}, "/compute/new"),
+    "without a newer version": ({"compute": {"systemFaultDomain": "3"}}, "/compute/systemFaultDomain"),
+    "with known versions only": ({"apiVersions": ["2025-04-07"], "compute": {"new": "3"}}, "/compute/new"),
     "an unknown part": ({"placement": {}}, "/placement"),
     "a known member of another type": ({"apiVersions": NEW, "compute": {"vmSize": 3}}, "/compute/vmSize"),
-    "a part of imdskit's own": ({"apiVersions": NEW, "identity": {"new": "x"}}, "/identity/new"),
+    "an unknown member of imdskit's identity object": ({"apiVersions": NEW, "identity": {"new": "x"}}, "/identity/new"),
     "text that is not Unicode": ({"apiVersions": NEW, "compute": {"new": ["\ud800"]}}, "/compute/new/0"),
     "too deep": ({"apiVersions": NEW, "compute": {"new": json.loads("[" * 200 + "]" * 200)}}, "/compute/new" + "/0" * 25),
 }

@@ -13,7 +13,7 @@ import pytest
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator, Fleet
 from imdskit.emulator.authority.keys import Keys
-from imdskit.emulator.public_addresses import Addresses, checked
+from imdskit.emulator.published_urls import Addresses, checked
 from imdskit.errors import UsageError
 
 NOON = 1_767_268_800

@@ -1,8 +1,8 @@
-"""The service answers what real services were recorded to answer.
+"""The emulator's responses agree with recorded responses of real services.
 
-Of every recording, the request is put to the emulator, which plays the recorded machine where the body shows one. Status and the headers
-that matter must agree; bodies that were recorded verbatim must agree to the octet, others in members, values and order. What cannot agree
-stands in :data:`LOOSER` or :data:`APART` with its reason.
+Each test sends a recorded request to the emulator. If the recorded body describes a machine, the emulator gets this machine as its
+scenario. The status and the relevant headers must agree. A body that was recorded verbatim must be equal byte for byte; any other body must
+have the same members, values and order. :data:`INEXACT` and :data:`DIFFERENT` contain the exceptions, each with the reason.
 """
 
 from __future__ import annotations
@@ -20,51 +20,51 @@ from imdskit.clock import ManualClock
 
 Services = Callable[..., Any]
 
-APART: dict[str, str] = {
-    "028": "older: an unknown version was 404 until early 2020 and is 400 since",
-    "041": "the service was restarting: faults are the next step",
-    "054": "the host's wire server, another service",
-    "074": "only values, as PowerShell wrote them down",
-    "076": "made up: a DocumentIncarnation of 0",
-    "079": "an old fault: a document from the cache, with the nonce of an earlier request",
-    "081": "a proxy between client and service",
+DIFFERENT: dict[str, str] = {
+    "028": "the service was older: until early 2020, an unknown version got status 404; since then, it gets 400",
+    "041": "the service was restarting, which the emulator does only as an injected fault",
+    "054": "the response is from another service, the host's wire server",
+    "074": "PowerShell printed only the values",
+    "076": "a fixture written by hand, in which DocumentIncarnation is 0",
+    "079": "a former bug of the service: a cached document with the nonce of an earlier request",
+    "081": "the response is from a proxy between client and service",
 }
-"""Recordings that the emulator does not answer alike."""
+"""Recordings to which the emulator responds differently, with the reasons."""
 
-LOOSER: dict[str, str] = {
-    "006": "the version is the program's; resourceDisk, documented for 2021-02-01, is there already",
-    "007": "without KernelVersion, which the program that stored it had added",
-    "008": "without physicalZone, which this machine did not have",
-    "010": "the version in the recorded request is cut; the members are those of 2019-02-01",
-    "011": "the author kept only the members he used",
-    "013": "older wording; the rest agrees",
-    "014": "older wording; the rest agrees",
-    "015": "older wording; the rest agrees",
-    "016": "older wording; the rest agrees",
-    "032": "the author cut the network and masked values",
-    "034": "the token was left out",
-    "035": "the token was left out, and another number of octets is told",
-    "043": "cut within the description",
-    "044": "ids of the request, which are never the same",
-    "058": "the author cut the network, and PowerShell wrote it down",
-    "059": "the network was re-arranged by Ohai",
-    "068": "made up from Python, whose order it has",
-    **dict.fromkeys(("069", "070", "071", "075"), "the id of the event and the incarnation are the recorded machine's"),
-    **dict.fromkeys(("072", "073"), "like these, and a logger sorted the members"),
-    "078": "the signature was cut, and a line broken; the signed content agrees",
-    "080": "the author cut the middle; and a newer version exists by now",
-    "082": "made up, with blanks",
-    "083": "made up: order, and two members are missing",
-    "084": "a sample of the documentation, whose order it has",
-    "085": "a sample of the documentation, whose order it has",
-    "086": "the author left members out, and simplified one",
-    "088": "the version in the request is the program's; the members are those of 2019-06-01",
-    "089": "a client's copy of the text, cut",
+INEXACT: dict[str, str] = {
+    "006": "the version is that of the recording program; resourceDisk, documented for 2021-02-01, is present already",
+    "007": "compared without KernelVersion, which the recording program added",
+    "008": "compared without physicalZone, which this machine did not have",
+    "010": "the version in the recorded request is truncated; the members are those of 2019-02-01",
+    "011": "the author kept only the members that he used",
+    "013": "an older wording; everything else agrees",
+    "014": "an older wording; everything else agrees",
+    "015": "an older wording; everything else agrees",
+    "016": "an older wording; everything else agrees",
+    "032": "the author removed the network and masked values",
+    "034": "the token was removed",
+    "035": "the token was removed, and Content-Length is that of the original body",
+    "043": "truncated inside the description",
+    "044": "contains ids of the request, which are never the same",
+    "058": "the author removed the network, and PowerShell wrote the recording",
+    "059": "Ohai rearranged the network",
+    "068": "a fixture from Python code, with another order",
+    **dict.fromkeys(("069", "070", "071", "075"), "the id of the event and the incarnation are those of the recorded machine"),
+    **dict.fromkeys(("072", "073"), "the same as for 069, and a logger sorted the members"),
+    "078": "the signature is truncated, and a line break was added; the signed content agrees",
+    "080": "the author removed the middle, and a newer version exists today",
+    "082": "a fixture written by hand, with blanks",
+    "083": "a fixture written by hand: the order differs, and two members are missing",
+    "084": "a sample of the documentation, with another order",
+    "085": "a sample of the documentation, with another order",
+    "086": "the author removed members and simplified one",
+    "088": "the version in the request is that of the recording program; the members are those of 2019-06-01",
+    "089": "a client's copy of the text, truncated",
 }
-"""Recordings that agree in less than everything, and why."""
+"""Recordings that agree only in part, with the reasons."""
 
 PARTIAL = {"007", "011", "032", "058", "059", "083", "084", "085", "086"}
-"""Of these only the members that are there are compared, in any order."""
+"""Recordings of which only the existing members are compared, in any order."""
 
 ANY_ORDER = {"068", "082"}
 
@@ -75,7 +75,7 @@ IDENTITIES: dict[str, Any] = {
     "043": {"systemAssigned": {}, "tenantName": "Microsoft", "unknownResources": ["https://managements.azure.com"]},
     "044": {"systemAssigned": {}, "tenantName": "Microsoft", "unknownResources": ["user.read"]},
 }
-"""The machines behind refused tokens."""
+"""The identities of the machines that were refused a token, by recording."""
 
 TOKENS = {"034", "035"}
 
@@ -93,8 +93,8 @@ def recordings(shared: Path) -> dict[str, Recording]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "number" in metafunc.fixturenames:
-        apart = "apart" in metafunc.function.__name__
-        metafunc.parametrize("number", [number for number in NUMBERS if (number in APART) is apart])
+        different = "different" in metafunc.function.__name__
+        metafunc.parametrize("number", [number for number in NUMBERS if (number in DIFFERENT) is different])
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def steps(recording: Recording) -> list[str]:
 
 
 def machine_of(number: str, recording: Recording) -> dict[str, Any]:
-    """Return the scenario that the recorded body is part of."""
+    """Return the scenario of the recorded machine, as far as the recorded body shows it."""
     body = recording["response"]["body"]
     path = str(recording["request"]["path"])
     if path == "/metadata/loadbalancer" and recording["response"]["status"] == 200:
@@ -137,15 +137,15 @@ def machine_of(number: str, recording: Recording) -> dict[str, Any]:
 
 
 def parsed(number: str, body: str) -> Any:
-    if number in ("058", "059"):  # cut after compute
+    if number in ("058", "059"):  # truncated after compute
         return {"compute": json.JSONDecoder().raw_decode(body[body.index("{", 1) :])[0]}
-    if number == "057":  # cut before and within; only these two lines are whole
+    if number == "057":  # truncated before and inside compute, so only the members before storageProfile are complete
         return {"compute": json.loads("{" + body[: body.index(',"storageProfile"')] + "}")}
     return json.loads(body.rstrip() + ("}" if number == "032" else ""))
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves by their path."""
+    """Return the leaves of a value by their path."""
     if isinstance(value, dict):
         return {path: leaf for name, inner in value.items() for path, leaf in flat(inner, f"{prefix}/{name}").items()}
     if isinstance(value, list):
@@ -154,25 +154,25 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def versions_of(recording: Recording) -> dict[str, Any]:
-    """Use a service that has only the versions that the recorded error names."""
+    """Return the scenario member that limits the emulator to the versions in the recorded error."""
     body = recording["response"]["body"]
     return {"apiVersions": json.loads(body)["newest-versions"]} if body and '"newest-versions"' in body else {}
 
 
-def test_the_table_speaks_of_recordings_that_exist(shared: Path) -> None:
+def test_tables_of_exceptions_name_existing_recordings(shared: Path) -> None:
     found = recordings(shared)
-    assert not set(APART) & set(LOOSER)
-    assert set(APART) | set(LOOSER) <= set(found)
+    assert not set(DIFFERENT) & set(INEXACT)
+    assert set(DIFFERENT) | set(INEXACT) <= set(found)
     assert list(found) == NUMBERS
 
 
-def test_what_stands_apart_is_answered_differently(number: str, recording: Recording, service: Services) -> None:
+def test_recordings_listed_as_different_get_another_response(number: str, recording: Recording, service: Services) -> None:
     answer = service().ask(target(number, recording), recording["request"]["method"], recording["request"]["headers"])
     expected = recording["response"]
     assert (answer.status, answer.body) != (expected["status"], (expected["body"] or "").encode())
 
 
-def test_a_recorded_request_gets_the_recorded_answer(number: str, recording: Recording, service: Services) -> None:
+def test_recorded_request_gets_the_recorded_response(number: str, recording: Recording, service: Services) -> None:
     path = recording["request"]["path"]
     if path == "/metadata/attested/document":
         attested_agrees(number, recording, service)
@@ -205,7 +205,7 @@ def headers_agree(answer: Any, expected: Recording, *, whole: bool) -> None:
         elif lower == "content-type":
             assert answer.header(name).partition(";")[0] == value.partition(";")[0]
             assert ";" not in value or answer.header(name) == value
-        elif lower not in ("date", "content-length"):  # the transport's
+        elif lower not in ("date", "content-length"):  # the HTTP server adds these, and this test has none
             assert answer.header(name) is not None, name
 
 
@@ -215,7 +215,7 @@ def body_agrees(number: str, recording: Recording, answer: Any) -> None:
         said, expected = answer.json, json.loads(body)
         assert list(said) == list(expected)
         assert masked(said) == masked(expected)
-    elif recording["response"]["status"] == 400 and number in LOOSER and number != "043":
+    elif recording["response"]["status"] == 400 and number in INEXACT and number != "043":
         if number != "089":
             assert list(answer.json) == list(json.loads(body))
             assert answer.json["newest-versions"] == json.loads(body)["newest-versions"]
@@ -232,7 +232,7 @@ def body_agrees(number: str, recording: Recording, answer: Any) -> None:
     elif number in ANY_ORDER:
         assert answer.json == json.loads(body)
     elif recording["body_is"] == "verbatim":
-        assert answer.body == body.rstrip("\r\n").encode()  # one comes from a log with its line end
+        assert answer.body == body.rstrip("\r\n").encode()  # one recording is from a log and ends with a line break
     elif recording["response"]["status"] == 200:
         assert answer.body == json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False).encode()
     else:
@@ -250,7 +250,7 @@ def masked(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def token_agrees(number: str, recording: Recording, service: Services) -> None:
-    """Request a token at the recorded time, for the recorded identity. The response is the same except for the token."""
+    """Request a token at the recorded time, for the recorded identity, and check that only the token differs."""
     expected = json.loads(recording["response"]["body"])
     clock = ManualClock(int(expected["not_before"]) + 300)
     machine = service({"identity": {"userAssigned": [{"clientId": expected["client_id"]}]}}, clock=clock)
@@ -266,7 +266,7 @@ def token_agrees(number: str, recording: Recording, service: Services) -> None:
 
 
 def events_agree(number: str, recording: Recording, service: Services) -> None:
-    """Announce the recorded event. The response is the same."""
+    """Announce the recorded event, and check that the response is the same except for the event's id."""
     said = json.loads(recording["response"]["body"])
     expected = said["Events"][0] if "Events" in said else said
     clock = ManualClock(1_600_000_000)
@@ -289,7 +289,7 @@ def events_agree(number: str, recording: Recording, service: Services) -> None:
 
 
 def attested_agrees(number: str, recording: Recording, service: Services) -> None:
-    """Sign as the recorded machine at the recorded time. The signed bytes are the same."""
+    """Sign as the recorded machine at the recorded time, and check that the signed bytes are the same."""
     body: str = recording["response"]["body"]
     if number == "078":
         content = body.replace("\n", "").encode()

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
+from imdskit.emulator.http.messages import Delivery, Request, Response
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.response_cache import LONGEST, ResponseCache
-from imdskit.protocol.messages import Delivery, Request, Response
 
 from .conftest import ISSUER, NOON, _downloads, _signed
 
@@ -149,9 +149,9 @@ FORGETFUL: dict[str, Request] = {
     "an attested document": Request("GET", "/metadata/attested/document?api-version=2021-02-01", METADATA),
     "events": Request("GET", "/metadata/scheduledevents?api-version=2020-07-01", METADATA),
     "a token": Request("GET", "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x", METADATA),
-    "with a body": Request("GET", INSTANCE, METADATA, b"x"),
-    "very long": Request("GET", INSTANCE, (*METADATA, ("A", "x" * LONGEST))),
-    "nothing of the service's": Request("GET", "/", METADATA),
+    "a request with a body": Request("GET", INSTANCE, METADATA, b"x"),
+    "a very long request": Request("GET", INSTANCE, (*METADATA, ("A", "x" * LONGEST))),
+    "a path outside of the service": Request("GET", "/", METADATA),
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.service.request_context import RequestContext
+from imdskit.emulator.error_responses import OUTSIDE, SERVER, Evidence
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.service.request_context import RequestContext, ServedMachine
 from imdskit.emulator.service.rules import RULES, refusal
-from imdskit.protocol.messages import Request
-from imdskit.protocol.responses import OUTSIDE, SERVER, Evidence
 
 Services = Callable[..., Any]
 
@@ -185,6 +185,14 @@ def linux(service: Services) -> Any:
     return service("linux")
 
 
+def looked_up(machine: ServedMachine, request: Request) -> RequestContext:
+    """Return the context that the rules see for a request."""
+    context = RequestContext(machine, request)
+    if context.category == "instance":
+        context.look_up()
+    return context
+
+
 @pytest.mark.parametrize(
     ("rule", "method", "target", "headers", "status", "body"), CASES, ids=[f"{case[0]}-{case[1]}-{case[2]}" for case in CASES]
 )
@@ -201,8 +209,7 @@ def test_rule_refuses_with_the_exact_response(
         assert answer.body == body if rule != "unknown-resource" else answer.body.startswith(body)
         assert answer.header("Server") == ("Microsoft-IIS/10.0" if rule == "outside" else SERVER)
         assert answer.header("Content-Type") == ("text/html" if rule == "outside" else "application/json; charset=utf-8")
-    call = RequestContext(machine.app.machine, Request(method, target, tuple(headers.items())))
-    refused = refusal(call)
+    refused = refusal(looked_up(machine.app.machine, Request(method, target, tuple(headers.items()))))
     assert refused is not None
     assert refused[0].name == rule
 
@@ -236,7 +243,7 @@ def test_response_to_a_refused_method_lists_allowed_methods(target: str, allow: 
 def test_rule_returns_only_the_responses_it_lists(service: Services) -> None:
     machines = {rule: service(scenario).app.machine for rule, scenario in {"": "linux", **MACHINES}.items()}
     for rule, method, target, headers, _, _ in CASES:
-        refused = refusal(RequestContext(machines.get(rule, machines[""]), Request(method, target, tuple(headers.items()))))
+        refused = refusal(looked_up(machines.get(rule, machines[""]), Request(method, target, tuple(headers.items()))))
         assert refused is not None
         assert refused[1].name in {answer.name for answer in refused[0].answers}
 

@@ -33,7 +33,7 @@ HEAD: dict[str, Any] = {
     "$schema": {"type": "string", "description": "Address or path of this schema, for editors."},
     "description": {"type": "string", "description": "One sentence for people."},
     "cloud": {"anyOf": [{"$ref": "#/$defs/cloud"}, {"type": "null"}], "description": "Default: public."},
-    "kind": {"enum": list(scenario.KINDS), "description": "Deployment model. Responses for a classic machine have no compute."},
+    "kind": {"enum": list(scenario.KINDS), "description": "Deployment model. A classic machine has no compute in its instance document."},
     "apiVersions": {
         "type": ["array", "null"],
         "items": {
@@ -47,23 +47,23 @@ HEAD: dict[str, Any] = {
     },
     "profile": {
         "enum": list(PROFILES),
-        "description": "Service profile: which known behaviour of the service the emulator has. Default: today.",
+        "description": "Name of the service profile, which selects one of the known behaviours of the service. Default: today.",
     },
     "rulesOff": {
         "type": "array",
         "items": {"enum": [rule.name for rule in RULES if rule.off]},
-        "description": "Names of disabled rules.",
+        "description": "Names of rules that are switched off. Each rule is a reason for which the service refuses a request.",
     },
     "template": {
         "type": "boolean",
-        "description": "Whether strings have placeholders such as {index}, which are filled in for each machine of a fleet.",
+        "description": "Whether strings contain placeholders such as {index}. Each machine of a fleet gets other values for them.",
     },
 }
 
 PARTS = {
-    "compute": "Part of the instance document in its newest shape.",
-    "network": "Part of the instance document in its newest shape.",
-    "extended": "Part of the instance document that only requests with extended=true get.",
+    "compute": "This part of the instance document, in the shape of the newest api-version.",
+    "network": "This part of the instance document, in the shape of the newest api-version.",
+    "extended": "This part of the instance document. Only responses to requests with extended=true contain it.",
     "identity": "Managed identities. Without this member, the machine has none.",
     "loadbalancer": "Load balancer metadata. Without this member, the machine has no load balancer.",
 }
@@ -95,8 +95,8 @@ def schema() -> dict[str, Any]:
     environment = {"properties": {"compute": {"properties": {"azEnvironment": {"anyOf": [{"$ref": "#/$defs/cloud"}, {"type": "null"}]}}}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A scenario of imdskit: the machine that its emulator emulates",
-        "description": "A member that is null is omitted from every response. Numbers and Boolean values are strings, as in the service.",
+        "title": "A scenario of imdskit: a description of the machine that the emulator imitates",
+        "description": "Responses omit a member that is null. Numbers and Boolean values are strings, as in the service, except ports and hasCustomData.",
         "type": "object",
         "properties": {**HEAD, **parts},
         "additionalProperties": False,

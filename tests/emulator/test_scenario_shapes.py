@@ -116,18 +116,18 @@ def test_a_classic_machine_has_no_compute(service: Services) -> None:
 FILLED: dict[str, tuple[str, int, str]] = {
     "number": ("{index}", 17, "17"),
     "zeros": ("vm-{index:04}", 17, "vm-0017"),
-    "too long for its zeros": ("{index:02}", 1234, "1234"),
+    "more digits than the width": ("{index:02}", 1234, "1234"),
     "hexadecimal": ("000D3A{index:06X}", 700_000, "000D3A0AAE60"),
-    "small hexadecimal": ("{index:x}", 255, "ff"),
+    "lower-case hexadecimal": ("{index:x}", 255, "ff"),
     "group": ("{index/10}", 17, "1"),
     "group with zeros": ("{index/1000:012}", 17_000, "000000000017"),
     "address": ("{ip:10.1.0.0/16}", 17, "10.1.0.21"),
-    "address of the sixth version": ("{ip:fd00:1::/64}", 17, "fd00:1::15"),
+    "IPv6 address": ("{ip:fd00:1::/64}", 17, "fd00:1::15"),
     "last address": ("{ip:10.0.0.0/29}", 2, "10.0.0.6"),
     "two placeholders": ("{index}/{index}", 3, "3/3"),
     "braces": ('{{"a": {index}}}', 3, '{"a": 3}'),
     "braces in braces": ("{{index}}", 3, "{index}"),
-    "nothing": ("plain", 3, "plain"),
+    "no placeholder": ("plain", 3, "plain"),
 }
 
 

@@ -18,9 +18,9 @@ from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Emulator, Scenario, snapshot
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.events.timeline import Events
-from imdskit.emulator.scenario import document
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.scenario import merge_patch
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol.messages import Request
 
 NOON = 1_767_268_800
 KEYS = Keys()
@@ -57,8 +57,8 @@ def ask(imds: Emulator, path: str, version: str = "2021-02-01", **more: str) -> 
 @pytest.mark.parametrize("name", Scenario.names())
 def test_state_of_a_machine_is_a_scenario_that_recreates_it(name: str) -> None:
     scenario = Scenario.load(name)
-    again = Scenario.of(json.loads(json.dumps(document.document(scenario))), name)
-    assert document.document(again) == document.document(scenario)
+    again = Scenario.of(json.loads(json.dumps(merge_patch.to_json(scenario))), name)
+    assert merge_patch.to_json(again) == merge_patch.to_json(scenario)
     assert (again.cloud, again.classic, again.api_versions, again.given) == (
         scenario.cloud,
         scenario.classic,
@@ -69,7 +69,7 @@ def test_state_of_a_machine_is_a_scenario_that_recreates_it(name: str) -> None:
 
 def test_profile_rules_and_versions_are_part_of_the_state() -> None:
     given_document = {"apiVersions": ["2017-08-01", "2021-02-01"], "profile": "2021", "rulesOff": ["leaf"], "kind": "classic"}
-    written = document.document(Scenario.of(given_document))
+    written = merge_patch.to_json(Scenario.of(given_document))
     assert {name: written[name] for name in given_document} == given_document
 
 
@@ -94,7 +94,7 @@ RFC_7386 = [
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7386, ids=range(len(RFC_7386)))
 def test_merge_patch_follows_the_examples_of_rfc_7386(target: Any, patch: Any, result: Any) -> None:
-    assert document.merged(target, patch) == result
+    assert merge_patch.merged(target, patch) == result
 
 
 def test_patch_changes_responses_immediately(imds: Emulator) -> None:
@@ -128,13 +128,13 @@ def test_cached_token_survives_a_patch_with_its_identity(imds: Emulator) -> None
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "no object": ([], ""),
+    "not an object": ([], ""),
     "unknown member": ({"computer": {}}, "/computer"),
-    "deep in it": ({"compute": {"storageProfile": {"dataDisks": [{"lun": 1}]}}}, "/compute/storageProfile/dataDisks/0/lun"),
+    "wrong nested value": ({"compute": {"storageProfile": {"dataDisks": [{"lun": 1}]}}}, "/compute/storageProfile/dataDisks/0/lun"),
     "another cloud": ({"cloud": "china"}, "/cloud"),
     "unknown profile": ({"profile": "2020"}, "/profile"),
     "a rule that cannot be off": ({"rulesOff": ["outside"]}, "/rulesOff/0"),
-    "no name of a region": ({"compute": {"location": "west europe!"}}, "/compute/location"),
+    "invalid region": ({"compute": {"location": "west europe!"}}, "/compute/location"),
     "too deep": (json.loads('{"a":' * 900 + "1" + "}" * 900), "/a"),
 }
 
@@ -341,6 +341,6 @@ JSON = st.recursive(
 @given(JSON, JSON)
 def test_merge_patch_is_idempotent_and_does_not_change_its_arguments(target: Any, patch: Any) -> None:
     before = json.dumps([target, patch])
-    once = document.merged(target, patch)
-    assert document.merged(once, patch) == once
+    once = merge_patch.merged(target, patch)
+    assert merge_patch.merged(once, patch) == once
     assert json.dumps([target, patch]) == before

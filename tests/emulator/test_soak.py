@@ -1,7 +1,8 @@
-"""A soak: 200 connections of every kind for a while, good, hostile and faulty, and the process stays what it was.
+"""Soak test: 200 clients send well-formed, malformed and interrupted requests, and the emulator leaks neither memory nor threads.
 
-The emulator is a process of its own, so that its memory, its threads and its standard error are nobody else's. It runs for 15 seconds of traffic, or for
-``IMDSKIT_SOAK_SECONDS``. This is the one test that looks at the clock of the wall: how much is asked depends on it, what must come out does not.
+The emulator runs in a separate process, so that only its own memory, threads and standard error are measured. The clients send requests for
+15 seconds, or for the number of seconds in ``IMDSKIT_SOAK_SECONDS``. Unlike most tests, this one reads a real clock: the time determines
+the number of requests, but not the expected results.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ PYTHON = Path(__file__).parents[2] / "python"
 SECONDS = float(os.environ.get("IMDSKIT_SOAK_SECONDS") or 15)
 CONNECTIONS = 200
 ROUNDS = 3
-"""Each with faults and then without; the first is what the others are compared with."""
-KEPT = 10_000
-"""Entries of the journal; before it is full it grows."""
+"""Number of rounds. Each has a part with injected faults and a part without. Later rounds are compared with the first one."""
+JOURNAL_ENTRIES = 10_000
+"""Maximum number of journal entries. The test fills the journal first, because memory grows until it is full."""
 PATIENCE = 30.0
-ROOM_KB = 4 * 1024
-"""By so much may the memory of two quiet moments differ: how an allocator keeps what threads gave back is not ours."""
+MAX_GROWTH_KB = 4 * 1024
+"""Maximum growth of the memory after the first round. Some growth is normal, because the allocator keeps memory that threads have freed."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory and threads are read from /proc")
 
 
 class Service:
-    """``imdskit serve`` as a process of its own."""
+    """``imdskit serve`` in a separate process."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.errors = folder / f"stderr.{len(list(folder.glob('stderr.*')))}"
@@ -61,11 +62,11 @@ class Service:
         state = json.loads((folder / "state.json").read_bytes())
         self._admin, self._token = state["admin"].removeprefix("http://"), state["token"]
         self._connection = http.client.HTTPConnection(self._admin, timeout=PATIENCE)
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
 
     def admin(self, method: str, target: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        with self._asking:
+        with self._lock:
             self._connection.request(method, target, None if body is None else json.dumps(body), headers)
             reply = self._connection.getresponse()
             value = json.loads(reply.read())
@@ -112,7 +113,7 @@ SCRIPT = [{"match": {"headers": {"User-Agent": name}}, "times": None, "fault": f
 
 INSTANCE = "/metadata/instance?api-version=2021-02-01"
 EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
-GOOD: dict[str, tuple[str, str, str, bytes]] = {
+WELL_FORMED: dict[str, tuple[str, str, str, bytes]] = {
     "instance": ("GET", INSTANCE, "Metadata: true\r\n", b""),
     "leaf": ("GET", "/metadata/instance/compute/name?api-version=2021-02-01&format=text", "Metadata: true\r\n", b""),
     "attested": ("GET", "/metadata/attested/document?api-version=2021-02-01", "Metadata: true\r\n", b""),
@@ -124,7 +125,7 @@ GOOD: dict[str, tuple[str, str, str, bytes]] = {
     "unknown": ("GET", "/metadata/nosuch?api-version=2021-02-01", "Metadata: true\r\n", b""),
     "outside": ("GET", "/", "Metadata: true\r\n", b""),
 }
-NO_REQUESTS: dict[str, bytes] = {
+MALFORMED: dict[str, bytes] = {
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\r\n\r\n",
     "bare LF": b"GET /metadata/versions HTTP/1.1\nHost: 127.0.0.1\nMetadata: true\n\n",
     "folded": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: b\r\n c\r\n\r\n",
@@ -133,28 +134,28 @@ NO_REQUESTS: dict[str, bytes] = {
     "length and chunks": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
     "version": b"GET / HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n",
-    "a head without end": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: " + b"b" * 200_000,
+    "an endless head": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: " + b"b" * 200_000,
     "many headers": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
 }
 
 Outcome: TypeAlias = int | str
-"""Status of an answer, ``cut`` or ``reset``."""
+"""Status of a response; ``cut`` if the response was truncated, or ``reset`` if the connection was reset."""
 
-ANSWERS: dict[str, Outcome] = {
+EXPECTED: dict[str, Outcome] = {
     **dict.fromkeys(("instance", "leaf", "attested", "events"), 200),
     **dict.fromkeys(("approval", "header-missing", "forwarded", "outside"), 400),
     "method": 405,
     "strange-host": 421,
     "unknown": 404,
 }
-FAULTS_SEEN: dict[str, Outcome] = {
+EXPECTED_FAULTS: dict[str, Outcome] = {
     **dict.fromkeys(("foreign", "delay", "drip", "missing"), 200),
     "status": 410,
     "host": 500,
     "truncate": "cut",
     "reset": "reset",
 }
-REFUSED: dict[str, Outcome] = {**dict.fromkeys(NO_REQUESTS, 400), "a head without end": 431, "many headers": 431}
+REFUSED: dict[str, Outcome] = {**dict.fromkeys(MALFORMED, 400), "an endless head": 431, "many headers": 431}
 
 
 def octets(kind: str, method: str, target: str, headers: str, body: bytes = b"", host: str = "127.0.0.1") -> bytes:
@@ -163,24 +164,24 @@ def octets(kind: str, method: str, target: str, headers: str, body: bytes = b"",
 
 
 class Crowd:
-    """Clients that come and go, and what they saw.
+    """Clients that connect, send requests and disconnect, and the outcomes of their requests.
 
     Attributes:
-        seen: (kind, outcome) of every request whose answer was waited for.
-        left: kinds of requests that were sent whole by clients that then went away: the service may have seen them, or not.
-        refused: answers to what is no request.
-        turned_away: connections that were too many.
+        seen: (kind, outcome) of every request whose client waited for the response.
+        abandoned: kinds of complete requests whose clients disconnected at once. The emulator may have received such a request, or not.
+        refused: (kind, outcome) of malformed requests.
+        rejected: number of connections that the emulator refused because there were too many.
     """
 
     def __init__(self, port: int) -> None:
         self.seen: Counter[tuple[str, Outcome]] = Counter()
-        self.left: Counter[str] = Counter()
+        self.abandoned: Counter[str] = Counter()
         self.refused: Counter[tuple[str, Outcome]] = Counter()
-        self.turned_away = 0
+        self.rejected = 0
         self._port = port
 
     def run(self, seconds: float, faults: bool) -> None:
-        """Until the time is over, with all connections closed at the end."""
+        """Run the clients for this number of seconds, and close all their connections."""
         asyncio.run(self._run(time.monotonic() + seconds, faults))
 
     async def _run(self, end: float, faults: bool) -> None:
@@ -188,26 +189,34 @@ class Crowd:
             await asyncio.gather(*(self._client(random.Random(number), end, faults) for number in range(CONNECTIONS)))
 
     async def _client(self, choose: random.Random, end: float, faults: bool) -> None:
-        doings: list[Callable[[random.Random, Connection], Coroutine[Any, Any, None]]] = [self._good] * 6
-        doings += [self._pipelined, self._slow, self._strange_host, self._hostile, self._half, self._gone, self._deaf]
-        doings += [self._faulty] * 6 if faults else []
+        actions: list[Callable[[random.Random, Connection], Coroutine[Any, Any, None]]] = [self._good] * 6
+        actions += [
+            self._pipelined,
+            self._slow,
+            self._strange_host,
+            self._hostile,
+            self._incomplete,
+            self._disconnecting,
+            self._never_reading,
+        ]
+        actions += [self._faulty] * 6 if faults else []
         while time.monotonic() < end:
             try:
                 connection = await Connection.open(self._port)
-            except OSError:  # the backlog
+            except OSError:  # the queue of the listening socket is full
                 continue
             try:
-                await choose.choice(doings)(choose, connection)
-            except TurnedAway:
-                self.turned_away += 1
+                await choose.choice(actions)(choose, connection)
+            except TooManyConnections:
+                self.rejected += 1
             finally:
                 connection.close()
             await asyncio.sleep(choose.random() * 0.1)
 
     async def _good(self, choose: random.Random, connection: Connection) -> None:
         for _ in range(choose.randrange(1, 20)):
-            kind = choose.choice(list(GOOD))
-            connection.write(octets(kind, *GOOD[kind]))
+            kind = choose.choice(list(WELL_FORMED))
+            connection.write(octets(kind, *WELL_FORMED[kind]))
             self.seen[kind, await connection.answer()] += 1
 
     async def _faulty(self, choose: random.Random, connection: Connection) -> None:
@@ -216,14 +225,14 @@ class Crowd:
         self.seen[kind, await connection.answer()] += 1
 
     async def _pipelined(self, choose: random.Random, connection: Connection) -> None:
-        kinds = [choose.choice(list(GOOD)) for _ in range(5)]
-        connection.write(b"".join(octets(kind, *GOOD[kind]) for kind in kinds))
+        kinds = [choose.choice(list(WELL_FORMED)) for _ in range(5)]
+        connection.write(b"".join(octets(kind, *WELL_FORMED[kind]) for kind in kinds))
         for kind in kinds:
             self.seen[kind, await connection.answer()] += 1
 
     async def _slow(self, choose: random.Random, connection: Connection) -> None:
         kind = choose.choice(["instance", "approval"])
-        whole = octets(kind, *GOOD[kind])
+        whole = octets(kind, *WELL_FORMED[kind])
         for start in range(0, len(whole), 20):
             connection.write(whole[start : start + 20])
             await asyncio.sleep(0.01)
@@ -234,35 +243,35 @@ class Crowd:
         self.seen["strange-host", await connection.answer()] += 1
 
     async def _hostile(self, choose: random.Random, connection: Connection) -> None:
-        kind = choose.choice(list(NO_REQUESTS))
-        connection.write(NO_REQUESTS[kind])
+        kind = choose.choice(list(MALFORMED))
+        connection.write(MALFORMED[kind])
         self.refused[kind, await connection.answer()] += 1
 
-    async def _half(self, choose: random.Random, connection: Connection) -> None:
-        whole = octets("half", *GOOD["approval"])
+    async def _incomplete(self, choose: random.Random, connection: Connection) -> None:
+        whole = octets("half", *WELL_FORMED["approval"])
         connection.write(whole[: choose.randrange(len(whole))])
         await asyncio.sleep(0.05)
         connection.reset()
 
-    async def _gone(self, choose: random.Random, connection: Connection) -> None:
-        kind = choose.choice(["left-instance", "left-attested"])
-        connection.write(octets(kind, *GOOD[kind.removeprefix("left-")]))
-        self.left[kind] += 1
+    async def _disconnecting(self, choose: random.Random, connection: Connection) -> None:
+        kind = choose.choice(["abandoned-instance", "abandoned-attested"])
+        connection.write(octets(kind, *WELL_FORMED[kind.removeprefix("abandoned-")]))
+        self.abandoned[kind] += 1
         connection.reset()
 
-    async def _deaf(self, _: random.Random, connection: Connection) -> None:
-        connection.write(octets("left-deaf", *GOOD["instance"]) * 50)
-        self.left["left-deaf"] += 50
+    async def _never_reading(self, _: random.Random, connection: Connection) -> None:
+        connection.write(octets("abandoned-unread", *WELL_FORMED["instance"]) * 50)
+        self.abandoned["abandoned-unread"] += 50
         await asyncio.sleep(0.2)
         connection.reset()
 
 
-class TurnedAway(Exception):
-    """There were too many connections."""
+class TooManyConnections(Exception):
+    """Raised if the emulator responds with 503, because there are too many connections."""
 
 
 class Connection:
-    """One, as octets."""
+    """Connection that writes bytes and reads responses."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -275,13 +284,13 @@ class Connection:
         self._writer.write(octets)
 
     async def answer(self) -> Outcome:
-        """Return the outcome of one request."""
+        """Read the next response and return its outcome."""
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
             status = int(head.split(b" ", 2)[1])
             length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
             if status == 503:
-                raise TurnedAway
+                raise TooManyConnections
             await self._reader.readexactly(length)
             return status
         except asyncio.IncompleteReadError as error:
@@ -299,12 +308,12 @@ class Connection:
 
 
 class Journal:
-    """Reads the journal through the admin side while it is written, so that no entry is dropped unseen.
+    """Reader of the journal. It reads entries through the admin API while the emulator adds others, before the emulator drops any.
 
     Attributes:
         last: number of the newest entry that was read.
         counted: (kind, outcome) of the entries.
-        gaps: where numbers do not follow each other.
+        gaps: descriptions of missing entry numbers.
     """
 
     def __init__(self, service: Service) -> None:
@@ -335,11 +344,11 @@ class Journal:
                     self.gaps.append(f"{self.last} is followed by {entry['number']}")
                 self.last = entry["number"]
                 kind = next((value for name, value in entry["headers"] if name == "User-Agent"), "")
-                self.counted[kind, FAULTS_SEEN[kind] if entry["fault"] else entry["status"]] += 1
+                self.counted[kind, EXPECTED_FAULTS[kind] if entry["fault"] else entry["status"]] += 1
 
 
 def quiet(service: Service, threads: int) -> int:
-    """Memory in kB once all connections are over and their threads have ended."""
+    """Wait until the threads of all connections have ended, and return the emulator's memory in kB."""
     end = time.monotonic() + PATIENCE
     while service.status("Threads") > threads and time.monotonic() < end:
         time.sleep(0.05)
@@ -348,18 +357,18 @@ def quiet(service: Service, threads: int) -> int:
 
 
 def fill(port: int) -> None:
-    """Ask so often that the journal is full."""
-    ask = octets("fill", "GET", "/metadata/versions", "Metadata: true\r\n")
+    """Send so many requests that the journal is full."""
+    request = octets("fill", "GET", "/metadata/versions", "Metadata: true\r\n")
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
-        for _ in range(KEPT):
-            connection.sendall(ask)
+        for _ in range(JOURNAL_ENTRIES):
+            connection.sendall(request)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 
-def test_a_crowd_leaves_nothing_behind(serve: Callable[..., Service]) -> None:
+def test_many_clients_leak_no_memory_and_no_threads(serve: Callable[..., Service]) -> None:
     service = serve("--admin-port", "0")
     service.admin("GET", "/v1/clock")
-    threads = service.status("Threads")  # with the one that the admin side has for us
+    threads = service.status("Threads")  # including the thread of this test's connection to the admin API
     crowd = Crowd(service.port)
     memory: list[int] = []
     with Journal(service) as journal:
@@ -370,23 +379,23 @@ def test_a_crowd_leaves_nothing_behind(serve: Callable[..., Service]) -> None:
                 crowd.run(SECONDS / ROUNDS / 2, faults=bool(script))
             memory.append(quiet(service, threads))
 
-    answered, kept_out = crowd.seen.total(), crowd.refused.total()
-    print(f"{answered} answers, {kept_out} refused, {crowd.left.total()} left, {threads} threads, memory in kB after each round: {memory}")
-    assert max(memory) - memory[0] < ROOM_KB, memory
+    counts = f"{crowd.seen.total()} responses, {crowd.refused.total()} refusals, {crowd.abandoned.total()} abandoned requests"
+    print(f"{counts}, {threads} threads, memory in kB after each round: {memory}")
+    assert max(memory) - memory[0] < MAX_GROWTH_KB, memory
     assert (service.end(signal.SIGTERM), service.errors.read_text()) == (0, "")
 
     assert journal.gaps == []
-    assert journal.counted.pop(("fill", 200)) == KEPT
-    left = Counter({kind: journal.counted.pop((kind, 200), 0) for kind in crowd.left})
-    assert left <= crowd.left  # who went away may have been answered or not, but no request is there twice
-    assert crowd.turned_away <= CONNECTIONS // 10  # 200 are not too many, unless those that ended are slow to go
+    assert journal.counted.pop(("fill", 200)) == JOURNAL_ENTRIES
+    recorded = Counter({kind: journal.counted.pop((kind, 200), 0) for kind in crowd.abandoned})
+    assert recorded <= crowd.abandoned  # each abandoned request is recorded once at most
+    assert crowd.rejected <= CONNECTIONS // 10  # a few, because the emulator may count closed connections a little longer
     assert journal.counted == crowd.seen
-    assert crowd.seen.keys() == {*ANSWERS.items(), *FAULTS_SEEN.items()}
+    assert crowd.seen.keys() == {*EXPECTED.items(), *EXPECTED_FAULTS.items()}
     assert crowd.refused.keys() <= REFUSED.items()
-    assert crowd.refused and crowd.left.keys() == {"left-instance", "left-attested", "left-deaf"}
+    assert crowd.refused and crowd.abandoned.keys() == {"abandoned-instance", "abandoned-attested", "abandoned-unread"}
 
 
-def test_a_kill_loses_nothing_that_was_snapshotted(serve: Callable[..., Service], tmp_path: Path) -> None:
+def test_killed_emulator_resumes_from_its_last_snapshot(serve: Callable[..., Service], tmp_path: Path) -> None:
     options = ("--scenario", "identities", "--clock", "manual")
     service = serve(*options)
     names = [f"vm-{number}" for number in range(2)]
@@ -396,10 +405,10 @@ def test_a_kill_loses_nothing_that_was_snapshotted(serve: Callable[..., Service]
         service.admin("POST", "/v1/events", [event])
         service.admin("PUT", "/v1/faults", [*SCRIPT, {"times": 3, "fault": {"status": 500}}])
         service.admin("POST", "/v1/clock", {"advance": 60})
-        ask = octets("leaf", *GOOD["leaf"])
+        request = octets("leaf", *WELL_FORMED["leaf"])
         with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as connection:
-            connection.sendall(ask)
-            assert connection.recv(100).startswith(b"HTTP/1.1 500")  # the fault has done something, which is part of the state
+            connection.sendall(request)
+            assert connection.recv(100).startswith(b"HTTP/1.1 500")  # the state includes how often a fault was applied
         service.admin("POST", "/v1/snapshot/save")
         saved = service.admin("GET", "/v1/snapshot")
         service.admin("PATCH", "/v1/state", {"compute": {"name": "never saved"}})
@@ -410,7 +419,7 @@ def test_a_kill_loses_nothing_that_was_snapshotted(serve: Callable[..., Service]
         assert len(service.admin("GET", "/v1/events")["events"]) == number + 1
 
 
-def test_a_kill_in_the_midst_of_saving_leaves_a_whole_snapshot(serve: Callable[..., Service], tmp_path: Path) -> None:
+def test_emulator_killed_while_saving_leaves_a_complete_snapshot(serve: Callable[..., Service], tmp_path: Path) -> None:
     service = serve("--clock", "manual")
     for _ in range(2):
         service.admin("POST", "/v1/snapshot/save")
@@ -426,4 +435,4 @@ def test_a_kill_in_the_midst_of_saving_leaves_a_whole_snapshot(serve: Callable[.
         service.end()
         service = serve("--clock", "manual")
         tags = service.admin("GET", "/v1/state")["compute"]["tags"]
-        assert int(tags.partition(":")[2]) in (saved, saved + 1)  # what was said to be saved, or what was being saved
+        assert int(tags.partition(":")[2]) in (saved, saved + 1)  # the last save that was confirmed, or the one in progress

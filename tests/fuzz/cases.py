@@ -1,6 +1,7 @@
 """Cases of the differential run. A case is a document, the time of its check, and the setting.
 
-A case depends only on the seed of the run and its own number, so ``--seed N --case K`` creates it again. Each kind of case builds a valid
+The setting of most cases is a *world* (see :mod:`worlds`): trusted certificates, a policy, and an authority that they accept. A case
+depends only on the seed of the run and its own number, so ``--seed N --case K`` creates it again. Each kind of case builds a valid
 document and then changes it at one level: envelope, message, content, leaf, authority, revocation list or setting. Everything above the
 change is signed again. Changes of DER are numbered steps, each with its own random numbers. A failing case can be made smaller by leaving
 steps out.

@@ -1,4 +1,4 @@
-"""Fuzz the targets with atheris, which prefers mutations that reach new branches (``make fuzz``).
+"""Fuzz the targets with atheris, a fuzzer that prefers mutations that reach new branches (``make fuzz``).
 
     python tests/fuzz/run.py [--seconds N] [--keep DIR] [TARGET...]
 

@@ -24,7 +24,7 @@ from imdskit.backends.python import claims
 from imdskit.client import responses
 from imdskit.clock import ManualClock
 from imdskit.emulator.faults import script as fault_script
-from imdskit.emulator.http import framing
+from imdskit.emulator.http import framing, request_target
 from imdskit.emulator.scenario import Scenario
 from imdskit.errors import (
     BackendError,
@@ -41,7 +41,6 @@ from imdskit.errors import (
 from imdskit.pki import cms
 from imdskit.pki.revocation import crl
 from imdskit.pki.x509 import host_names, parser
-from imdskit.protocol import requests
 from imdskit.verify import pem
 from imdskit.verify.aia import LOCATIONS, locations, transport
 from imdskit.verify.aia import Target as FetchTarget
@@ -295,7 +294,7 @@ def head(data: bytes) -> object:
         refused = framing.refuse_early(data[: end + 2], 0)
         if refused is not None:
             raise Disagreement(f"refused early ({refused.why}) and yet a head")
-        requests.parse_target(read.target).parameter("api-version")
+        request_target.parse_target(read.target).parameter("api-version")
     return read
 
 
@@ -310,7 +309,7 @@ def chunked(data: bytes) -> object:
 
 
 def target(data: bytes) -> object:
-    read = requests.parse_target(data.decode("latin-1"))
+    read = request_target.parse_target(data.decode("latin-1"))
     assert "" not in read.segments
     return read.repeated, read.parameter("api-version")
 

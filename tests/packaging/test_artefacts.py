@@ -265,7 +265,7 @@ NO_TOOLCHAIN = [
     pytest.param({}, "There is no cargo on the PATH.", id="absent"),
     pytest.param({"cargo": "echo cargo 1.65.0"}, "There is no rustc on the PATH.", id="no compiler"),
     pytest.param(
-        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.85 or later is needed.", id="of Debian 12"
+        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.85 or later is needed.", id="an old cargo"
     ),
     pytest.param({"cargo": "echo cargo 1.95.0", "rustc": "echo rustc 1.84.1"}, "rustc 1.84 is too old", id="a compiler that is too old"),
     pytest.param({"cargo": "echo broken >&2; exit 1", "rustc": "exit 1"}, "`cargo --version` failed: broken", id="broken"),
@@ -277,7 +277,7 @@ NO_TOOLCHAIN = [
     pytest.param(
         {"cargo": RECENT["cargo"].format('echo "error: no index" >&2; exit 101'), "rustc": RECENT["rustc"].format("exit 0")},
         "The crates cannot be fetched: error: no index",
-        id="no index of crates",
+        id="no crate index",
     ),
 ]
 

@@ -37,7 +37,7 @@ WIDTHS = (360, 768, 1280)
 PYTHON = os.environ.get("IMDSKIT_PAGE_PYTHON", sys.executable)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
 AXE = Path(sys.prefix) / "node_modules" / "axe-core" / "axe.min.js"
-"""``make page`` installs it there, as tests/page/package-lock.json says."""
+"""Path of axe-core. ``make page`` installs it there, in the version of tests/page/package-lock.json."""
 
 
 class Imds:

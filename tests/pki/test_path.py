@@ -150,7 +150,7 @@ def test_order_and_duplicates_of_intermediates_do_not_matter() -> None:
 @pytest.mark.parametrize(
     "twin",
     [
-        pytest.param(replace(ISSUING, issuer="lost root"), id="signed by a root that is not known"),
+        pytest.param(replace(ISSUING, issuer="lost root"), id="signed by an unknown root"),
         pytest.param(replace(ISSUING, end=AT - 1), id="expired"),
         pytest.param(ISSUING.having((x509.ExtendedKeyUsage([Purpose.CLIENT_AUTH]), False)), id="for clients only"),
         pytest.param(replace(ISSUING, key="another"), id="with another key"),
@@ -406,7 +406,7 @@ MANY_POLICIES = (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIde
     ("extensions", "pool"),
     [
         pytest.param((), mesh, id="no path reaches an anchor"),
-        pytest.param((), lambda: [*under_root(OTHER_NAMES), *mesh()], id="every path does, and fails"),
+        pytest.param((), lambda: [*under_root(OTHER_NAMES), *mesh()], id="every path reaches an anchor and fails"),
         pytest.param(
             (
                 (
@@ -417,12 +417,12 @@ MANY_POLICIES = (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIde
                 ),
             ),
             lambda: [*under_root(MANY_NAMES), *mesh()],
-            id="every path does, and fails at the last of many names",
+            id="every path fails at the last of many names",
         ),
         pytest.param(
             (),
             lambda: [*under_root(MANY_POLICIES, POLICY_NEEDED), *mesh(MANY_POLICIES)],
-            id="every path does, and lacks one of many policies",
+            id="every path lacks one of many policies",
         ),
     ],
 )

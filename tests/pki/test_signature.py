@@ -264,8 +264,8 @@ def test_parses_unsupported_keys_without_using_them(der: bytes) -> None:
     "der",
     [
         pytest.param(b"", id="nothing"),
-        pytest.param(rsa_spki(writer.sequence(N, E), NULL) + b"\0", id="an-octet-behind"),
-        pytest.param(rsa_spki(writer.sequence(N, E) + b"\0", NULL), id="an-octet-behind-the-numbers"),
+        pytest.param(rsa_spki(writer.sequence(N, E), NULL) + b"\0", id="an-additional-byte"),
+        pytest.param(rsa_spki(writer.sequence(N, E) + b"\0", NULL), id="an-additional-byte-after-the-numbers"),
         pytest.param(rsa_spki(writer.sequence(N, E, E), NULL), id="three-numbers"),
         pytest.param(rsa_spki(writer.sequence(N), NULL), id="one-number"),
         pytest.param(rsa_spki(writer.sequence(writer.integer(-5), E), NULL), id="negative-modulus"),
@@ -274,7 +274,7 @@ def test_parses_unsupported_keys_without_using_them(der: bytes) -> None:
         pytest.param(rsa_spki(b"", NULL), id="no-numbers"),
         pytest.param(rsa_spki(writer.sequence(N, E), NULL, NULL), id="two-parameters"),
         pytest.param(ec_spki(P256, G[:-1] + b"\x80", 3), id="unused-bits"),
-        pytest.param(writer.sequence(writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL)), id="no-key"),
+        pytest.param(writer.sequence(writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL)), id="not-a-key"),
     ],
 )
 def test_rejects_a_malformed_public_key(der: bytes) -> None:

@@ -144,7 +144,7 @@ def test_reports_missing_permission_to_add_the_address(run: Run) -> None:
     done = run("--network", "host", *python("print('ran')"), before=("unshare", "--user", "--map-current-user", "--net"))
     assert (done.status, done.out) == (2, "")
     assert "cannot be added to the loopback interface: Operation not permitted" in done.err
-    assert "Run it as root" in done.err
+    assert "Run the command as root" in done.err
 
 
 def test_reports_a_missing_pasta_program(run: Run, folder: Path) -> None:

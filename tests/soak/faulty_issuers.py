@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback that serves certificates of issuers, and every fault that such a server can have."""
+"""HTTP server on the loopback interface that serves certificates of issuers, with many faults that such a server can have."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ FAULTS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
 
 
 class FaultyIssuers:
-    """Serves ``/FAULT-NUMBER.crt``. Every connection has a thread, and ends after :data:`PATIENCE` seconds at the latest."""
+    """Server of ``/FAULT-NUMBER.crt``. Every connection has a thread, and ends after :data:`PATIENCE` seconds at the latest."""
 
     def __init__(self) -> None:
         self._certificates: OrderedDict[bytes, bytes] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Documents for the soak: those of the differential run, and some whose issuers must be fetched from a faulty server."""
+"""Documents for the soak test: those of the differential run (tests/fuzz), and some whose issuers must be fetched from a faulty server."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from imdskit.emulator.authority import certificates as x509
 
 HOST = "issuers.example"
 WORLDS = ("plain", "renewed")
-"""Worlds whose anchors and intermediates the verifiers trust: chains of three RSA certificates, which are verified quickly."""
+"""Names of the worlds (see :mod:`worlds`) whose anchors and intermediates the verifiers get. Their chains consist of three RSA certificates,
+which are verified quickly."""
 WIDE = "\ufdfa" * 5000
 """Text that becomes 11 times as long, in bytes, when names are compared."""
 
 
 class Fed(NamedTuple):
-    """Document of the soak. ``good`` tells whether a verifier must accept it."""
+    """Document of the soak test. ``good`` says whether a verifier must accept it."""
 
     kind: str
     good: bool
@@ -37,7 +38,7 @@ class Fed(NamedTuple):
 
 
 class Feed:
-    """Makes documents. No two are the same."""
+    """Generator of documents, all of which are different."""
 
     def __init__(self, seed: int, issuers: FaultyIssuers) -> None:
         self.generator = Generator(seed)
@@ -76,14 +77,14 @@ class Feed:
         return Fed("good", True, encode(ordinary(self.generator.keys, world, self._content(now)), self.generator.keys))
 
     def _many_signers(self, world: World, now: int) -> Fed:
-        """Return a good document of a signer that signs no other."""
+        """Return a valid document whose signer signs no other document."""
         issuer = world.chain.certs[1]
         leaf = self.generator.maker.leaf(self._random.choice(RSA_KEYS), issuer.subject, issuer.key, self._random)
         message = Message(self._content(now), leaf.key, (self.generator.maker.certificate(leaf),), der.sequence(leaf.issuer, leaf.serial))
         return Fed("signer", True, encode(message, self.generator.keys))
 
     def _fetched(self, world: World, now: int) -> Fed:
-        """Return a document whose issuer must be fetched from the server, which responds with one of its faults."""
+        """Return a document whose issuer must be fetched from the server. The server responds correctly or with one of its faults."""
         fault = self._random.choice([*FAULTS, "plain", "plain"])
         maker, root = self.generator.maker, world.chain.certs[-1]
         own = self._random.choice([key for key in RSA_KEYS if key != root.key])
@@ -97,9 +98,9 @@ class Feed:
         return Fed(f"aia-{fault}", False, encode(message, self.generator.keys))
 
     def _wide_name(self, world: World, now: int) -> Fed:
-        """Return a document that names an unknown signer by a long name.
+        """Return a document whose signer identifier contains a long issuer name that matches no certificate.
 
-        All these names differ, and they become longer when they are compared.
+        All these names differ. The form in which names are compared is even longer.
         """
         text = der.utf8_string(f"{self._number}{WIDE}")
         issuer = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), text)))

@@ -1,13 +1,15 @@
-"""Soak of a verifier process: hostile documents, forks and faulty AIA responses for a while, and memory stays level: ``make soak``.
+"""Soak test of a verifier process with hostile documents, forks, and faulty servers of issuer certificates (``make soak``).
 
     python tests/soak/soak.py [--seconds N] [--seed N]
 
-The verifier is a separate process (``subject.py``). This program makes its documents, serves the issuers they name, and watches: resident
-memory, file descriptors and threads once a second, and whether every thread still makes progress. It fails, with exit status 1, if
+The verifier runs in a separate process (``subject.py``). This program sends documents to this process, and serves the issuer certificates
+that the documents name. Once a second, it measures the resident memory, the file descriptors and the threads of the process, and checks that
+every thread makes progress. It fails with exit status 1 if
 
-- memory grows by more than :data:`ROOM` between the end of the warm-up and the end, or the number of descriptors or threads grows;
-- a thread makes no progress for :data:`PATIENCE` seconds, or a forked child does not end: the stacks are shown and the process is killed;
-- anything but a documented error comes out of the verifier, or a good document is refused.
+- memory grows by more than :data:`ROOM` after the warm-up, or the number of descriptors or threads grows;
+- a thread makes no progress for :data:`PATIENCE` seconds, or a forked child does not end (the program then shows the stacks and kills the
+  process);
+- the verifier raises an undocumented error, or refuses a valid document.
 """
 
 from __future__ import annotations
@@ -37,13 +39,15 @@ from feed import AT, HOST, NONCE, Feed  # noqa: E402
 from subject import FastClock  # noqa: E402
 
 PATIENCE = 120.0
-"""Seconds without progress that count as a hang. The slowest operation takes about 20, if every issuer of a batch is fetched in vain; the
-rest is for a busy machine."""
+"""Seconds without progress that count as a hang. The slowest operation takes about 20 seconds, if the fetches of all issuers of a batch
+fail. The rest is a reserve for busy machines."""
 WARM_UP = 0.3
-"""Share of the run before memory is compared, at most :data:`WARM_UP_SECONDS`: caches fill, and the allocators reach their size."""
+"""Share of the run that is the warm-up, which lasts at most :data:`WARM_UP_SECONDS`. Meanwhile caches fill, and the allocators reach their
+final size. Memory is compared only afterwards."""
 WARM_UP_SECONDS = 300.0
 ROOM = 16 * 1024 * 1024
-"""Bytes by which two medians of resident memory may differ, because caches still fill and allocators keep memory that threads freed."""
+"""Maximum difference of two medians of resident memory, in bytes. Some growth is normal, because caches still fill and allocators keep
+memory that threads have freed."""
 ROOM_FILES, ROOM_THREADS = 8, 4
 
 
@@ -63,9 +67,9 @@ def look(pid: int, start: float) -> Sample:
 
 
 def growth(samples: list[Sample], seconds: float) -> list[str]:
-    """Return a description of what has grown.
+    """Return a description of each measurement that has grown.
 
-    Two medians are compared: one after the warm-up, and one over the same length of time at the end.
+    The function compares two medians: one directly after the warm-up, and one over the same length of time at the end of the run.
     """
     warm = min(WARM_UP * seconds, WARM_UP_SECONDS)
     width = max((seconds - warm) / 5, 1.0)
@@ -88,7 +92,7 @@ def curve(samples: list[Sample], points: int = 12) -> str:
 
 
 def idle(seen: dict[str, int], fetches: int) -> list[str]:
-    """Return a description of what should have happened but did not."""
+    """Return a description of each operation that never occurred in the run."""
     happened = {"fetches": fetches, **seen}
     return [f"no {what}" for what in ("accepted", "refused", "explained", "forks", "fetches") if not happened.get(what)]
 
@@ -135,7 +139,7 @@ class Soak:
             self.reports.put(json.loads(line))
 
     def watch(self, seconds: float) -> tuple[list[Sample], dict[str, Any], list[str]]:
-        """Watch until the process ends or hangs. Return the measurements, the last report, and what failed."""
+        """Watch until the process ends or hangs. Return the measurements, the last report, and descriptions of the failures."""
         samples: list[Sample] = []
         report: dict[str, Any] = {"seen": {}, "faults": []}
         heard = time.monotonic()

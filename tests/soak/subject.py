@@ -1,7 +1,7 @@
-"""The verifier process of the soak. It is started by ``soak.py``, reads documents from standard input and writes one line of JSON a second.
+"""The verifier process of the soak test. ``soak.py`` starts it. It reads documents from standard input and writes a line of JSON each second.
 
-Threads of both backends verify one document, many, once with a store, with explanations, and with issuers that are fetched. The main
-thread forks while they work; the child verifies one document with everything the parent has, and exits.
+For each backend, several threads call ``verify``, ``verify_many``, ``verify_once`` and ``explain``. The verifiers fetch missing issuers. The
+main thread forks meanwhile. Each child verifies one document with every verifier and store of its parent, and exits.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from imdskit.verify.stores.sqlite import SqliteStore
 
 BACKENDS = ("python", "rust")
 THREADS = 2
-"""Threads for each backend."""
+"""Number of threads for each backend."""
 RECENT = 400
 """Number of documents to choose from. Each is used several times before newer ones replace it."""
 CHILD_SECONDS = 60.0
-"""Time limit of a child. It verifies a few documents, which takes milliseconds; the rest is for a busy machine."""
+"""Time limit of a child. It verifies a few documents, which takes milliseconds. The rest is a reserve for busy machines."""
 FORK_EVERY = 0.5
 MAX_HUNG = 2
-"""Number of hung children that ends the soak early."""
+"""Number of hanging children after which the test ends early."""
 FETCH_SECONDS = 1
 
 
 class FastClock:
-    """A clock on which a day passes in about a minute, so that documents and keys in stores expire while the soak runs.
+    """Clock on which a day passes in about a minute, so that documents and keys in stores expire during the test.
 
     Args:
-        start: Unix time when the monotonic clock said ``origin``.
-        origin: start of the monotonic clock, which all processes of a machine share.
+        start: time of this clock, in Unix seconds, when the monotonic clock shows ``origin``.
+        origin: a reading of the monotonic clock, which all processes of a machine share.
     """
 
     SPEED = 1200
@@ -73,7 +73,7 @@ class Loopback:
 
 
 class LogReader(logging.Handler):
-    """Formats every entry of the log and keeps none. An entry must be one line without control characters, whatever a server has sent."""
+    """Handler that checks each log entry. It must be one line without control characters, whatever a server has sent."""
 
     def __init__(self, fault: Callable[[str], None]) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Subject:
         log.propagate = False
 
     def read(self, stream: BinaryIO) -> None:
-        """Take documents from the pipe until it ends."""
+        """Read documents from the pipe until it is closed."""
         while line := stream.readline():
             kind, good, text = json.loads(line)
             item = (kind, good, base64.b64decode(text))
@@ -128,7 +128,7 @@ class Subject:
                 self.last_good = item[2]
 
     def work(self, backend: str, number: int) -> None:
-        """Verify documents without end."""
+        """Verify documents in an endless loop."""
         verifier = self.verifiers[backend]
         rng = random.Random(f"{backend} {number}")
         operations = (self._verify, self._verify, self._verify, self._many, self._once, self._once, self._explain)
@@ -137,7 +137,7 @@ class Subject:
             try:
                 items = list(self.recent)
             except RuntimeError:
-                continue  # another thread changed the list meanwhile
+                continue  # another thread changed the deque meanwhile
             if len(items) < 20:
                 time.sleep(0.1)
                 continue
@@ -145,7 +145,7 @@ class Subject:
             self._guarded(backend, operation, verifier, rng, items)
 
     def _guarded(self, backend: str, operation: Callable[..., None], verifier: Verifier, rng: random.Random, items: list[Item]) -> None:
-        """Run an operation and report anything but a documented error."""
+        """Run an operation and report any undocumented error."""
         try:
             operation(verifier, rng, items)
         except BaseException:  # noqa: BLE001  # any other error is a finding, and a panic of the extension is not an Exception
@@ -191,7 +191,7 @@ class Subject:
         self.seen["explained"] += 1
 
     def fork(self) -> None:
-        """Fork, and wait for the child. A child that does not end writes its stack to standard error and is killed."""
+        """Fork, and wait for the child. If it does not end, let it write its stacks to standard error, and kill it."""
         document = self.last_good
         if document is None:
             return
@@ -215,7 +215,7 @@ class Subject:
         self.fault(f"child {pid} hung after a fork; its stack is in the standard error of the process")
 
     def _in_child(self, document: bytes) -> int:
-        """Use everything that has a lock once. Return the exit status."""
+        """Use each object that has a lock once. Return the exit status of the child."""
         calls = [
             (kind, partial(verifier.verify_once, document, nonce=None, store=store))
             for verifier in self.verifiers.values()
@@ -224,7 +224,7 @@ class Subject:
         calls += [("", partial(verifier.verify, document, nonce=self.nonce)) for verifier in self.verifiers.values()]
         try:
             for kind, call in calls:
-                # A store in memory does not cross a fork (decision 0021), and says so.
+                # A store in memory raises an error in a child process (decision 0021).
                 allowed = ("store-forked", "document-expired") if kind == "memory" else ("replayed", "document-expired", "store-full")
                 try:
                     call()

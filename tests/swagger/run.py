@@ -3,9 +3,9 @@
     python tests/swagger/run.py --python .venv/bin/python [--examples N] [--only VERSION]
 
 ``make swagger`` runs this program in a separate environment (requirements.txt in this folder). For each of the 25 api-versions with a
-description, schemathesis sends valid and invalid requests to an emulator without limits. The descriptions accept any text as api-version.
-Here it is restricted to that of the description, because nearly every request would otherwise be refused for its version. The newest
-description is also used unchanged.
+description, schemathesis sends valid and invalid requests to an emulator without rate limits. The descriptions accept any text as
+api-version. The program restricts the api-version to that of the description, because the emulator would otherwise refuse nearly every
+request for its version. The newest description is also used unchanged.
 
 An entry of :data:`KNOWN` must explain every failed check. Each entry is listed in docs/fidelity.md, "Differences from the interface
 description". An entry that explains no finding is a failure, too.
@@ -184,7 +184,7 @@ def _explore(version: str, description: Path, url: str, folder: Path, examples: 
     recorders = [line["ScenarioFinished"]["recorder"] for line in lines if "ScenarioFinished" in line]
     cases = sum(len(recorder.get("cases", ())) for recorder in recorders)
     if not cases:
-        raise SystemExit(f"schemathesis asked nothing at {version}")
+        raise SystemExit(f"schemathesis sent no request for {version}")
     return cases, [finding for recorder in recorders for finding in _failed(version, recorder)]
 
 

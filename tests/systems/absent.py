@@ -1,4 +1,4 @@
-"""Pytest plugin that skips a test module if it needs a package without a wheel for this
+"""Pytest plugin that skips a test module if it needs a package that has no wheel for this
 interpreter, or a module that only CPython has."""
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def test_every_reason_has_a_vector_or_another_test() -> None:
     assert {case["reason"] for case in CASES if "reason" in case} == {str(reason) for reason in Reason if reason not in UNTESTED}
 
 
-def test_the_ids_are_unique() -> None:
+def test_ids_of_vectors_are_unique() -> None:
     assert len({case["id"] for case in CASES}) == len(CASES) > 400
 
 

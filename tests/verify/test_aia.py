@@ -80,7 +80,7 @@ def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, ba
     class Corpus(Network):
         """Network that serves the corpus. A file has the name of its authority; "xsign" marks the cross-signed one of two certificates."""
 
-        def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:  # the protocol's
+        def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:  # as in the protocol
             self.requests.append((target.path, address))
             name = target.path.rsplit("/", 1)[1].removesuffix(".crt").replace("%20", " ")
             found = by_name[name.removesuffix(" - xsign")]

@@ -81,7 +81,7 @@ def test_rejects_certificate_that_is_not_the_issuer(scene: Scene, backend: Backe
         "another key": make("Issuing CA", scene.root, key_of="Stranger"),
         "another key, no identifiers": make("Issuing CA", scene.root, key_of="Stranger", with_identifiers=False),
         "the leaf itself": scene.leaf,
-        "no authority": make("Issuing CA", scene.root, ca=False),
+        "not an authority": make("Issuing CA", scene.root, ca=False),
         "a weak key": make("Issuing CA", scene.root, key_of="weak", with_identifiers=False),
     }
     for name, certificate in wrong.items():

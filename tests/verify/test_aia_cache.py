@@ -90,7 +90,7 @@ def test_failures_are_limited_and_do_not_evict_successes(scene: Scene) -> None:
             outcomes.get(f"bad {number}", fail, SECOND)  # type: ignore[arg-type]  # it does not return
     assert len(outcomes._bad) == CAPACITY
     assert not outcomes._single_flight._calls
-    assert outcomes.get("good", lambda: pytest.fail("asked again"), SECOND) is good
+    assert outcomes.get("good", lambda: pytest.fail("requested again"), SECOND) is good
 
 
 def test_many_threads_make_one_fetch(scene: Scene) -> None:
@@ -124,7 +124,7 @@ def test_waiting_for_a_fetch_of_another_thread_is_limited(scene: Scene) -> None:
         leader = pool.submit(outcomes.get, "address", fetch, SECOND)  # type: ignore[arg-type]  # an object will do
         assert started.wait(30)
         with pytest.raises(FetchError) as error:
-            outcomes.get("address", lambda: pytest.fail("asked twice"), SECOND // 50)
+            outcomes.get("address", lambda: pytest.fail("requested twice"), SECOND // 50)
         release.set()
         assert leader.result().der == scene.issuer.der
     assert error.value.code == "timed-out"
@@ -174,7 +174,7 @@ class Source:
     def known(self) -> tuple[bytes, ...]:
         return self.found
 
-    def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:  # the protocol's
+    def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:  # as in the protocol
         return self.found
 
     def keep(self, certificates: Sequence[bytes]) -> None:

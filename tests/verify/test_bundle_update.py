@@ -131,13 +131,13 @@ REFUSED: dict[str, tuple[Made | bytes, str, str]] = {
     "not yet valid": (make("Early CA", AZURE.digicert, days=(1, 90)), "bad-intermediate", "not-yet-valid"),
     "signed by another key": (make("Forged CA", AZURE.digicert, signed_by=key("other")), "bad-intermediate", "certificate-signature"),
     "may not sign certificates": (make("Mute CA", AZURE.digicert, key_usage=False), "bad-intermediate", "key-usage"),
-    "below one that may have nobody below": (
+    "below an authority with path length zero": (
         make("Low CA", make("End CA", AZURE.digicert, path_length=0)),
         "bad-intermediate",
         "unknown-issuer",
     ),
     "huge": (make("Huge CA", AZURE.digicert, padding=20_000), "bad-intermediate", "more than 16384 bytes"),
-    "no certificate": (b"0\x03\x02\x01\x07", "bad-trust", "Not a certificate"),
+    "not a certificate": (b"0\x03\x02\x01\x07", "bad-trust", "Not a certificate"),
 }
 
 

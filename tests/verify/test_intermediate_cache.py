@@ -56,14 +56,14 @@ def test_cache_can_be_used_without_a_fetcher(tmp_path: Path) -> None:
     ids=[
         "garbage",
         "empty",
-        "another's name",
-        "one more octet",
-        "one octet less",
+        "name of another file",
+        "one byte more",
+        "one byte less",
         "large",
         "upper case",
-        "ending",
-        "no digest",
-        "half written",
+        "another suffix",
+        "name that is not a digest",
+        "incomplete file",
     ],
 )
 def test_file_whose_name_is_not_its_digest_is_ignored(tmp_path: Path, file: str, content: bytes) -> None:

@@ -95,7 +95,7 @@ def test_cached_signer_is_checked_again_when_a_list_expires(backend: Backend) ->
         (pem("CERTIFICATE", ROOT_LIST), "The file contains no revocation list."),
         (pem("X509 CRL", ROOT_LIST[:-5] + "*"), "Revocation list 1 is not base64"),
         (b"-----BEGIN X509 CRL-----\nAAAA", "A revocation list has no END line."),
-        (b"0" * (16 * 1024 * 1024 + 1), "The file is too large"),
+        (b"0" * (16 * 1024 * 1024 + 1), "The file has more than 16777216 bytes"),
     ],
     ids=["empty", "certificate", "base64", "no-end", "large"],
 )

@@ -162,7 +162,7 @@ class Away:
     def __init__(self, responses: int) -> None:
         self.responses = responses
 
-    def consume(self, key: bytes, expires_at: int) -> bool:  # the protocol's
+    def consume(self, key: bytes, expires_at: int) -> bool:  # as in the protocol
         if not self.responses:
             raise StoreError("store-unreachable", "away")
         self.responses -= 1

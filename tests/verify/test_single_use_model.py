@@ -1,4 +1,4 @@
-"""Single use compared with a model, for all stores: exactly one call of all that share a store accepts a document.
+"""Single use compared with a model, for all stores: of all verifiers that share a store, exactly one accepts a document, and only once.
 
 The state machine has several verifiers with different policies. They restart, their clocks jump both ways, and they present documents and
 bound nonces. A verifier and its handle of the store have the same clock, as on one machine; a Redis server has its own.
@@ -128,7 +128,7 @@ class SingleUse(RuleBasedStateMachine):
         self.workers: list[Worker] = []
         self.documents: list[Document] = []
         self.accepted: dict[bytes, int] = {}
-        self.answered: dict[str, int] = {}
+        self.accepted_nonces: dict[str, int] = {}
         self.calm = True
         self.behind = False
 
@@ -201,7 +201,7 @@ class SingleUse(RuleBasedStateMachine):
                 worker.issuer.check(given.nonce)
         except (VerificationError, FreshnessError):
             return
-        fresh = given.data not in self.accepted and not (bound and given.nonce in self.answered)
+        fresh = given.data not in self.accepted and not (bound and given.nonce in self.accepted_nonces)
         # A document is marked as used even if its nonce then turns out to be used.
         used_up = given.data in self.accepted
         self.accepted.setdefault(given.data, 0)
@@ -217,16 +217,16 @@ class SingleUse(RuleBasedStateMachine):
             assert not used_up, "a document was admitted twice"
             self.accepted[given.data] += 1
             if bound:
-                self.answered[given.nonce] = self.answered.get(given.nonce, 0) + 1
+                self.accepted_nonces[given.nonce] = self.accepted_nonces.get(given.nonce, 0) + 1
 
     @invariant()
-    def each_document_is_accepted_once_at_most(self) -> None:
+    def each_document_is_accepted_at_most_once(self) -> None:
         assert all(count <= 1 for count in self.accepted.values())
 
     @invariant()
-    def each_bound_nonce_is_answered_once_at_most(self) -> None:
+    def each_bound_nonce_is_accepted_at_most_once(self) -> None:
         """After a clock was set back by more than an hour, expired nonces are valid again. Then only documents are single-use."""
-        assert self.behind or all(count <= 1 for count in self.answered.values())
+        assert self.behind or all(count <= 1 for count in self.accepted_nonces.values())
 
     def teardown(self) -> None:
         for close in reversed(self.location.close):

@@ -151,7 +151,7 @@ def test_file_of_a_newer_release_is_refused_and_unchanged(tmp_path: Path) -> Non
         FORMAT_0 + "PRAGMA user_version = 7;",
         f"PRAGMA application_id = {APPLICATION_ID};",
     ],
-    ids=["other tables", "another shape", "more tables", "odd names", "application", "version", "ours without a version"],
+    ids=["other tables", "other columns", "more tables", "odd names", "application", "version", "application id without a version"],
 )
 def test_file_of_another_program_is_refused_and_unchanged(tmp_path: Path, statements: str) -> None:
     path = tmp_path / "used.db"

@@ -1,5 +1,5 @@
-"""Object identifiers in dotted decimal form. Their names are those of the documents that define
-them."""
+"""Object identifiers in dotted decimal form. Each constant is named after the object identifier in
+the document that defines it, such as an RFC."""
 
 from __future__ import annotations
 

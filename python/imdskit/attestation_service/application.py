@@ -30,8 +30,7 @@ from imdskit.verify import NonceIssuer, NonceStore
 
 T = TypeVar("T")
 SKEW = 30
-"""Maximum number of seconds by which the clocks of two machines that run the same service may
-differ."""
+"""Maximum number of seconds by which the clocks of the machines that run the service may differ."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
@@ -105,7 +104,11 @@ class Application:
     def _respond(self, route: Route, request: Request) -> Response:
         key = self._authenticate(route, request)
         if not request.accepts(route.content_type):
-            raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", f"The response is {route.content_type}.")
+            raise Problem(
+                HTTPStatus.NOT_ACCEPTABLE,
+                "not-acceptable",
+                f"The response has the type {route.content_type}, which the header Accept of the request does not allow.",
+            )
         if route == routes.HEALTH:
             return json_response({"status": "ok"})
         if route == routes.DESCRIPTION:
@@ -134,11 +137,13 @@ class Application:
         presented = request.bearer
         if presented is None:
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit"'),)
-            raise Problem(HTTPStatus.UNAUTHORIZED, "key-required", "Send `Authorization: Bearer KEY`.", challenge)
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED, "key-required", "The request has no key. Send the header `Authorization: Bearer KEY`.", challenge
+            )
         key = keys.find(presented, self._keys.current()) if len(presented) <= keys.MAX_KEY_CHARACTERS else None
         if key is None:
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit", error="invalid_token"'),)
-            raise Problem(HTTPStatus.UNAUTHORIZED, "key-unknown", "The key is unknown.", challenge)
+            raise Problem(HTTPStatus.UNAUTHORIZED, "key-unknown", "The key is not in the key file of the service.", challenge)
         if not key.roles & route.roles:
             roles = " or ".join(sorted(route.roles))
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit", error="insufficient_scope"'),)
@@ -147,8 +152,8 @@ class Application:
         return key
 
     def _body(self, route: Route, request: Request) -> bytes:
-        """Return the body of a request. It is empty if the operation does not require a body and
-        the request has none.
+        """Return the body of a request. The result is empty if the request has no body and the
+        operation does not require one.
 
         Raises:
             Problem: The body cannot be read (400, 411), is too large (413) or is not declared as
@@ -178,8 +183,8 @@ class Application:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", detail, (("Retry-After", "5"),))
         if decision.outcome == decisions.ACCEPTED:
             return json_response(decisions.verdict_members(decision))
-        # The status is that of an error, so that a client that looks only at the status does not
-        # admit the machine.
+        # The status is that of an error, so that a client that reads only the status does not admit
+        # the machine.
         return json_response({"decision": decisions.REFUSED}, HTTPStatus.FORBIDDEN)
 
     def _audit(self, body: bytes, key: Key) -> Response:
@@ -203,7 +208,7 @@ class Application:
         try:
             self._audit_log.write(entry, self._clock.now())
         except OSError as error:
-            _log.error("The audit log cannot be written, so nothing is decided. %r", str(error))
+            _log.error("The audit log cannot be written, so the request gets no decision. %r", str(error))
             detail = "The service cannot record its decisions now."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", detail, (("Retry-After", "5"),)) from None
         self._metrics.count("imdskit_decisions_total", operation=operation, decision=entry.decision, reason=entry.reason, cloud=entry.cloud)

@@ -1,5 +1,5 @@
-"""Audit log with one line of JSON for each decision. It contains the reason of a refusal, which the
-response to the client does not contain.
+"""Audit log with one line of JSON for each decision. A line contains the reason of a refusal, which
+the response to the client does not contain.
 
 A line contains the SHA-256 of the document, but neither the document nor the nonce. Long texts are
 truncated. Non-printable characters are replaced, so that control characters in a document can
@@ -58,9 +58,10 @@ _NAMES = {"vm_id": "vmId", "subscription_id": "subscriptionId"}
 class AuditLog:
     """Audit log that appends lines to a file or to standard error.
 
-    The object is safe to share between threads. Several processes may append to the same file. If a
-    program such as logrotate moves the file, the next line that is written in another second goes
-    to a new file at the same path.
+    The object is safe to share between threads. Several processes may append to the same file. A
+    program such as logrotate may move the file. Before the first line in each second, the object
+    checks whether the file was moved. If so, the object creates a new file at the same path and
+    continues there.
 
     Args:
         target: path of the file, or ``-`` for standard error.

@@ -8,9 +8,8 @@ that contains it.
 
 When the service accepts a document, it first records the document in the store, then the nonce, and
 then sends the response. If the process ends before it sends the response, or if the response is
-lost, the document is marked as used, although the client did not receive the decision. In this
-case, the client must request another nonce and another document. The service never accepts a
-document twice.
+lost, the client does not receive the decision. The document is marked as used nevertheless, so the
+client must request another nonce and another document. The service never accepts a document twice.
 """
 
 from __future__ import annotations
@@ -112,8 +111,8 @@ def accepted_members(attestation: Attestation) -> dict[str, Any]:
 
 
 def verdict_members(decision: Decision) -> dict[str, Any]:
-    """Return the members of the verdict on a document. For a refused document, they say why it was
-    refused, which only operators may see."""
+    """Return the members of the verdict on a document. For a refused document, they contain the
+    reason, which only operators may see."""
     result = decision.result
     if isinstance(result, Attestation):
         return accepted_members(result)

@@ -43,8 +43,9 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def shutdown_request(self, request: Any) -> None:
-        """Close the connection after reading the rest of what the client sends. Without reading it,
-        the client might not receive the response (RFC 9112 section 9.6)."""
+        """Close the connection after reading the rest of the data that the client sends. If the
+        server did not read this data, the client might not receive the response (RFC 9112 section
+        9.6)."""
         with suppress(OSError):
             request.shutdown(socket.SHUT_WR)
             left = MAX_DISCARDED

@@ -31,7 +31,7 @@ class Family(NamedTuple):
 FAMILIES = {
     "imdskit_decisions_total": Family("counter", "Decisions on documents, by operation, decision, reason and cloud."),
     "imdskit_unknown_issuers_total": Family(
-        "counter", "Documents that were refused because an issuer is unknown. If they are frequent, the trust bundle is out of date."
+        "counter", "Documents that were refused because an issuer is unknown. If there are many, the trust bundle is probably out of date."
     ),
     "imdskit_nonces_total": Family("counter", "Nonces that were issued."),
     "imdskit_requests_total": Family("counter", "Requests, by operation and status."),
@@ -40,7 +40,7 @@ FAMILIES = {
     "imdskit_trust_bundle_age_seconds": Family(
         "gauge", "Age of the trust bundle, computed from its date. Absent if the trusted certificates are separate PEM files."
     ),
-    "imdskit_reload_failing": Family("gauge", "1 if the files of a kind have changed and cannot be used, otherwise 0."),
+    "imdskit_reload_failing": Family("gauge", "1 if the files that the label `file` names have changed and cannot be used, otherwise 0."),
 }
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+import imdskit
 from imdskit.attestation_service.configuration.setting_types import LIBRARIES
 from imdskit.attestation_service.configuration.settings import Settings
 from imdskit.clock import Clock
@@ -32,11 +33,9 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
     if settings.store == "memory":
         return MemoryStore(clock=clock)
     if settings.store.startswith("sqlite:"):
-        # The import is late because it takes 10 ms, and because some builds of Python have no
-        # sqlite3.
-        from imdskit.verify.stores.sqlite import SqliteStore
-
-        return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
+        # This name is imported on first use. The import takes 10 ms, and some builds of Python have
+        # no sqlite3.
+        return imdskit.SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
     library = _library(LIBRARIES[urlsplit(settings.store).scheme])
     # The client must not retry commands. If the response to the first attempt was lost, the server
     # may have set the key, and a retry would report a used document.

@@ -22,7 +22,7 @@ class Verifiers(NamedTuple):
     Attributes:
         online: verifier for documents that were just requested. It requires a nonce, and limits the
             age of a document.
-        audit: verifier for stored documents, which are judged as of the time when they were
+        audit: verifier for stored documents, which are verified as of the time when they were
             received.
         trust: certificates that both verifiers trust.
     """
@@ -33,8 +33,8 @@ class Verifiers(NamedTuple):
 
 
 def watch(settings: Settings, clock: Clock) -> Watched[Verifiers]:
-    """Return the verifiers for the configured certificates. They are created again when the files
-    of the certificates change.
+    """Return the verifiers for the configured certificates. The verifiers are created again when
+    the files of the certificates change.
 
     Raises:
         TrustError: The certificates cannot be read or are invalid.

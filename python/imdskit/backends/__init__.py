@@ -1,7 +1,7 @@
 """Choice of the backend. A backend is an implementation of the checks; one is written in Python and
 one in Rust.
 
-The caller chooses the backend once. No environment variable affects the choice.
+The caller chooses the backend once. This package reads no environment variable.
 
 The names in this package are public. Its modules are internal.
 """
@@ -16,7 +16,7 @@ from imdskit.backends.contract import Backend, Outcome, Setup
 from imdskit.errors import BackendError, UsageError
 
 NAMES = ("auto", "python", "rust")
-"""Names by which :func:`get` finds a backend."""
+"""Names that :func:`get` accepts."""
 
 
 def best() -> Backend:
@@ -60,7 +60,7 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
     Args:
         setup: settings, trusted certificates and accepted signer names.
         document: the JSON of the service, bare base64, or DER.
-        at: time as of which the document is judged, in Unix seconds.
+        at: time as of which the document is verified, in Unix seconds.
         nonce: the nonce that the document must contain, or None to accept any.
 
     Raises:

@@ -2,13 +2,13 @@
 their arguments and results.
 
 There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension
-returns the same results faster. Backends and callers exchange only bytes, str, int, tuples and the
-types of this module. A backend uses neither HTTP nor a clock, and it does not know the names of the
-Azure clouds.
+returns the same results faster. Backends and callers exchange only simple values (such as bytes,
+str, int and sequences of them), the types of this module, and exceptions. A backend uses neither
+HTTP nor a clock, and it does not know the names of the Azure clouds.
 
 **Order of checks.** A checker reports the first check that fails. In every backend, the stages of
 verification are envelope, structure, signature, chain, identity and claims, in this order. A
-checker parses the whole message before it checks what any part of it means. Within a stage, the
+checker parses the whole message before it checks any value in the message. Within a stage, the
 checks have the order of the members of :class:`imdskit.reasons.Reason`.
 
 The chain stage is different, because there may be several paths, and each may fail for another
@@ -33,7 +33,7 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Stage
 
 MAX_AGE = 366 * 86_400
-"""Maximum of ``max_age`` in seconds: one year. Documents expire within hours."""
+"""Maximum of ``max_age`` in seconds: one year. A genuine document expires after six hours."""
 
 CONTRACT = 4
 """Version of this contract. imdskit does not use a Rust extension that was built for another
@@ -41,8 +41,8 @@ version."""
 
 MAX_SKEW = 3600
 """Maximum of ``skew`` in seconds. A policy that checks times therefore never accepts a document
-more than an hour after its ``expiresOn``. Stores of used documents rely on this fact: they delete
-their record of a document after that time."""
+more than an hour after its ``expiresOn``. Stores of used documents rely on this fact when they
+delete the record of a document after that time."""
 
 Form = Literal["json", "text"]
 """Form in which :meth:`Document.select` renders a node."""
@@ -100,8 +100,8 @@ class Settings:
         check_chain: False skips the whole chain stage (for samples in documentation only).
         check_times: False skips the checks of ``createdOn``, ``expiresOn`` and ``max_age``.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the subject's common name is used as a DNS name if the
-            certificate has no subject alternative name.
+        allow_common_name: if True, and the certificate has no subject alternative name, the
+            subject's common name is used as a DNS name.
         min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other
             certificates on the path, 512 to 8192.
         require_crl: has an effect only if there are revocation lists. If True, each certificate
@@ -190,8 +190,8 @@ class Claims:
 
 
 class Signed(Protocol):
-    """A document that passed every check. A backend may create an attribute when it is read for the
-    first time."""
+    """A document that passed every check. A backend may wait until an attribute is read for the
+    first time before it creates the value."""
 
     @property
     def content(self) -> bytes:
@@ -231,7 +231,8 @@ class Outcome(NamedTuple):
     Attributes:
         check: name of the check.
         stage: stage of verification that the check belongs to.
-        outcome: ``skip`` if the check could not be run, or had nothing to check.
+        outcome: ``pass``, ``fail`` or ``skip``. A check is skipped if it could not run or had
+            nothing to check.
         evidence: what was found, or why the check failed or was skipped.
         source: document that defines the rule.
         error: the error of a failed check; otherwise None.
@@ -294,8 +295,8 @@ class Columns(NamedTuple):
 
 
 class Verdicts(Protocol):
-    """Sequence of verdicts on many documents, in the order of the documents. A backend may create
-    an item when it is read for the first time."""
+    """Sequence of verdicts on many documents, in the order of the documents. A backend may wait
+    until an item is read for the first time before it creates the item."""
 
     def __len__(self) -> int: ...
 
@@ -323,7 +324,7 @@ class Checker(Protocol):
 
         Args:
             document: the JSON of the service, bare base64, or DER.
-            at: time as of which the document is judged, in Unix seconds.
+            at: time as of which the document is verified, in Unix seconds.
             nonce: the nonce that the document must contain, or None to accept any.
 
         Raises:
@@ -337,7 +338,7 @@ class Checker(Protocol):
 
         Args:
             documents: as for :meth:`check`.
-            at: time as of which the documents are judged, in Unix seconds: one time for all
+            at: time as of which the documents are verified, in Unix seconds: one time for all
                 documents, or a sequence with one for each.
             threads: maximum number of threads. None means one per processor. The Python backend
                 always uses one.
@@ -352,7 +353,7 @@ class Checker(Protocol):
 
         Args:
             documents: the documents. Each has a form that :meth:`check` accepts.
-            at: time as of which the documents are judged, in Unix seconds: one time for all
+            at: time as of which the documents are verified, in Unix seconds: one time for all
                 documents, or an ``array("q")`` with one for each.
             threads: as for :meth:`check_many`.
 
@@ -371,8 +372,8 @@ class Document(Protocol):
 
         In the form ``json``, the result is the whole object or array, and a leaf is refused. In the
         form ``text``, the result for a leaf is its value without quotes. The result for an object
-        or array is a list with the name or index of each child on one line. A slash follows the
-        name of a child that is itself an object or array.
+        or array is a list with one line for each child, which contains the child's name or index.
+        If the child is itself an object or array, a slash follows its name or index.
 
         Args:
             path: names of members and indexes of array elements, from the root to the node. The

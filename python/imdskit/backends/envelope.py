@@ -15,8 +15,9 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 def find(document: bytes, limits: Limits) -> tuple[bytes, str]:
-    """Return the message inside ``document`` without decoding it. The result is the base64 of the
-    message and the location of the base64, or the DER of the message and ``""``.
+    """Return the message inside ``document`` without decoding it. For a document in JSON or base64,
+    the result is the base64 of the message and its location in the document. For a document in DER,
+    the result is the document itself and ``""``.
 
     A DER message begins with the byte 0x30, which is also the base64 character ``0``. Therefore the
     function looks at the second byte as well: the document is DER only if this byte is neither a

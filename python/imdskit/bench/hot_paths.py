@@ -1,5 +1,5 @@
-"""Benchmarks of the emulator's hot paths, which are the lookup of a node in the instance document
-and the counting of a request for a rate limit."""
+"""Benchmarks of two operations that the emulator performs very often: looking up a node in the
+instance document, and counting a request for a rate limit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from imdskit.emulator.scenario import Scenario
 from imdskit.versions import API_VERSIONS
 
 TIMES = 1000
-"""Number of repetitions between two readings of the clock. It is needed for operations that take
-less than a microsecond."""
+"""Number of repetitions between two readings of the clock. A single operation is too short to be
+measured, because it takes less than a microsecond."""
 
 
 def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
@@ -23,9 +23,9 @@ def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dic
     as for :func:`imdskit.bench.rounds.measure`.
 
     Returns:
-        Rates by name: ``index`` (parse and index an instance document of the newest api-version),
-        ``leaf`` (look up a leaf in it), ``whole`` (look up the whole document), and ``take`` (take
-        a token from the bucket of a rate limit).
+        Rates by name. ``index`` parses and indexes an instance document of the newest api-version.
+        ``leaf`` looks up a leaf in this document, and ``whole`` looks up the whole document.
+        ``take`` takes a token from the bucket of a rate limit.
     """
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)

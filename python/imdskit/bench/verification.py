@@ -57,10 +57,10 @@ def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, round
     for :func:`imdskit.bench.rounds.measure`.
 
     Returns:
-        Rates by name: ``single`` (one document per call, with the signer's certificate chain in the
-        cache), ``batch`` (many documents per call, on ``threads`` threads), ``cold`` (one document
-        per call, with an empty cache), and ``pow`` (CPython's ``pow`` with a modulus of 2048 bits;
-        verifying a document takes at least one such operation).
+        Rates by name. ``single`` is one document per call, with the signer's certificate chain in
+        the cache. ``batch`` is many documents per call, on ``threads`` threads. ``cold`` is one
+        document per call, with an empty cache. ``pow`` is CPython's ``pow`` with a modulus of 2048
+        bits; verifying a document takes at least one such operation.
     """
     checker = backend.checker(corpus.setup)
     documents, at = corpus.documents, corpus.at

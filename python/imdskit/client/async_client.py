@@ -141,7 +141,7 @@ class AsyncClient:
     async def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they start at once; see
         :meth:`imdskit.client.Client.acknowledge`."""
-        await self._run(event_follower.acknowledge(self._operations, ids))
+        await self._run(self._operations.acknowledge(ids))
 
     async def _run(self, operation: Operation[T]) -> T:
         """Run an operation to its end, and return its result.

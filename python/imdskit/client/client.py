@@ -230,9 +230,7 @@ class Client:
                 one of the events. In this case, none of the events is approved.
             UsageError: no id is given, or an id is not text.
         """
-        from imdskit.client.event_follower import acknowledge  # as in events
-
-        self._run(acknowledge(self._operations, ids))
+        self._run(self._operations.acknowledge(ids))
 
     def _run(self, operation: Operation[T]) -> T:
         """Run an operation to its end, and return its result.

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from imdskit.client import responses
 from imdskit.client.responses import Response
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 from imdskit.errors import ClientError
 
 if TYPE_CHECKING:
     from imdskit.client.retry import Kind, Policy
 
 T = TypeVar("T")
-
-SECOND = 1_000_000_000
 
 
 class Send(NamedTuple):

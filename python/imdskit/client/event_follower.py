@@ -1,24 +1,23 @@
-"""Scheduled events: their data, the changes between two responses, and the operations that follow
-and approve events.
+"""Scheduled events: their data, the changes between two responses, and the operation that follows
+events.
 
 Source: Azure's documentation of scheduled events. It says that ``DocumentIncarnation`` changes if,
 and only if, the list of events changes. The service removes an event from the list when the event
-is over. Clients should poll once per second. A POST request with ``StartRequests`` approves events.
+is over. Clients should poll once per second.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imdskit import versions
 from imdskit.client import responses
-from imdskit.client.effects import SECOND, Operation, Wait, send_with_retries
+from imdskit.client.effects import Operation, Wait
 from imdskit.client.operations import Operations, text
 from imdskit.client.responses import Response
 from imdskit.client.retry import kind_of
+from imdskit.clock import SECOND
 from imdskit.errors import ClientError, UsageError
 
 POLL = 1.0
@@ -29,9 +28,6 @@ PATIENCE = 5 * 60.0
 
 After that time an error is raised.
 """
-
-MAX_EVENTS = 1000
-"""Maximum number of events in one approval. Real lists contain only a few events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +195,3 @@ class EventFollower:
         if now - self._failing >= self._patience * SECOND:
             raise error
         self.incarnation = None  # incarnations before and after a restart cannot be compared
-
-
-def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
-    """Approve events, so that they start at once.
-
-    Raises:
-        ClientError: ``bad-request``: the service does not list one of the events, or no longer
-            lists it. None of them was approved.
-        UsageError: no id is given, or an id is not text.
-    """
-    if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:
-        raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids", hint="Give the ids of events.")
-    body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
-    target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
-    yield from send_with_retries(target, "scheduledevents", operations.settings, body)

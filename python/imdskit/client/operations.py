@@ -10,7 +10,8 @@ and for attested documents whose nonce is checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit import arguments, versions
@@ -48,6 +49,10 @@ Retry = Literal["default", "patient"]
 
 The policies are in :mod:`imdskit.client.retry`, which is imported only if one is needed.
 """
+
+
+MAX_EVENTS = 1000
+"""Maximum number of events in one approval. Real lists contain only a few events."""
 
 
 class Operations:
@@ -118,6 +123,23 @@ class Operations:
                     raise
         self._negotiated = version = yield from self._negotiate()
         return (yield from self._shared(full, category, version, query))
+
+    def acknowledge(self, ids: Sequence[str]) -> Operation[None]:
+        """Approve scheduled events by a POST request with ``StartRequests``, so that they start at
+        once.
+
+        Raises:
+            ClientError: ``bad-request``: the service does not list one of the events, or no longer
+                lists it. None of them was approved.
+            UsageError: no id is given, or an id is not text.
+        """
+        if not 0 < len(ids) <= MAX_EVENTS:
+            raise UsageError(
+                "bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids", hint="Give the ids of events."
+            )
+        body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
+        target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
+        yield from send_with_retries(target, "scheduledevents", self.settings, body)
 
     def _shared(self, full: str, category: str, version: str, query: Mapping[str, str]) -> Operation[Response]:
         target = address.target(full, {"api-version": version, **query} if version else query)

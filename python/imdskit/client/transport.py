@@ -22,11 +22,10 @@ from urllib.parse import urlsplit
 from imdskit import __version__
 from imdskit.client.responses import Response
 from imdskit.client.retry import seconds_of
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
-SECOND = 1_000_000_000
 METADATA: Mapping[str, str] = {"Metadata": "true", "Accept": "application/json, text/plain"}
 OWN_HEADERS: Mapping[str, str] = {"User-Agent": f"imdskit/{__version__}", "Connection": "close"}
 """Headers of every request."""

@@ -46,16 +46,18 @@ class Emulator(Host):
         rate_limit: whether the rate limits of the service apply.
         clock: source of the current time for documents, certificates and limits; None is the system
             clock.
-        backend: implementation that looks up nodes in documents and counts requests; None selects
-            the best available one.
+        backend: implementation of the lookups in the instance document and of the rate limits. None
+            selects the Rust extension if it is installed, and Python otherwise.
         host: address to listen on. Keep it on loopback unless other machines must reach the
             emulator.
-        events_enabling: seconds from the first request for scheduled events until the service lists
-            them.
-        profile: service profile, that is, the known behaviour that the rules follow: ``today``,
-            ``2021`` or ``strict-header``. None uses the scenario's profile.
-        rules_off: names of rules to switch off, in addition to the scenario's; ``docs/fidelity.md``
-            lists the rules.
+        events_enabling: seconds between a machine's first request for scheduled events and the
+            first response that lists events. Responses in between list none.
+        profile: name of the service profile: ``today``, ``2021`` or ``strict-header``. The service
+            of Azure has changed over time, and a profile selects one of its known behaviours. None
+            uses the scenario's profile.
+        rules_off: names of rules to switch off. A rule is a reason for which the service refuses a
+            request; ``docs/fidelity.md`` lists all rules. Rules that the scenario switches off stay
+            off.
         faults: fault script, as a path or as a list of rules; ``docs/faults.md`` describes the
             format.
         allow_hosts: names that a request may have in its ``Host`` header, besides loopback,
@@ -72,10 +74,11 @@ class Emulator(Host):
             unspecified address such as 0.0.0.0.
         pki_url: base address below which clients find issuer certificates and revocation lists.
             Certificates contain it. None uses ``/pki`` below the emulator's base address.
-        issuer: base address of token issuers. Each tenant has one issuer below it, which tokens
-            name in the claim ``iss``. None uses ``/oidc`` below the emulator's base address.
-        health: whether ``/healthz`` responds with 200 on the port of the service. Azure's service
-            has no such path.
+        issuer: base address of token issuers. The issuer of a tenant is this address followed by
+            the tenant. The claim ``iss`` of a token contains it. None uses ``/oidc`` below the
+            emulator's base address.
+        health: whether the service responds to ``/healthz`` with 200. Azure's service has no such
+            path.
         snapshot_file: file that :meth:`save` writes to. If it exists, the emulator resumes from it.
         keys: cache of generated keys. An emulator starts in milliseconds if this cache already
             contains the keys for its seed.
@@ -94,9 +97,9 @@ class Emulator(Host):
         journal: the most recent requests and responses.
         admin: the admin API with its ``url`` and ``token``, or None if it is disabled.
         snapshot_file: file for snapshots, as given.
-        explain: function that inspects documents for the admin page, such as
-            ``partial(inspect_document, Verifier(...))`` from ``imdskit.verify``. It is None at
-            first.
+        explain: function that inspects attested documents for the admin page, or None, which is the
+            initial value. An example is ``partial(inspect_document, Verifier(...))`` with the two
+            names from ``imdskit.verify``.
 
     Raises:
         ScenarioError: The scenario, the fault script or the snapshot is invalid.
@@ -135,7 +138,7 @@ class Emulator(Host):
         options = Options.among(locals())
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
-            found = snapshots.read(snapshot_file)  # An invalid file is reported before keys are generated, which is slow.
+            found = snapshots.read(snapshot_file)  # Read first: generating keys is slow, and an invalid file needs none.
         super().__init__(scenario_of("scenario", scenario), options, connections=CONNECTIONS, cached_responses=MOST)
         with self.closed_on_error():
             if found is not None:
@@ -185,7 +188,7 @@ class Emulator(Host):
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as a JSON object: scenario, events, faults, clock and the data
-        behind the tokens.
+        from which the cached tokens can be created again.
 
         A snapshot contains no key, no seed and no token.
         """

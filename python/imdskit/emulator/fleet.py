@@ -1,6 +1,6 @@
 """Emulator of thousands of machines in one process.
 
-All come from one template and one seed, and each has a number.
+All machines are created from one template and one seed. Their numbers begin with 0.
 
 with Fleet("fleet", 5000, seed=1) as fleet:
     ...send requests to fleet.machine(17).url, verify documents with fleet.trust_pem...
@@ -19,8 +19,8 @@ from imdskit.emulator.admin import open_admin
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.host import Host
 from imdskit.emulator.journal import KEPT
-from imdskit.emulator.machine.numbering import Numbering
-from imdskit.emulator.machine_selection import ByPath, ByPort, BySource, OnlyMachine
+from imdskit.emulator.machine.numbering import FleetNumbering
+from imdskit.emulator.machine_selection import Addressing, ByPath, ByPort, BySource
 from imdskit.emulator.options import Options, scenario_of
 from imdskit.emulator.scenario.scenario import Scenario
 
@@ -32,7 +32,7 @@ MOST = 1_000_000
 RESIDENT = 512
 """Default maximum number of machines in memory.
 
-The others are evicted, and created again when a request for them arrives.
+The fleet evicts the other machines, and creates a machine again when a request for it arrives.
 """
 CACHED_RESPONSES = 8
 """Maximum number of responses that each machine caches while it is in memory."""
@@ -63,13 +63,13 @@ class Fleet(Host):
         connections: maximum number of open connections.
 
     The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all
-    machines. A machine can also have faults of its own, which are tried first. Each machine has its
+    machines. A machine can also have separate faults, which are tried first. Each machine has its
     own rate limits and events. A fleet has no snapshots.
 
     Attributes:
         clock: source of the current time for all machines.
         scenario: the checked template.
-        addressing: object that finds the machine of a request.
+        addressing: object that finds the machine that a request is for.
         authority: authority that signs documents, with one leaf certificate for each region.
         issuer: issuer that signs access tokens.
         faults: faults that apply to all machines.
@@ -119,7 +119,7 @@ class Fleet(Host):
         super().__init__(
             scenario_of("template", template),
             options,
-            Numbering,
+            FleetNumbering,
             _addressing(select, whole(count, "count", 1, MOST), options, network),
             resident=whole(resident, "resident", 1),
             connections=whole(connections, "connections", 1),
@@ -139,7 +139,7 @@ class Fleet(Host):
         return self.addressing.ports
 
 
-def _addressing(select: str, count: int, options: Options, network: str) -> OnlyMachine:
+def _addressing(select: str, count: int, options: Options, network: str) -> Addressing:
     if select == "path":
         return ByPath(count)
     if select == "port":

@@ -2,7 +2,7 @@
 
 :class:`imdskit.emulator.Emulator` is a host with one machine, and :class:`imdskit.emulator.Fleet`
 is a host with many. The code that watches or changes a running emulator (admin API, journal,
-snapshots, command line) depends on the host alone.
+snapshots, command line) uses only the interface of the host.
 """
 
 from __future__ import annotations
@@ -22,30 +22,33 @@ from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.error_responses import NOT_FOUND, OUTSIDE, SERVER_ERROR
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.http.host_header import Hosts
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import Journal
 from imdskit.emulator.machine.expansion import expand
-from imdskit.emulator.machine.numbering import OneMachine
-from imdskit.emulator.machine_selection import OnlyMachine
+from imdskit.emulator.machine.numbering import Numbering
+from imdskit.emulator.machine_selection import Addressing
 from imdskit.emulator.options import Options
-from imdskit.emulator.public_addresses import OIDC
+from imdskit.emulator.published_urls import OIDC
 from imdskit.emulator.resident_machines import ResidentMachines
-from imdskit.emulator.scenario import document
+from imdskit.emulator.scenario import merge_patch
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
-from imdskit.emulator.service.app import PUBLISHED, QUICK, App
+from imdskit.emulator.service.app import PUBLISHED, App
+from imdskit.emulator.service.endpoints import json_response
 from imdskit.emulator.service.rate_limits import RateLimits
+from imdskit.emulator.service.response_cache import STATIC
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR, json_response
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
-"""Function that inspects a document, checks it against the nonce if one is given, and returns a
-JSON object. Callers of the emulator provide it, because the emulator contains no verifier."""
+"""Function that inspects an attested document and returns a JSON object. Its second argument is the
+nonce that the document must contain, or None. Users of the emulator provide this function, because
+the emulator contains no verifier."""
 
 
 HEALTH = "/healthz"
@@ -56,7 +59,7 @@ the rate limits and the faults ignore these requests.
 """
 
 _FAILED = SERVER_ERROR.response()
-"""Response of the server if the service raises an error."""
+"""Response that the server sends, and that the journal records, if the service raises an error."""
 
 
 class AdminApi(Protocol):
@@ -88,7 +91,7 @@ class Host:
         scenario: scenario of the only machine, or template of all machines.
         options: options of the emulator or fleet.
         numbering: class that derives a machine's scenario and seed from its number.
-        addressing: object that finds the machine of a request.
+        addressing: object that finds the machine that a request is for.
         resident: maximum number of machines in memory.
         connections: maximum number of open connections.
         cached_responses: maximum number of responses that each machine caches.
@@ -102,15 +105,15 @@ class Host:
         self,
         scenario: Scenario,
         options: Options,
-        numbering: type[OneMachine] = OneMachine,
-        addressing: OnlyMachine | None = None,
+        numbering: type[Numbering] = Numbering,
+        addressing: Addressing | None = None,
         *,
         resident: int = 1,
         connections: int,
         cached_responses: int,
     ) -> None:
         seed = options.seed
-        self.addressing = addressing or OnlyMachine()
+        self.addressing = addressing or Addressing()
         self.clock: Clock = options.clock or SystemClock()
         self.explain: Explain | None = None
         self.admin: AdminApi | None = None
@@ -125,7 +128,7 @@ class Host:
         """Scenarios of the machines that were changed, by machine number."""
         self._identifiers: dict[int, Mapping[str, str]] = {}
         """Identifiers that machines keep from an earlier emulator, by machine number and purpose."""
-        self._own_faults: dict[int, Faults] = {}
+        self._own_faults: dict[int | None, Faults] = {}
         """Faults that apply to a single machine of a fleet, by machine number."""
         self.faults = Faults(self.clock, options.faults)
         self.journal = Journal(self.clock, options.journal)
@@ -134,8 +137,8 @@ class Host:
         self.issuer = Issuer(lambda: self.url, seed, options.keys, issuer=self._addresses.issuer)
         self._numbering = numbering(scenario, secrets.randbits(128) if seed is None else seed)
         profiles.of(scenario).rules(options.rules_off)  # Reports an invalid option now rather than when a machine is created.
-        # The last machine has the largest number and the highest address, so a template that cannot
-        # provide them fails here.
+        # The last machine has the largest number and the highest address. If the template has no
+        # address for it, the error is raised here rather than when the machine is created.
         self._numbering.scenario(len(self) - 1)
         self.machines = ResidentMachines(self._create, resident, self.clock)
         first = self.machines.get(0).machine
@@ -193,11 +196,11 @@ class Host:
             UsageError: There is no machine with this number.
         """
         if not 0 <= index < len(self):
-            raise UsageError("bad-argument", f"The fleet has no machine {index}; it has 0 to {len(self) - 1}.", location="index")
+            raise UsageError("bad-argument", f"There is no machine {index}; the numbers are 0 to {len(self) - 1}.", location="index")
         return HostedMachine(index, self.addressing.url(self.url, index), self.addressing.source(index), self)
 
     def handle(self, request: Request) -> Response:
-        """Return the response of the machine that a request selects, and record it."""
+        """Return the response of the selected machine. Record request and response in the journal."""
         if request.target == HEALTH and self._options.health and request.method in ("GET", "HEAD"):
             return json_response(b'{"status":"ok"}')
         index, target = self.addressing.find(request)
@@ -208,8 +211,8 @@ class Host:
         # Certificates and keys do not belong to a machine, so any machine can serve them.
         if target.startswith(PUBLISHED) or self._published_elsewhere(target):
             return self._recorded(self.machines.get(0).handle, request)
-        inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
-        return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
+        error = OUTSIDE if parse_target(target).category is None else NOT_FOUND
+        return self._recorded(lambda _: error.response(), request)
 
     def answer(self, index: int, request: Request) -> Response:
         """Return a machine's response to a request. Record request and response in the journal."""
@@ -223,11 +226,11 @@ class Host:
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
-        """Return whether nothing has to be signed for a response, and no fault can delay it."""
+        """Return whether a response is immediate: nothing is signed, and no fault can delay it."""
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
-        return target.startswith(QUICK) and not self._faults_for(index).on
+        return parse_target(target).category in STATIC and not self._own_faults.get(index, self.faults).on
 
     def scenario_of(self, index: int) -> Scenario:
         """Return the scenario of a machine."""
@@ -237,7 +240,7 @@ class Host:
         """Return the faults of one machine.
 
         In a fleet, a machine's own faults are tried before the faults of all machines. The host
-        keeps the returned object, so that faults which the caller loads later apply, too.
+        keeps the returned object, so the caller can load faults into it at any time.
         """
         if self.addressing.select is None:
             return self.faults
@@ -254,7 +257,7 @@ class Host:
     ) -> None:
         """Replace the scenario of a machine.
 
-        Events, limits and faults stay. Tokens stay unless ``prepare`` is given.
+        Events, rate limits and faults stay. Cached tokens stay unless ``prepare`` is given.
 
         Args:
             index: number of the machine.
@@ -290,7 +293,7 @@ class Host:
         """Return the configuration in effect as a JSON object, without the seed and the admin
         token.
 
-        In a fleet, it describes the template. Single machines may have been changed since.
+        In a fleet, it describes the template. It does not show later changes of single machines.
         """
         scenario, options, select = self.scenario, self._options, self.addressing.select
         profile = self._profile or profiles.of(scenario)
@@ -337,7 +340,7 @@ class Host:
 
     @contextmanager
     def closed_on_error(self) -> Iterator[None]:
-        """Close all sockets if the rest of the construction fails."""
+        """Close all sockets if the body of the ``with`` statement raises an error."""
         try:
             yield
         except ImdskitError:
@@ -352,9 +355,6 @@ class Host:
         finally:
             self.journal.record(request, response, start, machine)
         return response
-
-    def _faults_for(self, index: int | None) -> Faults:
-        return self.faults if index is None else self._own_faults.get(index, self.faults)
 
     def _create(self, index: int, events: Events | None, throttle: RateLimits | None) -> App:
         if throttle is None and self._options.rate_limit:
@@ -376,7 +376,7 @@ class Host:
             events_enabling=self._options.events_enabling,
             profile=self._profile,
             rules_off=self._options.rules_off,
-            faults=self._faults_for(index),
+            faults=self._own_faults.get(index, self.faults),
             events=events,
             numbers=self._request_numbers,
             cached_responses=self._cached_responses,
@@ -400,7 +400,7 @@ class Host:
         """
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
-            message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."
+            message = f"The scenario must be in the cloud {cloud.name}, like the certificates of this emulator; got {scenario.cloud.name}."
             raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another emulator for the other cloud.")
         try:
             self.authority.signer(region=app.machine.expanded.region)
@@ -417,7 +417,7 @@ class Host:
         return next((found for source, own in sources if (found := source.download(own)) is not None), None)
 
     def _published_elsewhere(self, target: str) -> bool:
-        """Return whether a certificate or key has been published at an address that the operator
+        """Return whether a target is that of a published file, below an address that the operator
         chose."""
         return self._published_below is not PUBLISHED and self._download(parse_target(target).path.rstrip()) is not None
 
@@ -479,11 +479,11 @@ class HostedMachine:
 
     def state(self) -> dict[str, Any]:
         """Return the whole scenario of the machine as a JSON object."""
-        return document.document(self.scenario)
+        return merge_patch.to_json(self.scenario)
 
     def patch(self, patch: object) -> None:
         """Change the machine like :meth:`imdskit.emulator.Emulator.patch`."""
-        self._host.change(self.index, lambda scenario: document.patched(scenario, patch))
+        self._host.change(self.index, lambda scenario: merge_patch.patched(scenario, patch))
 
     def become(self, value: object) -> None:
         """Replace the machine's scenario like :meth:`imdskit.emulator.Emulator.become`."""

@@ -19,8 +19,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 
 KEPT = 10_000
 """Default maximum number of entries."""
@@ -31,7 +31,7 @@ SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cooki
 It also withholds the values of headers whose names end in ``-token`` or ``-secret``.
 """
 WITHHELD = "(withheld)"
-"""Replacement for the value of a secret header."""
+"""Text that the journal shows in place of a withheld value."""
 LONGEST = 2048
 """Maximum number of characters that an entry keeps of its target.
 
@@ -80,7 +80,7 @@ class Entry(NamedTuple):
     @property
     def path(self) -> str:
         """Decoded path of the target in lower case, without double and trailing slashes."""
-        return "/" + "/".join(parse_target(self.target).segments).lower()
+        return parse_target(self.target).folded
 
     @property
     def category(self) -> str | None:
@@ -88,10 +88,7 @@ class Entry(NamedTuple):
 
         None if the path is outside of ``/metadata``.
         """
-        segments = self.path[1:].split("/")
-        if segments[0] != "metadata":
-            return None
-        return segments[1] if len(segments) > 1 else ""
+        return parse_target(self.target).category
 
     def parameter(self, name: str) -> str | None:
         """Return the decoded value of a query parameter, or None if it is absent."""
@@ -183,7 +180,7 @@ class Journal:
         self._before = 0
         self._closed = False
         self._headers: tuple[Headers, Headers] = (), ()
-        """Headers of the last request, as received and without secrets.
+        """Headers of the last request: first as received, then without secrets.
 
         Entries with the same headers share one tuple.
         """
@@ -239,9 +236,8 @@ class Journal:
         """Wait until the journal has enough entries, and return whether it has.
 
         Args:
-            wanted: required number of matching entries, including those that exist already.
-                Alternatively, a function that takes the journal and returns whether the wait is
-                over.
+            wanted: number of matching entries to wait for, including those that exist already. It
+                can also be a function that takes the journal and returns whether the wait is over.
             timeout: maximum wait in seconds, on the system clock.
             meant: criteria, named like the attributes of :class:`Filter`.
 
@@ -339,7 +335,8 @@ def _secret(name: str) -> bool:
 
 
 def _cut(headers: Headers) -> Headers:
-    """Return as many headers as fit, and a note with the number of all headers."""
+    """Return the first headers, as many as fit, and a note that says how many of the headers these
+    are."""
     kept, left = [], LONGEST
     for name, value in headers:
         left -= len(name) + len(value)

@@ -2,8 +2,8 @@
 snapshots, tokens and bodies of the admin API.
 
 The reader is strict. It refuses repeated members, ``NaN``, and numbers beyond the range of a float.
-An error message gives the location as a JSON pointer (RFC 6901), the expected value and the value
-that was found. For an unknown name, the hint suggests a similar one.
+An error contains the location as a JSON pointer (RFC 6901), and its message says what was expected
+and what was found. For an unknown name, the hint suggests a similar one.
 
 Callers describe their input by a :class:`Format`. They then call the methods of :class:`Input` that
 match the values they expect::
@@ -24,8 +24,6 @@ from typing import Any, NoReturn
 
 from imdskit.errors import ImdskitError
 
-LATEST = 253_402_300_799
-"""Latest time that Python's ``datetime`` supports, 9999-12-31 23:59:59 UTC, in Unix seconds."""
 SHOWN = 60
 """Maximum number of characters of an invalid value that a message shows."""
 
@@ -136,7 +134,7 @@ class Input:
         raise self.format.wrong(message, self.location, hint)
 
     def must_be(self, expected: str, hint: str = "") -> NoReturn:
-        """Raise the error that the value must be ``expected``, a noun phrase."""
+        """Raise an error whose message says that the value must be ``expected``, a noun phrase."""
         last = self.location.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         subject = self.format.name if not self.location else f"Element {last}" if last.isdecimal() else f"`{last}`"
         self.fail(f"{subject} must be {expected}; got {_shown(self.value)}.", hint)

@@ -6,16 +6,16 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from imdskit.emulator.http.messages import Request
 from imdskit.emulator.http.ports import Ports
 from imdskit.emulator.http.server import Server
-from imdskit.emulator.public_addresses import with_port
+from imdskit.emulator.published_urls import with_port
 from imdskit.errors import UsageError
-from imdskit.protocol.messages import Request
 
 _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 
 
-class OnlyMachine:
+class Addressing:
     """Addressing of a host with one machine, and base class of the others.
 
     Every request selects machine 0.
@@ -35,14 +35,14 @@ class OnlyMachine:
 
     def find(self, request: Request) -> tuple[int | None, str]:
         """Return the number of the machine that a request selects, and the target without the
-        selecting prefix.
+        prefix that selects it.
 
         The number is None if the request selects no existing machine.
         """
         return 0, request.target
 
     def url(self, base: str, _: int) -> str:
-        """Return the base address of a machine, given the base address of the host."""
+        """Return the base address of a machine, given the base address of the emulator."""
         return base
 
     def source(self, _: int) -> str:
@@ -67,7 +67,7 @@ class OnlyMachine:
         return index if 0 <= index < self.count else None
 
 
-class ByPath(OnlyMachine):
+class ByPath(Addressing):
     """Addressing by path: requests to machine N have the prefix ``/m/N`` in their path."""
 
     select = "path"
@@ -84,7 +84,7 @@ class ByPath(OnlyMachine):
         return f"{base}/m/{index}"
 
 
-class ByPort(OnlyMachine):
+class ByPort(Addressing):
     """Addressing by port: each machine has its own port. The port of machine 0 is the server's.
 
     Args:
@@ -123,7 +123,7 @@ class ByPort(OnlyMachine):
         return with_port(base, self.ports[index])
 
 
-class BySource(OnlyMachine):
+class BySource(Addressing):
     """Addressing by source: requests to machine N come from address N + 1 of a network.
 
     Args:

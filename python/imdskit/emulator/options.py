@@ -1,4 +1,5 @@
-"""Options that :class:`Emulator` and :class:`Fleet` share. They are validated on construction."""
+"""Options that :class:`Emulator` and :class:`Fleet` share. The constructor of :class:`Options`
+validates them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.http.host_header import loopback
 from imdskit.emulator.journal import KEPT
-from imdskit.emulator.public_addresses import Addresses
+from imdskit.emulator.published_urls import Addresses
 from imdskit.emulator.scenario.scenario import Scenario
 
 _KINDS: tuple[tuple[str, Any, str], ...] = (
@@ -45,7 +46,8 @@ _RANGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Validated options of a host. :class:`imdskit.emulator.Emulator` describes the attributes.
+    """Validated options of an emulator or fleet. :class:`imdskit.emulator.Emulator` describes the
+    attributes.
 
     Raises:
         UsageError: An option has the wrong type or is out of range. The location is the name of the
@@ -78,7 +80,8 @@ class Options:
 
     @classmethod
     def among(cls, given: Mapping[str, Any]) -> Options:
-        """Return the options that the arguments of a constructor contain."""
+        """Return the options that are among the arguments of a constructor. Other arguments are
+        ignored."""
         return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
     def __post_init__(self) -> None:

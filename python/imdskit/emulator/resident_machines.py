@@ -1,10 +1,11 @@
-"""Machines that a host keeps in memory, and the state that it keeps of evicted machines.
+"""Machines that an emulator or fleet keeps in memory, and the state that it keeps of evicted
+machines.
 
 A machine is created when the first request for it arrives. When too many machines are in memory,
-the least recently requested one is evicted. The host keeps the scheduled events of an evicted
-machine, unless no events were ever announced or requested. It keeps the rate limits for one second,
-because the token buckets are full again after that time. A recreated machine has the same instance
-document, but its cached tokens and attested documents are lost.
+the least recently requested one is evicted. The scheduled events of an evicted machine are kept,
+unless no events were ever announced or requested. Its rate limits are kept for one second, because
+the token buckets are full again after that time. Its cached tokens and attested documents are lost.
+When the machine is created again, it has the same instance document as before.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ resume.
 A snapshot contains no key, no seed and no token. It contains the public identifiers that the
 emulator generated for the machine (vmId, MAC addresses, client ids and so on). The machine
 therefore keeps them, even if the emulator that resumes has another seed. Keys are derived from the
-seed: with another seed, or without one, new keys sign documents and tokens. The journal is not part
-of a snapshot.
+seed. An emulator that resumes with another seed, or without one, signs documents and tokens with
+other keys. The journal is not part of a snapshot.
 
 This module handles the file and its top-level members. The modules of events, faults and tokens
 define the content of their members.
@@ -19,12 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imdskit.clock import ManualClock, MovableClock
+from imdskit.clock import LAST_SECOND, ManualClock, MovableClock
 from imdskit.emulator import private_files
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.host import Host
-from imdskit.emulator.json_input import LATEST, Format
+from imdskit.emulator.json_input import Format
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.errors import ScenarioError, UsageError
@@ -37,12 +37,12 @@ MAX_BYTES = 4 * 1024 * 1024
 """Maximum size of a snapshot in bytes."""
 
 FORMAT = Format(
-    "The snapshot", partial(ScenarioError, "bad-snapshot"), "The format is in docs/admin.md.", MAX_BYTES, unknown_at_object=True
+    "The snapshot", partial(ScenarioError, "bad-snapshot"), "docs/admin.md describes the format.", MAX_BYTES, unknown_at_object=True
 )
 
 
 def take(host: Host) -> dict[str, Any]:
-    """Return a snapshot of a host with one machine."""
+    """Return a snapshot of an emulator with one machine."""
     machine = host.machine()
     return {
         "format": FORMAT_NAME,
@@ -57,7 +57,7 @@ def take(host: Host) -> dict[str, Any]:
 
 
 def restore(host: Host, value: object) -> None:
-    """Restore the state of a host with one machine from a snapshot; see
+    """Restore the state of an emulator with one machine from a snapshot; see
     :meth:`imdskit.emulator.Emulator.restore`."""
     parts = checked(value)
     events, location = host.machine().events, "/scenario/document"
@@ -70,7 +70,8 @@ def restore(host: Host, value: object) -> None:
         Events(host.clock, "", 0).restore(parts["events"])
         location = "/faults"
         Faults(host.clock).restore(parts["faults"])
-        # The whole snapshot is valid. The state of the host changes only from here on.
+        # The whole snapshot is valid. Nothing before this line has changed the state of the
+        # emulator.
         ahead = parts["clock"]["now"] - host.clock.now()
         if ahead > 0 and isinstance(host.clock, ManualClock | MovableClock):
             host.clock.advance(ahead)
@@ -85,7 +86,8 @@ def restore(host: Host, value: object) -> None:
 
 
 def save(host: Host, path: str | Path | None = None) -> str:
-    """Write a snapshot to ``path``, by default to the host's file, and return the path.
+    """Write a snapshot to ``path``, by default to the emulator's ``snapshot_file``, and return the
+    path.
 
     Only the owner may read the file.
 
@@ -95,7 +97,9 @@ def save(host: Host, path: str | Path | None = None) -> str:
     target = host.snapshot_file if path is None else path
     if target is None:
         raise UsageError(
-            "bad-argument", "The emulator has no file for snapshots.", hint="Start the emulator with one: serve --snapshot FILE."
+            "bad-argument",
+            "The emulator has no file for snapshots.",
+            hint="Start the emulator with `serve --snapshot FILE`, or pass a path.",
         )
     write(target, take(host))
     return str(target)
@@ -105,16 +109,16 @@ def checked(value: object) -> dict[str, Any]:
     """Return ``value`` if it has the top-level members of a snapshot. Their content is not checked.
 
     Raises:
-        ScenarioError: It is not a snapshot. The code is ``bad-snapshot`` and the location a JSON
-            pointer.
+        ScenarioError: The value is not a snapshot. The code is ``bad-snapshot``, and the location
+            is a JSON pointer.
     """
     whole = FORMAT.of(value)
     if not isinstance(value, dict) or value.get("format") != FORMAT_NAME:
-        raise FORMAT.wrong("This is not a snapshot of an emulator.", "/format")
+        raise FORMAT.wrong(f"`format` must be {FORMAT_NAME!r}, as in every snapshot of an emulator.", "/format")
     if value.get("version") != VERSION:
         raise FORMAT.wrong(f"`version` must be {VERSION}; got {value.get('version')!r:.60}.", "/version")
     members = whole.members(MEMBERS, required=[name for name in MEMBERS if name != "identifiers"])
-    members["clock"].members(required=("now",))["now"].integer(0, LATEST)
+    members["clock"].members(required=("now",))["now"].integer(0, LAST_SECOND)
     if "identifiers" in members:  # Snapshots of older releases do not have this member.
         for made in members["identifiers"].members().values():
             if not _HEX.fullmatch(made.text(128)):

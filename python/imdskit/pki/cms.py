@@ -144,8 +144,9 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     infos = data.enter(SET, "signerInfos")
     signers: list[SignerInfo] = []
     while infos:
-        # If a certificate has the same issuer as the SignerInfo, its parsed name is reused. This
-        # works only for the first SignerInfo, because an attested document has exactly one.
+        # If a certificate has the same issuer as the SignerInfo, the parsed name of this issuer is
+        # reused. This is done only for the first SignerInfo, because an attested document has
+        # exactly one.
         signers.append(_read_signer(infos, f"[{len(signers)}]", listed, () if signers else certificates))
     data.finish()
     return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers), content_start)
@@ -202,8 +203,8 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificate
 
 
 def _read_issuer(sid: Reader, certificates: tuple[Certificate, ...]) -> Name:
-    """Return the name of the issuer. If the issuer of a certificate in the message has the same
-    bytes, return the name that was parsed for this certificate."""
+    """Return the issuer's name in the sid of a SignerInfo. If the issuer's name in a certificate of
+    the message has the same bytes, return that name instead of parsing the bytes again."""
     with suppress(DerError):
         ahead = Reader(sid.data, sid.pos, sid.stop)
         der = ahead.element()
@@ -305,9 +306,10 @@ def check_signature(signer: SignerInfo, content_type: str, content: bytes, certi
     5652 sections 5.4 to 5.6).
 
     If there are signed attributes, the attributes content-type and message-digest must each occur
-    exactly once, and their only values must be the type and the digest of the content. The
-    signature must be over the DER of the SET of attributes. If there are no signed attributes, the
-    signature must be over the content, and the type of the content must be id-data (section 5.3).
+    exactly once. Each must have one value, which is the type or the digest of the content,
+    respectively. The signature must be over the DER of the SET of attributes. If there are no
+    signed attributes, the signature must be over the content, and the type of the content must be
+    id-data (section 5.3).
 
     This function accepts weak algorithms. :func:`check_algorithms` refuses them.
 

@@ -7,14 +7,13 @@ formats; IMDS documentation, "Attested data".
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from imdskit import versions
-from imdskit.protocol.instance_shape import Object
+from imdskit.protocol.json_writer import compact
 
 LIFETIME = 6 * 60 * 60
 """Seconds between ``createdOn`` and ``expiresOn`` in every genuine document."""
@@ -85,9 +84,3 @@ def envelope(signed_data: bytes) -> bytes:
     line.
     """
     return compact({"encoding": "pkcs7", "signature": base64.b64encode(signed_data).decode("ascii")})
-
-
-def compact(value: Mapping[str, object] | Object) -> bytes:
-    """Format JSON as the service does: without white space, in UTF-8, and with escapes only where
-    JSON requires them."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

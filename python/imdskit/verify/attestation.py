@@ -58,7 +58,7 @@ class Attestation:
 
     @property
     def at(self) -> int:
-        """The time as of which the document was judged, in Unix seconds."""
+        """The time as of which the document was verified, in Unix seconds."""
         return self._at
 
     @property
@@ -93,8 +93,9 @@ class Attestation:
         return members
 
     def to_json(self) -> dict[str, object]:
-        """Return all attributes as a dict that ``json.dumps`` accepts. It contains the SHA-256 of
-        each certificate instead of the certificate."""
+        """Return the attestation as a dict that ``json.dumps`` accepts. It contains the SHA-256 of
+        each certificate instead of the certificate, and the members of the signed JSON object
+        instead of the signed bytes."""
         return {**self._verdict(), "claims": self.members()}
 
     def json_text(self) -> str:

@@ -32,7 +32,7 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
     """Return a description of a document, as JSON values.
 
     Args:
-        verifier: verifier that judges the document. Its trust and its clock are used as well.
+        verifier: verifier whose policy, trust and clock are used.
         document: the service's JSON, bare base64, or DER. If the bytes are something else, the
             report says so.
         nonce: the nonce that the document must contain; None for any.
@@ -89,7 +89,7 @@ def _content(content: bytes, brackets: int) -> dict[str, Any]:
 
 def _has_path(report: Report) -> bool:
     """Return True if the check of the chain found a path, even if a certificate on it is revoked.
-    Otherwise, another search for a path would be useless."""
+    If the check found none, another search would find none either."""
     errors = [outcome.error for outcome in report if outcome.check == "chain" and outcome.error is not None]
     return all(error.reason in (Reason.REVOKED, Reason.REVOCATION_UNKNOWN) for error in errors)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LONGEST = 300
-"""Maximum number of characters of a text before its characters are escaped."""
+"""Maximum number of characters of a text. A longer text is cut off before it is escaped."""
 
 
 def one_line(text: object) -> str:

@@ -19,8 +19,8 @@ form are:
 - Other documentation of the metadata service mentions a "10-digit string". Ten digits have only 33
   bits, which is not enough for a bound nonce (see :class:`NonceIssuer`). No metadata service is
   known that accepts only digits.
-- It uses only one letter case, because software between the service and the machine may not
-  preserve letter case.
+- It contains only lower-case letters and digits, because software between the service and the
+  machine may not preserve letter case.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class NonceIssuer:
         keys: no key, one key of at least 32 bytes, or two keys during a key rotation. Nonces are
             issued with the first key. Nonces that were issued with either key are accepted. All
             processes of one service must have the same keys. Keep them secret.
-        lifetime: number of seconds after the issue of a bound nonce in which it is accepted,
-            inclusive; at most :data:`MAX_LIFETIME`.
+        lifetime: maximum age in seconds at which a bound nonce is accepted, 0 to
+            :data:`MAX_LIFETIME`.
         skew: number of seconds by which the clock of a machine that issues nonces may be ahead of
             the clock of the machine that checks them; at most
             :data:`imdskit.backends.contract.MAX_SKEW`.
@@ -105,7 +105,9 @@ class NonceIssuer:
         # bytes and str are sequences as well, but their items (int and str) are not keys.
         if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Create a key once with secrets.token_bytes(32), and keep it."
-            raise UsageError("bad-argument", "`keys` must be one or two keys of at least 32 bytes each.", location="keys", hint=hint)
+            raise UsageError(
+                "bad-argument", "`keys` must be a sequence of at most two keys of at least 32 bytes each.", location="keys", hint=hint
+            )
         self._keys = tuple(keys)
         self._lifetime = arguments.whole(lifetime, "lifetime", 0, MAX_LIFETIME)
         self._skew = arguments.whole(skew, "skew", 0, MAX_SKEW)
@@ -143,7 +145,11 @@ class NonceIssuer:
             return _text(self._random(_NONCE_BYTES))
         now = self._clock.now()
         if not 0 <= now < 1 << 8 * _TIME:
-            raise UsageError("bad-argument", "The clock must be between the years 1970 and 2106.", location="clock")
+            raise UsageError(
+                "bad-argument",
+                f"The clock must be between the years 1970 and 2106; got {arguments.shown(now)} Unix seconds.",
+                location="clock",
+            )
         head = now.to_bytes(_TIME, "big") + self._random(_SALT)
         return _text(head + _tag(self._keys[0], head, request))
 
@@ -182,12 +188,12 @@ class NonceIssuer:
                 "nonce-unknown",
                 "The nonce was not issued with a key of this NonceIssuer, or it was issued for another request.",
                 location="nonce",
-                hint="Issue a new one.",
+                hint="Issue a new nonce.",
             )
         issued_at = int.from_bytes(head[:_TIME], "big")
         age = self._clock.now() - issued_at
         if age > self._lifetime:
-            raise FreshnessError("nonce-expired", f"The nonce was issued {age} s ago.", location="nonce", hint="Issue a new one.")
+            raise FreshnessError("nonce-expired", f"The nonce was issued {age} s ago.", location="nonce", hint="Issue a new nonce.")
         if age < -self._skew:
             hint = "Compare the clocks of the machines that run this service."
             raise FreshnessError("nonce-not-yet", f"The nonce was issued {-age} s in the future.", location="nonce", hint=hint)

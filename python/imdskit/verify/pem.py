@@ -24,7 +24,9 @@ def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
         TrustError: ``bad-trust``: the data is too large, contains no certificate, or is damaged.
     """
     if len(data) > MAX_BYTES:
-        raise TrustError("bad-trust", "The file is too large for a list of certificates.", location=origin)
+        raise TrustError(
+            "bad-trust", f"The file has more than {MAX_BYTES} bytes, which is too large for a list of certificates.", location=origin
+        )
     return _blocks(data, "CERTIFICATE", "certificate", origin)
 
 
@@ -32,7 +34,9 @@ def crls(data: bytes, origin: str) -> tuple[bytes, ...]:
     """Return the DER of every certificate revocation list in a file. Arguments and errors are those
     of :func:`certificates`."""
     if len(data) > MAX_CRL_BYTES:
-        raise TrustError("bad-trust", "The file is too large for a revocation list.", location=origin)
+        raise TrustError(
+            "bad-trust", f"The file has more than {MAX_CRL_BYTES} bytes, which is too large for a revocation list.", location=origin
+        )
     return _blocks(data, "X509 CRL", "revocation list", origin)
 
 

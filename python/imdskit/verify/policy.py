@@ -1,5 +1,5 @@
 """Policy of a verifier. A policy has requirements on a document that go beyond a valid signature.
-It can also relax checks, which the caller must request explicitly."""
+It can also relax checks, but only if the caller requests this explicitly."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Policy(Settings):
     """Requirements on a document.
 
     Start with :meth:`online`, which is the policy for a service that issues a nonce for each
-    document. The default values of the attributes are those of :meth:`offline_audit`. They accept a
-    document of any Azure cloud during its lifetime of six hours, with or without a nonce. If the
+    document. The default values of the attributes are those of :meth:`offline_audit`: a document of
+    any Azure cloud is accepted during its lifetime of six hours, with or without a nonce. If the
     caller passes a nonce to the verifier, the document must always contain this nonce.
 
     Attributes:
@@ -34,8 +34,8 @@ class Policy(Settings):
         check_times: if True, the time of the check must be between ``createdOn`` and ``expiresOn``,
             with a tolerance of ``skew``. If False, ``max_age`` has no effect either.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the common name in the signer's certificate counts as a DNS name
-            if the certificate has no subject alternative name.
+        allow_common_name: if True, and the signer's certificate has no subject alternative name,
+            the common name in the certificate counts as a DNS name.
         min_rsa_bits: minimum size of the RSA keys of the signer and of the authorities, 512 to 8192
             bits.
         require_crl: has an effect only if ``Trust.crls`` contains revocation lists. If True, a
@@ -127,11 +127,11 @@ class Policy(Settings):
         return tuple(word for word, is_relaxed in words.items() if is_relaxed)
 
     def setup(self, trust: Trust) -> Setup:
-        """Return the configuration of a backend for this policy and ``trust``."""
+        """Return the configuration of a checker for this policy and ``trust``."""
         names = tuple((cloud.name, cloud.domain) for cloud in self.clouds)
         settings: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(Settings)}
         return Setup(trust.anchors, trust.intermediates, names, trust.crls, **settings)
 
 
 PRESETS = ("online", "offline_audit", "legacy_sample")
-"""Names of the presets: the class methods of :class:`Policy`."""
+"""Names of the presets. Each is the name of a class method of :class:`Policy`."""

@@ -14,12 +14,12 @@ _MARK = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Outcomes of all checks of one document. The checks after a failed one are made as well, as
-    far as possible.
+    """Outcomes of all checks of one document. If a check fails, all later checks whose input is
+    available still run.
 
     Attributes:
         outcomes: one outcome for each check, in the order of the checks.
-        at: time as of which the document was judged, in Unix seconds.
+        at: time as of which the document was verified, in Unix seconds.
         relaxed: descriptions of the checks that the policy left out or weakened.
     """
 

@@ -122,7 +122,7 @@ class Trust:
 
 
 def _bundles() -> ModuleType:
-    from imdskit.verify.bundles import bundle  # a late import, because it takes 18 ms, and only callers with a bundle need it
+    from imdskit.verify.bundles import bundle  # a late import, because it takes 18 ms, and only bundled() and from_bundle() need it
 
     return bundle
 

@@ -1,5 +1,5 @@
-"""Verifier of attested documents. It decides whether Azure signed a document, and returns for which
-machine and when."""
+"""Verifier of attested documents. It decides whether Azure signed a document, and returns the
+claims in the document, such as the id of the machine."""
 
 from __future__ import annotations
 
@@ -27,24 +27,25 @@ from imdskit.verify.stores.store import NonceStore
 from imdskit.verify.trust import Trust
 
 MARGIN = 600
-"""Additional time in seconds for which the record of a used document stays in the store.
+"""Margin in seconds. A store keeps the record of a used document for this time after the last
+moment at which a policy could accept the document.
 
-It starts at the time after which no policy accepts the document. It is needed because verifiers
-that share a store may have different clocks.
+The margin is needed because verifiers that share a store may have different clocks.
 """
 
 NONCE_SECONDS = 2 * MAX_LIFETIME
-"""Minimum time in seconds for which the record of a used nonce stays in the store. Skew and margin
-are added to it.
+"""Minimum time in seconds for which a store keeps the record of a used nonce. :data:`MAX_SKEW` and
+:data:`MARGIN` are added to this time.
 
-This is twice the maximum lifetime of a bound nonce, which is six hours. The first half covers the
-time in which the nonce is valid. The second half is for a verifier whose clock is ahead. Its clock
-can be ahead by at most six hours, because otherwise the verifier refuses every document as expired.
+The value is twice the maximum lifetime of a bound nonce, which is six hours. The first half covers
+the time in which the nonce is valid. The second half is needed because a verifier whose clock is
+ahead removes records too early. Such a clock can be ahead by at most six hours: a verifier whose
+clock is further ahead refuses every document as expired.
 """
 
 MAX_LEARNED = 64
-"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about
-forty."""
+"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about forty
+intermediates."""
 
 
 class _Configured(NamedTuple):
@@ -58,7 +59,8 @@ class _Configured(NamedTuple):
 class Verifier(ForkAware):
     """Verifier of attested documents with one trust and one policy.
 
-    A verifier caches signers, so create it once and keep it. It can be shared between threads.
+    A verifier caches the certificates and paths of signers, so create it once and keep it. It can
+    be shared between threads.
 
     Args:
         trust: anchors and intermediates. By default, the bundled certificates of the four Azure
@@ -137,7 +139,7 @@ class Verifier(ForkAware):
 
         Args:
             document: the service's JSON, bare base64, or DER.
-            at: time as of which the document is judged: Unix seconds, or a datetime with a time
+            at: time as of which the document is verified: Unix seconds, or a datetime with a time
                 zone. By default, this is the current time.
             nonce: nonce that the document must contain. None accepts any nonce, unless the policy
                 requires one.
@@ -161,13 +163,14 @@ class Verifier(ForkAware):
         return self._attestation(verdict, second)
 
     def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
-        """Verify one document as of the current time, and mark it as used. Of all calls with the
-        same document and the same store, only the first one accepts it.
+        """Verify one document as of the current time, and mark it as used. Later calls with the
+        same document and the same store refuse the document.
 
         The method marks the signed content as used, so the same content in another encoding is
         refused later. If a nonce is given, the method also marks the nonce as used, so another
-        document with this nonce is refused later. It marks them only after the document has passed
-        all other checks. A document that was refused can therefore still be accepted later.
+        document with this nonce is refused later. The method marks both only after the document has
+        passed all other checks. A document that failed one of these checks can therefore still be
+        accepted later.
 
         Args:
             document: the service's JSON, bare base64, or DER.
@@ -221,10 +224,11 @@ class Verifier(ForkAware):
         Args:
             documents: documents as for :meth:`verify`. All of them are kept in memory during the
                 call, so split very many documents into batches of some thousands.
-            at: time as of which the documents are judged, as for :meth:`verify`: one time for all
+            at: time as of which the documents are verified, as for :meth:`verify`: one time for all
                 documents, or a sequence with one for each.
-            nonces: sequence with one item for each document, as the argument ``nonce`` of
-                :meth:`verify`. None instead of a sequence means None for each document.
+            nonces: sequence with one item for each document: the nonce that the document must
+                contain, or None as in :meth:`verify`. If there is no sequence, the item is None for
+                every document.
             threads: maximum number of threads, at least 1. None means one per processor. At most
                 1024 threads are used. The Python backend always uses one.
 
@@ -271,7 +275,7 @@ class Verifier(ForkAware):
         Args:
             documents: documents in the forms that :meth:`verify` accepts, as a sequence of bytes or
                 together in one buffer. With a buffer, no Python object per document is needed.
-            at: time as of which the documents are judged, in Unix seconds: one time for all
+            at: time as of which the documents are verified, in Unix seconds: one time for all
                 documents, or a sequence with one for each.
             threads: see :meth:`verify_many`.
 
@@ -333,9 +337,9 @@ class Verifier(ForkAware):
         """Return a configuration that also contains the fetched issuers of a refused document, or
         None if no issuer was fetched.
 
-        Issuers are fetched only for documents with a valid signature. This needs no check here: the
-        signature is checked before the chain, so a document that is refused because of an unknown
-        issuer has a valid signature.
+        Issuers are fetched only for documents with a valid signature. This method need not check
+        the signature: the checker verifies it before the chain, so a document that is refused
+        because of an unknown issuer has a valid signature.
         """
         if self._aia is None or refusal.reason is not Reason.UNKNOWN_ISSUER:
             return None
@@ -374,7 +378,9 @@ class Verifier(ForkAware):
         range."""
         if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
             return cast("Sequence[int]", at)
-        raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
+        raise UsageError(
+            "bad-argument", "`at` must contain one time for each document, in Unix seconds of the years 1970 to 9999.", location="at"
+        )
 
     def _second(self, at: object, name: str = "at") -> int:
         if at is None:
@@ -386,7 +392,7 @@ class Verifier(ForkAware):
             return (at - _EPOCH) // _SECOND
         if type(at) is int and 0 <= at <= LAST_SECOND:
             return at
-        raise arguments.mistake(name, "whole Unix seconds of the years 1970 to 9999, or a datetime with a zone", at)
+        raise arguments.mistake(name, "whole Unix seconds of the years 1970 to 9999, or a datetime with a time zone", at)
 
 
 _POLICY_HINT = "Pass policy=Policy.online() if you issued a nonce for this document, or Policy.offline_audit() for stored documents."

@@ -1,10 +1,10 @@
 """Detection of common wrong forms of a document, such as PEM, UTF-16, or an HTTP response with its
 header.
 
-A verifier accepts only three forms: the service's JSON, bare base64, and DER (decision 0022). If it
-refuses a document, this module examines the bytes. If it recognizes a wrong form, it sets the hint
-of the error to a text that names the form and says what to do. It never changes the reason or the
-location of the error.
+A verifier accepts only three forms: the service's JSON, bare base64, and DER (decision 0022). If
+the verifier refuses a document, this module examines the bytes. If the bytes have a known wrong
+form, the module sets the hint of the error to a text that names the form and says what to do. The
+module never changes the reason or the location of the error.
 
 Documents may come from an attacker, so no function takes more than linear time in the size of the
 document.
@@ -21,8 +21,8 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Reason, Stage
 
 HEAD = 64 * 1024
-"""Number of bytes at the start of a document that are examined if it is larger than
-``Limits.document_bytes``."""
+"""If a document is larger than ``Limits.document_bytes``, this module examines only this number of
+bytes at its start."""
 MAX_BRACKETS = 256
 """Maximum number of opening braces and brackets. This module does not parse JSON with more of
 them."""
@@ -154,7 +154,7 @@ def _outside(document: bytes) -> Form | None:
     if start.startswith("<"):
         return Form("XML or HTML, not JSON", _BODY)
     if start.startswith("data:"):
-        return Form("a data: URI", "Give what follows the comma, which is base64.")
+        return Form("a data: URI", "Give only the base64 after the comma.")
     if start.startswith(("%7b", "%22", "%0a")):
         return _percent_encoded()
     return None
@@ -168,7 +168,8 @@ def _pem(label: str) -> Form:
         return Form(f"a PKCS #7 message in PEM ({label})", remedy)
     if label.endswith(("CERTIFICATE", "CRL")):
         return Form(
-            f"PEM ({label}), not an attested document", "Certificates go to `--trust` or `--intermediate`, lists to `--crl`. " + _BODY
+            f"PEM ({label}), not an attested document",
+            "Certificates go to `--trust` or `--intermediate`, revocation lists to `--crl`. " + _BODY,
         )
     return Form(f"PEM ({label}), not an attested document", _BODY)
 
@@ -286,7 +287,7 @@ def _blanks(text: str) -> Form | None:
     if " " in line:
         der = _decoded(line.replace(" ", "+"))
         if der is not None and _declared(der) == len(der):
-            remedy = "Encode `+` as `%2B` where the document is sent as a form or in a URL; decode it once only."
+            remedy = "Encode `+` as `%2B` where the document is sent as a form or in a URL, and decode it only once."
             return Form("base64 whose plus signs were replaced by blanks, as URL decoding does", remedy)
     return None
 
@@ -326,7 +327,7 @@ def _der(der: bytes) -> Form | None:
             "Take the whole document; a field or a terminal may have cut it.",
         )
     if declared < len(der):
-        return Form(f"a message of {declared} bytes and {len(der) - declared} more after it", "Remove what follows the message.")
+        return Form(f"a message of {declared} bytes and {len(der) - declared} more after it", "Remove all bytes after the message.")
     header = 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
     if der[header : header + 1] == b"0":
         return Form("DER of something else, such as a certificate", "Certificates go to `--trust` or `--intermediate`. " + _BODY)

@@ -1,4 +1,5 @@
-//! Benchmarks of the performance-critical functions: `cargo bench -p imdskit-core`. They use the valid documents of `tests/vectors/attested`.
+//! Benchmarks of the performance-critical functions: `cargo bench -p imdskit-core`. They use the valid documents of
+//! `tests/vectors/attested`.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a bench
 

@@ -103,8 +103,8 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
         self.checker.get()
     }
 
-    /// Returns whether this process is the child of a fork and has not rebuilt the checker yet. The next call of [`Batch::checker`] or [`Batch::get`]
-    /// rebuilds it.
+    /// Returns whether this process is the child of a fork and has not rebuilt the checker yet. The next call of [`Batch::checker`] or
+    /// [`Batch::get`] rebuilds it.
     #[must_use]
     pub fn is_inherited(&self) -> bool {
         self.checker.is_inherited()
@@ -222,7 +222,8 @@ fn workers(requested: NonZeroUsize, documents: usize) -> usize {
     requested.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
 }
 
-/// Verifies many signatures. The AVX-512 kernels verify up to eight signatures at a time. Signatures that they do not support are verified one by one.
+/// Verifies many signatures. The AVX-512 kernels verify up to eight signatures at a time. Signatures that they do not support are verified
+/// one by one.
 fn check_signatures(many: &[Opened<'_>]) -> Vec<Result<(), Refusal>> {
     let mut verdicts = vec![Ok(()); many.len()];
     let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];

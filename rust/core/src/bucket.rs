@@ -12,7 +12,7 @@ pub struct BadArgument;
 
 impl fmt::Display for BadArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("rate, period and burst must be at least 1, and burst times period must be less than 2^63")
+        f.write_str("rate, period and burst must be at least 1; rate must be less than 2^63, and so must burst times period")
     }
 }
 
@@ -58,8 +58,8 @@ impl Bucket {
         })
     }
 
-    /// Takes one token at the time `now_ns`, in nanoseconds. The caller may choose any clock. Returns 0 if a token was available. Otherwise takes
-    /// nothing and returns the number of nanoseconds until the next token.
+    /// Takes one token at the time `now_ns`, in nanoseconds. The caller may choose any clock. Returns 0 if a token was available. Otherwise
+    /// takes nothing and returns the number of nanoseconds until the next token.
     pub fn take(&self, now_ns: i64) -> u64 {
         // The state is valid after each single assignment, so a panic in another thread cannot have left it invalid.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

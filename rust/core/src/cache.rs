@@ -1,4 +1,5 @@
-//! The cache that a checker keeps between documents: signers with their certification paths, and message templates. Reading the cache never waits for a lock.
+//! The cache that a checker keeps between documents: signers with their certification paths, and message templates. Reading the cache never
+//! waits for a lock.
 
 // Python counterpart: `backends/python/cache.py`.
 
@@ -13,8 +14,8 @@ use crate::cache::message_templates::{Cut, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTE
 use crate::cache::signers::{Chain, MAX_SIGNERS, Moment, Signer};
 use crate::cache::table::Table;
 
-/// Maximum number of different signature sizes among the templates. Each size costs one lookup per message. RSA and ECDSA signatures with the usual key sizes have
-/// about twelve different sizes.
+/// Maximum number of different signature sizes among the templates. Each size costs one lookup per message. RSA and ECDSA signatures with
+/// the usual key sizes have about twelve different sizes.
 const MAX_SIGNATURE_SIZES: usize = 16;
 
 /// The caches of one checker. When a cache is full, it evicts its oldest entries.
@@ -84,7 +85,8 @@ impl Cache {
         }
     }
 
-    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must contain only the signer's certificate.
+    /// Adds a path of a signer. The path must be valid, the signer must have an accepted name, and the message must contain no certificate
+    /// except the signer's.
     pub(crate) fn add_path(&self, signer: &Arc<Signer>, moment: Moment, chain: &Chain) {
         let Some(key) = Signer::key(&signer.certificate.der) else {
             return;

@@ -1,9 +1,11 @@
 //! The complete verification of a document: the order of the checks, and the use of the cache.
 //!
-//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the processor supports it.
+//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the
+//! processor supports it.
 
-// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `batch.rs` can compute many signatures at once:
-// `Checker::open` makes the checks that come first, `Opened::check_signature` verifies the signature, and `Checker::conclude` makes the later checks.
+// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `batch.rs` can compute many signatures
+// at once: `Checker::open` makes the checks that come first, `Opened::check_signature` verifies the signature, and `Checker::conclude`
+// makes the later checks.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -165,8 +167,8 @@ impl Checker {
         &self.setup
     }
 
-    /// Returns the result of `check` for a document that `check` has accepted for the same `at`, without verifying the signature again. Only [`crate::batch::Batch`]
-    /// may call it, because a batch keeps the verified bytes.
+    /// Returns the result of `check` for a document that `check` has accepted for the same `at`, without verifying the signature again.
+    /// Only [`crate::batch::Batch`] may call it, because a batch keeps the verified bytes.
     pub(crate) fn recall(&self, document: &[u8], at: i64) -> Result<Signed, Refusal> {
         self.signed(self.open(document)?, at, None)
     }
@@ -304,11 +306,12 @@ impl Checker {
         Ok((chain, identity, claims))
     }
 
-    /// Returns the path of a signer, from the cache if possible. If the path is new and may be cached, also returns the moment for which it is valid.
+    /// Returns the path of a signer, from the cache if possible. If the path is new and may be cached, also returns the moment for which it
+    /// is valid.
     ///
-    /// The path depends on which certificates and lists are available, and on which of them are valid at `at`. Their validity changes only when a validity period
-    /// starts or ends, so the key of the cache is the signer and the moment of `at`. Only valid paths are cached, and only for messages that contain no certificate
-    /// except the signer's. Genuine messages contain no other.
+    /// The path depends on which certificates and lists are available, and on which of them are valid at `at`. Their validity changes only
+    /// when a validity period starts or ends, so the key of the cache is the signer and the moment of `at`. Only valid paths are cached,
+    /// and only for messages that contain no certificate except the signer's. Genuine messages contain no other.
     fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<(Chain, Option<Moment>), Refusal> {
         let signer = &opened.signer.certificate;
         if !self.setup.check_chain {
@@ -357,7 +360,8 @@ impl Checker {
         Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
     }
 
-    /// Parses a certificate of a message. If it belongs to a cached signer, returns the certificate from the cache and stores the signer in `cached`.
+    /// Parses a certificate of a message. If it belongs to a cached signer, returns the certificate from the cache and stores the signer in
+    /// `cached`.
     fn read_certificate(
         &self,
         der: &[u8],
@@ -390,8 +394,8 @@ impl<'d> Opened<'d> {
         }
     }
 
-    /// Returns whether the message becomes a template once it is accepted. It must end with the signature. Otherwise anyone could add unsigned attributes to an
-    /// accepted message and fill the cache with its variants.
+    /// Returns whether the message becomes a template once it is accepted. It must end with the signature. Otherwise anyone could add
+    /// unsigned attributes to an accepted message and fill the cache with its variants.
     pub(crate) fn makes_template(&self) -> bool {
         !self.from_template && self.attributes.is_none() && self.certificates.is_none() && self.signature.end == self.bytes.len()
     }
@@ -448,8 +452,8 @@ fn parse_all<T>(ders: &[Vec<u8>], parse: impl Fn(&[u8]) -> der::Result<T>, noun:
     ders.iter().enumerate().map(parse).collect()
 }
 
-/// Returns the Unix seconds at which the validity of a certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their boundary is one
-/// second later.
+/// Returns the Unix seconds at which the validity of a certificate or list starts or ends. notAfter and nextUpdate are inclusive, so their
+/// boundary is one second later.
 fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls: &[CertificateList]) -> Vec<i64> {
     let mut ends: Vec<i64> = certificates
         .flat_map(|certificate| [certificate.not_before, certificate.not_after + 1])

@@ -1,5 +1,5 @@
-//! Verdicts as columns, in the buffers of Apache Arrow's columnar format: validity bitmaps with the least significant bit first, 32-bit offsets,
-//! little-endian numbers.
+//! Verdicts as columns, in the buffers of Apache Arrow's columnar format: validity bitmaps with the least significant bit first, 32-bit
+//! offsets, little-endian numbers.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -1,6 +1,7 @@
 //! An indexed JSON document. Each of its nodes can be rendered as JSON or as text, in the formats of the metadata service.
 //!
-//! [`Document::new`] reads the document once, validates it completely, and records where each node is. [`Document::select`] renders one node.
+//! [`Document::new`] reads the document once, validates it completely, and records where each node is. [`Document::select`] renders one
+//! node.
 
 // Python counterpart: `backends/python/document.py`.
 
@@ -102,8 +103,8 @@ impl Document {
         }
     }
 
-    /// Appends the compact form of the node at a position, followed by the byte `then`. Returns the position of the next node. The compact form is
-    /// never longer than the node in the document.
+    /// Appends the compact form of the node at a position, followed by the byte `then`. Returns the position of the next node. The compact
+    /// form is never longer than the node in the document.
     #[allow(clippy::inline_always)] // measured: rendering a tree takes a third less time
     #[inline(always)]
     fn render(&self, at: usize, json: &mut Vec<u8>, then: u8) -> usize {

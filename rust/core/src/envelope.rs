@@ -84,8 +84,8 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
     Ok(signature)
 }
 
-/// Decodes base64 strictly (RFC 4648 section 4) but ignores white space, because some genuine documents were stored with blanks or with wrapped
-/// lines.
+/// Decodes base64 strictly (RFC 4648 section 4) but ignores white space, because some genuine documents were stored with blanks or with
+/// wrapped lines.
 pub(crate) fn decode_base64(text: &[u8], location: &'static str) -> Result<Vec<u8>, Refusal> {
     let decode = |text: &[u8]| base64_simd::STANDARD.decode_to_vec(text);
     let decoded = decode(text).or_else(|_| decode(&text.iter().copied().filter(|octet| !is_white_space(*octet)).collect::<Vec<_>>()));
@@ -95,7 +95,7 @@ pub(crate) fn decode_base64(text: &[u8], location: &'static str) -> Result<Vec<u
         Err(_) => Err(Refusal::new(
             Reason::BadBase64,
             location,
-            "not base64, or not the one way to write it",
+            "not base64 in its canonical form (RFC 4648 section 4)",
         )),
     }
 }

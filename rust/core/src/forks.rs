@@ -16,7 +16,7 @@ use crate::contract::Setup;
 /// Number of forks between the first process and this one.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// Declares that this process is the child of a `fork()`. The caller must call it in every child before the child uses a checker.
+/// Declares that this process is the child of a `fork()`. Call this function in every child before the child uses a checker.
 pub fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
@@ -39,7 +39,8 @@ impl ForkAware {
         })
     }
 
-    /// Returns whether this process is the child of a fork and has not rebuilt the checker yet. The next call of [`ForkAware::get`] rebuilds it.
+    /// Returns whether this process is the child of a fork and has not rebuilt the checker yet. The next call of [`ForkAware::get`]
+    /// rebuilds it.
     #[must_use]
     pub fn is_inherited(&self) -> bool {
         self.current.load().0 != FORKS.load(Ordering::Relaxed)
@@ -53,8 +54,8 @@ impl ForkAware {
         if current.0 == forks {
             return Arc::clone(&current.1);
         }
-        // The setup was parsed successfully before, so parsing it again succeeds. Several threads may do this at the same time. All of them build equal
-        // checkers, so it does not matter which one is kept.
+        // The setup was parsed successfully before, so parsing it again succeeds. Several threads may do this at the same time. All of them
+        // build equal checkers, so it does not matter which one is kept.
         let Ok(renewed) = Checker::new(current.1.setup().clone()) else {
             return Arc::clone(&current.1);
         };

@@ -29,8 +29,8 @@ pub use crate::pki::path::validation::Inputs;
 pub use crate::pki::signatures::signature::Strength;
 pub use crate::pki::x509::certificate::KeyUsage;
 
-/// Parses a certificate. Returns two lists: the RFC 5280 rules that the certificate breaks, each as (field, problem), and the object identifiers of
-/// the critical extensions that this crate does not understand.
+/// Parses a certificate. Returns two lists: the RFC 5280 rules that the certificate breaks, each as (field, problem), and the object
+/// identifiers of the critical extensions that this crate does not understand.
 ///
 /// # Errors
 /// Returns an error if the bytes are not a certificate.
@@ -52,8 +52,8 @@ pub fn any(der: &[u8]) -> Result<(), DerError> {
     reader.finish()
 }
 
-/// Verifies a signature. The arguments are the DER of an `AlgorithmIdentifier`, the DER of a `SubjectPublicKeyInfo`, the signed data, and the DER of
-/// a BIT STRING. The inner error says why the signature is invalid.
+/// Verifies a signature. The arguments are the DER of an `AlgorithmIdentifier`, the DER of a `SubjectPublicKeyInfo`, the signed data, and
+/// the DER of a BIT STRING. The inner error says why the signature is invalid.
 ///
 /// # Errors
 /// Returns an error if one of the DER arguments is malformed.
@@ -69,8 +69,9 @@ pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: 
     Ok(signature::verify(&algorithm, &key, data, value).map_err(signature::Fault::text))
 }
 
-/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`. `rsa-pss` needs `mask`, which contains
-/// the hash of the mask generation function and the length of the salt in bytes. Returns false if the scheme or a hash is unknown.
+/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`. `rsa-pss` needs `mask`,
+/// which contains the hash of the mask generation function and the length of the salt in bytes. Returns false if the scheme or a hash is
+/// unknown.
 ///
 /// # Errors
 /// Returns an error if the key is malformed.
@@ -218,8 +219,8 @@ pub fn oid_contents(dotted: &str) -> Vec<u8> {
     bytes
 }
 
-/// Builds and validates a path. Malformed lists are ignored. Malformed certificates are ignored too, except for the leaf. `lists` contains revocation lists, and whether
-/// every certificate below the anchor needs one that covers it.
+/// Builds and validates a path. Malformed lists are ignored. Malformed certificates are ignored too, except for the leaf. `lists` contains
+/// revocation lists, and whether every certificate below the anchor needs one that covers it.
 ///
 /// # Errors
 /// Returns an error if the leaf is malformed or there is no valid path.

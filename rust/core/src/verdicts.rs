@@ -60,12 +60,14 @@ pub struct Accepted<'v> {
 }
 
 impl<'v> Accepted<'v> {
-    /// Returns the last 16 bytes of the signer's certificate. They are part of the certificate's signature, so they are as good as a hash of the certificate. One signer rarely has several paths, so they also serve as a hash of the path.
+    /// Returns the last 16 bytes of the signer's certificate, which serve as a hash of the path. They are part of the certificate's
+    /// signature, so they are as good as a hash of the certificate. One signer rarely has several paths.
     pub(crate) fn tail(&self) -> Option<[u8; 16]> {
         self.chain.first()?.der.last_chunk().copied()
     }
 
-    /// Returns whether another verdict has the same signer, path and name. If two references point to the same certificate in memory, its bytes are not compared.
+    /// Returns whether another verdict has the same signer, path and name. If two references point to the same certificate in memory, its
+    /// bytes are not compared.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<Certificate>, &Arc<Certificate>)| Arc::ptr_eq(one, other) || one.der == other.der;
         self.label == other.label

@@ -1,5 +1,5 @@
-//! Tests of the state that threads share: the cache of signers, the cache of signatures, and the token bucket. `make tsan` also runs them under
-//! ThreadSanitizer.
+//! Tests of the state that threads share: the cache of signers, the cache of signatures, and the token bucket. `make tsan` also runs them
+//! under ThreadSanitizer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,8 @@ fn octets(value: &Value) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(value.as_str().unwrap()).unwrap()
 }
 
-/// Returns the setup of `tests/vectors/attested`, the time of the check, and documents for this setup: all good ones and every eighth of the others.
+/// Returns the setup of `tests/vectors/attested`, the time of the check, and documents for this setup: all good ones and every eighth of
+/// the others.
 fn vectors() -> (Setup, i64, Vec<Vec<u8>>) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/attested/vectors.ndjson");
     let mut lines = std::fs::read_to_string(file)
@@ -116,8 +117,8 @@ fn batches_run_concurrently_with_single_documents() {
     });
 }
 
-/// Puts each bad document into batches of valid ones, at one position per batch. Together, the batches cover all eight lanes. The checker must still
-/// accept every other document of the batch.
+/// Puts each bad document into batches of valid ones, at one position per batch. Together, the batches cover all eight lanes. The checker
+/// must still accept every other document of the batch.
 #[test]
 fn bad_document_does_not_change_other_verdicts_of_its_batch() {
     let (setup, now, documents) = vectors();
@@ -139,8 +140,8 @@ fn bad_document_does_not_change_other_verdicts_of_its_batch() {
     }
 }
 
-/// The bucket gives out exactly its initial tokens and the tokens that it gained. The number of threads and the order of the clock readings do not
-/// matter.
+/// The bucket gives out exactly its initial tokens and the tokens that it gained. The number of threads and the order of the clock readings
+/// do not matter.
 #[test]
 fn bucket_gives_out_exactly_the_tokens_that_it_gained() {
     const CALLS: usize = 2_000;

@@ -1,5 +1,5 @@
-//! Tests of the documents in `tests/vectors/attested`, which the Python tests use too. Verdict, reason and location must match the recorded ones. The
-//! tests check single documents and batches, with and without cached entries, and on several threads.
+//! Tests of the documents in `tests/vectors/attested`, which the Python tests use too. Verdict, reason and location must match the recorded
+//! ones. The tests check single documents and batches, with and without cached entries, and on several threads.
 
 #![allow(clippy::unwrap_used)]
 
@@ -64,7 +64,7 @@ fn agrees<T>(case: &Value, verdict: &Result<T, Refusal>) -> Result<(), String> {
     if expected == found {
         Ok(())
     } else {
-        Err(format!("{}: {found:?} in place of {expected:?}", case["id"]))
+        Err(format!("{}: expected {expected:?}, found {found:?}", case["id"]))
     }
 }
 

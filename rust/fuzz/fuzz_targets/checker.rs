@@ -1,9 +1,9 @@
-//! Verifies a document several times: alone, alone again, and in a batch, by checkers with and without cached entries. The verdict must always be the
-//! same.
+//! Verifies a document several times: alone, alone again, and in a batch, by checkers with and without cached entries. The verdict must
+//! always be the same.
 //!
-//! Input: two bytes that select a document of `tests/vectors/attested`, followed by edits of its DER. An edit consists of a position in two bytes,
-//! the number of bytes to remove, the number of bytes to insert, and these bytes. If the first two bytes select no document, the rest of the input is
-//! the document.
+//! Input: two bytes that select a document of `tests/vectors/attested`, followed by edits of its DER. An edit consists of a position in two
+//! bytes, the number of bytes to remove, the number of bytes to insert, and these bytes. If the first two bytes select no document, the
+//! rest of the input is the document.
 
 #![no_main]
 
@@ -45,7 +45,7 @@ fn world() -> World {
     let good = documents
         .iter()
         .find(|document| warm.check(document, at, None).is_ok())
-        .expect("one is good")
+        .expect("at least one document is valid")
         .clone();
     World {
         setup,

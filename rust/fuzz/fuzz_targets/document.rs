@@ -133,6 +133,6 @@ fuzz_target!(|input: &[u8]| {
     match (Document::new(input), other) {
         (Ok(document), Some(root)) => compare(&document, &root, &mut Vec::new()),
         (Err(_), None) => {}
-        (ours, other) => panic!("ours takes it: {}, serde_json: {}", ours.is_ok(), other.is_some()),
+        (ours, other) => panic!("accepted by imdskit-core: {}, by serde_json: {}", ours.is_ok(), other.is_some()),
     }
 });

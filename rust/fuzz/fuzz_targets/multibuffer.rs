@@ -1,8 +1,9 @@
-//! Compares the kernels for one and for eight numbers with the scalar model and with big integers. The results must agree for every modulus and
-//! signature.
+//! Compares the kernels for one and for eight numbers with the scalar model and with big integers. The results must agree for every modulus
+//! and signature.
 //!
-//! Input: a byte that selects the length of the modulus, a byte whose bits select the jobs to corrupt, and the bytes for moduli and signatures. If
-//! there are too few bytes, they are repeated. A few bytes can therefore produce numbers with long runs, in which carries propagate far.
+//! Input: a byte that selects the length of the modulus, a byte whose bits select the jobs to corrupt, and the bytes for moduli and
+//! signatures. If there are too few bytes, they are repeated. A few bytes can therefore produce numbers with long runs, in which carries
+//! propagate far.
 
 #![no_main]
 

@@ -1,7 +1,8 @@
 //! Verifications per second, compared with AWS-LC: `cargo bench -p imdskit-multibuffer [-- ROUNDS]`.
 //!
-//! Each round runs every contestant for a few milliseconds. The figures are medians over the rounds with the 10th and 90th percentiles. Ratios are
-//! computed within a round, so changes of the processor's speed between rounds do not affect them.
+//! The contestants are AWS-LC, the two kernels, and the preparation of a key. Each round runs every contestant for a few milliseconds. The
+//! figures are medians over the rounds, with the 10th and 90th percentiles. A ratio compares two times of the same round, so changes of the
+//! processor's speed between rounds do not affect it.
 
 #![allow(clippy::expect_used, clippy::panic)]
 

@@ -13,7 +13,8 @@ pub struct Job<'a> {
     pub block: &'a [u8],
 }
 
-/// Verifies many signatures. Afterwards `verdicts[i]` is the result of [`Key::verify`] for `jobs[i]`. The moduli may have different lengths.
+/// Verifies many signatures. Afterwards `verdicts[i]` is the result of [`Key::verify`] for `jobs[i]`. The moduli may have different
+/// lengths.
 ///
 /// No job can change the verdict on another: each job has its own lane, and lanes do not exchange data.
 ///
@@ -37,7 +38,8 @@ mod side_by_side {
     use crate::lanes::{Columns, LANES, Wide, WideModulus};
     use crate::limbs::{LOW_BLOCKS, Modulus, Number, low_part};
 
-    /// From this number of signatures on, the kernel for eight is faster than the kernel for one, even with idle lanes.
+    /// Minimum number of signatures for the kernel for eight numbers. With fewer, too many lanes are idle, and the kernel for one number is
+    /// faster.
     const WORTH_LANES: usize = 7;
 
     pub(super) fn verify_many(jobs: &[Job<'_>], verdicts: &mut [bool]) {

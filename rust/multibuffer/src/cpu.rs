@@ -54,7 +54,8 @@ mod supported {
             unsafe { lanes::verify(s, low, modulus, columns) }
         }
 
-        /// Computes the constants of the comparison. All kernels compute the same numbers, so the kernel for eight numbers uses this value too.
+        /// Computes the constants of the comparison. All kernels compute the same numbers, so the kernel for eight numbers uses this value
+        /// too.
         pub(crate) fn comparison<const NB: usize>(self, modulus: &Modulus<NB>) -> &Comparison<NB> {
             modulus.comparison(|a, b, modulus| self.multiply(a, b, modulus))
         }

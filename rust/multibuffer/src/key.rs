@@ -80,8 +80,8 @@ impl Key {
         self.octets.len()
     }
 
-    /// Computes `RSAVP1` (RFC 8017 section 5.2.2): `signature`^65537 modulo the modulus. The result is as long as the modulus, including leading
-    /// zeros.
+    /// Computes `RSAVP1` (RFC 8017 section 5.2.2): `signature`^65537 modulo the modulus. The result is as long as the modulus, including
+    /// leading zeros.
     ///
     /// Returns `None` if the signature does not have the length of the modulus or is not less than the modulus. This method does not check
     /// the resulting block. For RSASSA-PSS, the caller checks it.
@@ -101,8 +101,8 @@ impl Key {
 
     /// Returns whether the signature produces exactly `block`, the encoded block.
     ///
-    /// The block is compared as a whole; nothing is extracted from the result of the computation. Returns false if the signature or the block does
-    /// not have the length of the modulus, or if the signature is not less than the modulus.
+    /// The block is compared as a whole; nothing is extracted from the result of the computation. Returns false if the signature or the
+    /// block does not have the length of the modulus, or if the signature is not less than the modulus.
     #[must_use]
     pub fn verify(&self, signature: &[u8], block: &[u8]) -> bool {
         fn gives<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8], block: &[u8]) -> bool {

@@ -141,8 +141,8 @@ fn multiples<const NB: usize>(a: &Wide<NB>, n: &Wide<NB>) -> u8 {
         .fold(u8::MAX, |none, difference| none & _mm512_test_epi64_mask(difference, difference))
 }
 
-/// Replaces `a` with `a`² / R modulo *n*. The result is less than 3*n* if `a` is. The function computes only half of the products, doubles them, and
-/// adds the squares of the limbs.
+/// Replaces `a` with `a`² / R modulo *n*. The result is less than 3*n* if `a` is. The function computes only half of the products, doubles
+/// them, and adds the squares of the limbs.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn square<const NB: usize>(a: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
     let columns = &mut columns.0[..2 * NB];
@@ -185,8 +185,9 @@ fn vectors(rows: &Rows) -> [Vector; BLOCK] {
     vectors
 }
 
-/// Adds the product of one block and several others to `columns`. Each column stays in a register from its first product to its last. With indices
-/// modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other block, and `high[i + j]` is the next column.
+/// Adds the product of one block and several others to `columns`. Each column stays in a register from its first product to its last. With
+/// indices modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other block, and `high[i + j]` is the next
+/// column.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {

@@ -12,7 +12,7 @@
 //! fn verify(modulus: &[u8], signature: &[u8], block: &[u8]) -> Result<bool, KeyError> {
 //!     Ok(Key::new(modulus)?.verify(signature, block))
 //! }
-//! assert!(verify(&[3], &[1], &[1]).is_err()); // the kernels do not support two bits
+//! assert!(verify(&[3], &[1], &[1]).is_err()); // the kernels do not support moduli of two bits
 //! ```
 //!
 //! `examples/pkcs1.rs` verifies an RSASSA-PKCS1-v1_5 signature. The README explains the arithmetic and proves its bounds.
@@ -35,8 +35,8 @@ mod vector;
 pub use batch::{Job, verify_many};
 pub use key::{Key, KeyError};
 
-/// Returns whether the processor and the operating system can run the kernels, which need AVX-512 F and IFMA. On architectures other than x86-64, the
-/// result is always false.
+/// Returns whether the processor and the operating system can run the kernels, which need AVX-512 F and IFMA. On architectures other than
+/// x86-64, the result is always false.
 #[must_use]
 pub fn available() -> bool {
     cpu::Ifma::detect().is_some()

@@ -1,5 +1,5 @@
-//! Numbers as 52-bit limbs, least significant first, in blocks of eight. All kernels and their model use these numbers. The code in this module uses plain
-//! integers instead of vectors.
+//! Numbers as 52-bit limbs, least significant first, in blocks of eight. All kernels and their model use these numbers. The code in this
+//! module uses plain integers instead of vectors.
 
 use std::sync::OnceLock;
 
@@ -17,8 +17,8 @@ pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Number of blocks of the largest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
-/// Number of blocks of limbs for the lowest bytes of an encoded message, which differ from the padding (L in [`Comparison`]). These blocks have 104
-/// bytes, which are enough for the `DigestInfo` of every hash.
+/// Number of blocks of limbs for the lowest bytes of an encoded message, which differ from the padding (L in [`Comparison`]). These blocks
+/// have 104 bytes, which are enough for the `DigestInfo` of every hash.
 pub(crate) const LOW_BLOCKS: usize = 2;
 /// Number of bytes in these blocks.
 const LOW_BYTES: usize = LOW_BLOCKS * BLOCK_BITS / 8;
@@ -36,8 +36,8 @@ const _: () = {
         // Results stay below 3 n because n / R <= 2^-32. 3 n < 2^(bits + 2) fits in the limbs.
         assert!(BLOCK_BITS * blocks >= bits + 32);
         assert!(blocks <= MAX_BLOCKS);
-        // A column is the sum of at most 4 * limbs halves of products, the halves for the limbs that `Comparison` multiplies, one limb, and a carry:
-        // (4 * limbs + 2 * 16 + 1) * 2^52 + 2^12 < 2^61.
+        // A column is the sum of at most 4 * limbs halves of products, the halves for the limbs that `Comparison` multiplies, one limb, and
+        // a carry: (4 * limbs + 2 * 16 + 1) * 2^52 + 2^12 < 2^61.
         assert!(((4 * limbs + 2 * BLOCK * LOW_BLOCKS + 1) as u64) << LIMB_BITS < (1 << 61) - (1 << (64 - LIMB_BITS)));
         // `Comparison` adds less than n (1 + 2 B^2) to a product. B^2 / R is far below 1, so results stay below 3 n.
         assert!(BLOCK_BITS * (blocks - LOW_BLOCKS) >= 800);
@@ -142,11 +142,11 @@ impl<const NB: usize> Number<NB> {
         self.subtract_if_not_less(n);
     }
 
-    /// Multiplies the number by 2^`bits` modulo `n`, which has `size` bits. The number must be less than 1.01`n`. The result is less than 1.01`n` too.
-    /// `bits` is at most [`MAX_SHIFT`].
+    /// Multiplies the number by 2^`bits` modulo `n`, which has `size` bits. The number must be less than 1.01`n`. The result is less than
+    /// 1.01`n` too. `bits` is at most [`MAX_SHIFT`].
     ///
-    /// The quotient is estimated from the uppermost 63 bits of `n`, rounded up, and the corresponding bits of the number. The estimate is never too
-    /// large. Before rounding down it is too small by less than 4 * 2^50 / 2^62.
+    /// The quotient is estimated from the uppermost 63 bits of `n`, rounded up, and the corresponding bits of the number. The estimate is
+    /// never too large. Before rounding down it is too small by less than 4 * 2^50 / 2^62.
     fn shift_modulo(&mut self, bits: usize, n: &Self, size: usize) {
         let quotient = (u128::from(self.bits_from(size - 63)) << bits) / (u128::from(n.bits_from(size - 63)) + 1);
         #[allow(clippy::cast_possible_truncation)] // less than 1.01 * 2^50
@@ -179,8 +179,8 @@ impl<const NB: usize> Number<NB> {
     }
 }
 
-/// Returns the low 52 bits and the high bits of a product of two limbs. One factor is shifted left by twelve bits before the multiplication, so that
-/// each half is in its own word of the result.
+/// Returns the low 52 bits and the high bits of a product of two limbs. One factor is shifted left by twelve bits before the
+/// multiplication, so that each half is in its own word of the result.
 #[inline]
 fn halves(a: u64, b: u64) -> (u64, u64) {
     const SPARE: usize = 64 - LIMB_BITS;
@@ -223,7 +223,8 @@ pub(crate) struct Fold<const NB: usize> {
     pub(crate) folded: Number<NB>,
 }
 
-/// An odd modulus *n* and the constants for multiplication modulo *n*. The uppermost bit of the most significant byte of *n* is set. R is 2^(416 `NB`).
+/// An odd modulus *n* and the constants for multiplication modulo *n*. The uppermost bit of the most significant byte of *n* is set. R is
+/// 2^(416 `NB`).
 #[derive(Clone, Debug)]
 pub(crate) struct Modulus<const NB: usize> {
     pub(crate) n: Number<NB>,
@@ -243,11 +244,11 @@ pub(crate) struct Modulus<const NB: usize> {
     pub(crate) across: AcrossModulus<NB>,
 }
 
-/// The constants for comparing *s*^65537 with an encoded block before the last multiplication is reduced. With these constants, *s* never has to be
-/// multiplied by R².
+/// The constants for comparing *s*^65537 with an encoded block before the last multiplication is reduced. With these constants, *s* never
+/// has to be multiplied by R².
 ///
-/// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs. Then *s*
-/// *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature produces the block.
+/// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs.
+/// Then *s* *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature produces the block.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison<const NB: usize> {
     /// K modulo *n*.
@@ -327,8 +328,8 @@ pub(crate) struct AcrossModulus<const NB: usize> {
 }
 
 impl<const NB: usize> Modulus<NB> {
-    /// Prepares a modulus. `octets` is *n*, which must be odd and have its uppermost bit set. `square` squares a number the given number of times
-    /// with the Montgomery multiplication of the model or of a kernel. It must not use R², which is not computed yet.
+    /// Prepares a modulus. `octets` is *n*, which must be odd and have its uppermost bit set. `square` squares a number the given number of
+    /// times with the Montgomery multiplication of the model or of a kernel. It must not use R², which is not computed yet.
     pub(crate) fn new(octets: &[u8], square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Self {
         let n = Number::from_be(octets);
         let by_lane = Fold::new(&n, NB);
@@ -358,8 +359,8 @@ impl<const NB: usize> Modulus<NB> {
         self.by_block.get_or_init(|| Fold::new(&self.n, BLOCK))
     }
 
-    /// Returns the constants of the comparison. They are computed on first use, because most keys of authorities verify a single signature. The computation
-    /// takes as long as one verification.
+    /// Returns the constants of the comparison. They are computed on first use, because most keys of authorities verify a single signature.
+    /// The computation takes as long as one verification.
     pub(crate) fn comparison(&self, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> &Comparison<NB> {
         self.comparison
             .get_or_init(|| Box::new(Comparison::new(self, |a, b| multiply(a, b, self))))
@@ -370,9 +371,9 @@ impl<const NB: usize> Modulus<NB> {
         self.used.set(()).is_err()
     }
 
-    /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then into R 2^d,
-    /// the Montgomery form of 2^d. Three squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. With more
-    /// squarings, fewer shifts are needed. Three squarings are fastest, or nearly so, for every length.
+    /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then
+    /// into R 2^d, the Montgomery form of 2^d. Three squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of
+    /// bits of R. With more squarings, fewer shifts are needed. Three squarings are fastest, or nearly so, for every length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;

@@ -1,5 +1,5 @@
-//! The arithmetic of the kernels in plain 64-bit integers. Tests compare the kernels with it limb by limb, and Miri can run it. The model checks the
-//! sums of columns for overflow, so that tests can show that the bounds of the README hold.
+//! The arithmetic of the kernels in plain 64-bit integers. Tests compare the kernels with it limb by limb, and Miri can run it. The model
+//! checks the sums of columns for overflow, so that tests can show that the bounds of the README hold.
 
 use crate::key::check;
 use crate::limbs::{BLOCK, Comparison, Fold, LIMB_BITS, LIMB_MAX, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
@@ -36,8 +36,8 @@ fn carry(columns: &mut [u64]) -> u64 {
     carried
 }
 
-/// Returns `a` `b` / R modulo *n*. The result is less than 3*n* if `a` and `b` are. The reduction uses the blocks of `fold`, which must belong to
-/// *n*.
+/// Returns `a` `b` / R modulo *n*. The result is less than 3*n* if `a` and `b` are. The reduction uses the blocks of `fold`, which must
+/// belong to *n*.
 pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
     accumulate(&mut columns, a.limbs(), b.limbs());
@@ -97,8 +97,8 @@ pub(crate) fn square<const NB: usize>(mut power: Number<NB>, times: u32, modulus
     power
 }
 
-/// Computes the result of [`crate::Key::public_operation`], slowly and on any processor. Also returns `None` for a modulus that [`crate::Key::new`]
-/// refuses.
+/// Computes the result of [`crate::Key::public_operation`], slowly and on any processor. Also returns `None` for a modulus that
+/// [`crate::Key::new`] refuses.
 #[must_use]
 pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
     if check(modulus).is_err() || signature.len() != modulus.len() || signature >= modulus {

@@ -1,8 +1,8 @@
 //! The kernel for one number. The eight lanes contain eight parts of it, so limb j of the number is in vector j modulo `NB`.
 //!
-//! To multiply *a* by *b*, limb i of one part of *b*, beginning with the lowest part, is multiplied by vector j of *a*. This vector contains
-//! one limb of each of the eight parts of *a*. Each product stays in its lane and is added to vector i + j of the sums. Nothing moves
-//! between lanes until `NB` limbs are processed.
+//! To multiply *a* by *b*, limb i of one part of *b*, beginning with the lowest part, is multiplied by vector j of *a*. This vector
+//! contains one limb of each of the eight parts of *a*. Each product stays in its lane and is added to vector i + j of the sums. Nothing
+//! moves between lanes until `NB` limbs are processed.
 
 use core::arch::x86_64::{
     _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,
@@ -12,8 +12,8 @@ use core::arch::x86_64::{
 use crate::limbs::{Across, BLOCK, Comparison, LIMB_BITS, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, load, store, zero};
 
-/// Sums of columns. Lane l of vector t has the weight 2^(52 (t + `NB` l)), where t is less than 2 `NB`. High halves of products have separate sums as
-/// long as there are enough registers, so that two chains of additions run in parallel.
+/// Sums of columns. Lane l of vector t has the weight 2^(52 (t + `NB` l)), where t is less than 2 `NB`. High halves of products have
+/// separate sums as long as there are enough registers, so that two chains of additions run in parallel.
 struct Sums {
     low: [Vector; 2 * MAX_BLOCKS],
     high: [Vector; 2 * MAX_BLOCKS],
@@ -22,8 +22,8 @@ struct Sums {
 /// `NB` limbs.
 type Limbs = [u64; MAX_BLOCKS];
 
-/// Repeats the same code with each index below `NB` as a literal. The compiler keeps arrays of vectors in registers if all their indices are
-/// literals.
+/// Repeats the same code with each index below `NB` as a literal. The compiler keeps arrays of vectors in registers if all their indices
+/// are literals.
 macro_rules! for_each {
     ($index:ident, $body:expr) => {
         for_each!(@ $index, $body, 0 1 2 3 4 5 6 7 8 9)
@@ -38,8 +38,8 @@ macro_rules! for_each {
     };
 }
 
-/// Adds the product of `NB` limbs and a number. It is a macro because the compiler would not inline such a long function, and the sums would pass
-/// through memory.
+/// Adds the product of `NB` limbs and a number. It is a macro because the compiler would not inline such a long function, and the sums
+/// would pass through memory.
 macro_rules! add_product {
     ($sums:ident, |$i:ident| $limb:expr, $number:expr) => {
         let number: &Across<NB> = $number;
@@ -94,11 +94,11 @@ fn square_across<const NB: usize>(mut power: Across<NB>, times: u32, modulus: &M
     power
 }
 
-/// Computes the reduced product of `$a` and `$b`. The code in `$more` adds further terms to the sums at the start. It is a macro for the same reason
-/// as `add_product`.
+/// Computes the reduced product of `$a` and `$b`. The code in `$more` adds further terms to the sums at the start. It is a macro for the
+/// same reason as `add_product`.
 ///
-/// The limbs for a reduction come out of a chain of carries. In the program, the product of the next limbs stands between this chain and the
-/// reduction, so that the processor has other work while it waits for the carries.
+/// The limbs for a reduction come out of a chain of carries. In the program, the product of the next limbs stands between this chain and
+/// the reduction, so that the processor has other work while it waits for the carries.
 macro_rules! product {
     ($a:ident, $b:ident, $modulus:ident, |$sums:ident| $more:block) => {{
         let mut $sums = Sums {
@@ -133,8 +133,8 @@ pub(crate) fn multiply<const NB: usize>(a: &Across<NB>, b: &Across<NB>, modulus:
     product!(a, b, modulus, |sums| {})
 }
 
-/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*. The result is less than 3*n* if `a` and `b` are. `low` has at most 2 `NB` limbs that are
-/// not zero.
+/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*. The result is less than 3*n* if `a` and `b` are. `low` has at most 2 `NB` limbs
+/// that are not zero.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply_and_compare<const NB: usize>(
     a: &Across<NB>,
@@ -211,8 +211,8 @@ fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     m
 }
 
-/// Converts the remaining columns to limbs. The carry out of the last vector belongs to the next lane. It is less than 2^12 and seldom propagates
-/// beyond the first vector, so one pass is usually enough.
+/// Converts the remaining columns to limbs. The carry out of the last vector belongs to the next lane. It is less than 2^12 and seldom
+/// propagates beyond the first vector, so one pass is usually enough.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn normalise<const NB: usize>(sums: &mut Sums) -> Across<NB> {

@@ -6,7 +6,8 @@ use core::arch::x86_64::{
 
 use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX};
 
-/// Repeats the same code eight times with a literal index. The compiler keeps arrays of vectors in registers if all their indices are literals.
+/// Repeats the same code eight times with a literal index. The compiler keeps arrays of vectors in registers if all their indices are
+/// literals.
 macro_rules! for_each_of_eight {
     ($index:ident, $body:expr) => {{
         for_each_of_eight!(@ $index, $body, 0 1 2 3 4 5 6 7);

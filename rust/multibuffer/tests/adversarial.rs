@@ -1,5 +1,5 @@
-//! Adversarial input: signatures at the edges of the range, invalid keys, moduli that make carries propagate far, and batches of all of these. Big
-//! integers give the expected results.
+//! Adversarial input: signatures at the edges of the range, invalid keys, moduli that make carries propagate far, and batches of all of
+//! these. Big integers give the expected results.
 
 #![allow(clippy::expect_used, clippy::panic)]
 

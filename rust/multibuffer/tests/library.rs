@@ -133,7 +133,7 @@ fn verdicts_match_wycheproof() {
     let Some(vectors) = vectors() else {
         return support::skip(
             "IMDSKIT_REQUIRE_SHARED",
-            "wycheproof-rsa-pkcs1.json.gz is not at ../shared nor at IMDSKIT_SHARED",
+            "wycheproof-rsa-pkcs1.json.gz is neither in ../shared nor in the folder that IMDSKIT_SHARED names",
         );
     };
     let octets = |name: &str| {

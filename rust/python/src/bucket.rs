@@ -15,7 +15,7 @@ impl Bucket {
     #[new]
     fn new(rate: &Bound<'_, PyAny>, per_ns: &Bound<'_, PyAny>, burst: &Bound<'_, PyAny>) -> PyResult<Self> {
         let refused = || {
-            let message = "Rate, period and burst are at least 1, and burst times period is below 2**63.";
+            let message = "Rate, period and burst must be at least 1. Rate must be less than 2**63, and so must burst times period.";
             error(rate.py(), "UsageError", "bad-argument", message, None)
         };
         // Python integers may be negative or of any size. Such values are out of range here as well.

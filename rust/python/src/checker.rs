@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use imdskit_core::batch::{Batch, Times};
 use imdskit_core::columns::{Columns, TEXTS, TooLong};
 use imdskit_core::forks::ForkAware;
-use imdskit_core::unwinding::caught;
 use imdskit_core::{checker, claims::Claims};
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::intern;
@@ -15,7 +14,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyString, PyTuple, PyType};
 
-use crate::errors::{detached, error, failed, refused};
+use crate::errors::{caught, detached, error, refused};
 use crate::packed::{self, Packed};
 use crate::setup;
 
@@ -46,7 +45,8 @@ impl Checker {
         }
     }
 
-    /// Verify many documents on at most `threads` threads. The default is the number of processors. A short list of documents uses fewer threads.
+    /// Verify many documents on at most `threads` threads. The default is the number of processors. A short list of documents uses fewer
+    /// threads.
     #[pyo3(signature = (documents, at, threads=None))]
     fn check_many(
         &self,
@@ -267,10 +267,7 @@ impl Verdicts {
             // In the child of a fork, the checker parses certificates and revocation lists again, which may take long.
             detached(py, || self.0.checker())?;
         }
-        match caught(|| self.0.get(index))
-            .map_err(|panicked| failed(py, panicked))?
-            .ok_or_else(absent)?
-        {
+        match caught(py, || self.0.get(index))?.ok_or_else(absent)? {
             Ok(signed) => Ok(Bound::new(py, Signed::new(signed))?.into_any()),
             Err(refusal) => refused(py, &refusal),
         }

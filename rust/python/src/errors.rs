@@ -1,7 +1,8 @@
 //! The exceptions of the package, which `imdskit.errors` defines.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use imdskit_core::reasons::Refusal;
-use imdskit_core::unwinding::{Panicked, caught};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -19,15 +20,18 @@ pub(crate) fn error(py: Python<'_>, class: &str, code: &str, message: &str, loca
     made().map_or_else(|failure| failure, PyErr::from_value)
 }
 
-/// Runs work without the interpreter's lock; see [`failed`].
+/// Runs work without the interpreter's lock; see [`caught`].
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
-    py.detach(|| caught(work)).map_err(|panicked| failed(py, panicked))
+    caught(py, || py.detach(work))
 }
 
-/// Creates the `BackendError` for a panic, which is a fault of the extension.
-pub(crate) fn failed(py: Python<'_>, _: Panicked) -> PyErr {
-    let message = "The Rust extension failed unexpectedly, so there is no result.";
-    error(py, "BackendError", "backend-panic", message, None)
+/// Runs work, and turns a panic into a `BackendError`. A panic is a fault of the extension; its message was written to standard error. The values
+/// that `work` shares with other threads stay valid: another thread can take a lock whose holder panicked, and caches are replaced as a whole.
+pub(crate) fn caught<T>(py: Python<'_>, work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+        let message = "The Rust extension failed unexpectedly, so there is no result.";
+        error(py, "BackendError", "backend-panic", message, None)
+    })
 }
 
 /// Creates the `VerificationError` for a refusal.

@@ -1,5 +1,8 @@
 //! The extension module `imdskit._native`: Python classes and functions for the crate `imdskit-core`. It contains no logic of its own.
 
+#[macro_use]
+mod setup;
+
 mod bucket;
 mod checker;
 mod document;
@@ -7,7 +10,6 @@ mod errors;
 mod packed;
 #[cfg(feature = "parts")]
 mod parts;
-mod setup;
 
 use pyo3::prelude::*;
 
@@ -51,8 +53,8 @@ fn forked() {
     imdskit_core::forks::forked();
 }
 
-/// Set whether the AVX-512 kernels are used if the processor supports them. Tests and measurements use this function to run the code without the
-/// kernels.
+/// Set whether the AVX-512 kernels are used if the processor supports them. Tests and measurements use this function to run the code
+/// without the kernels.
 #[pyfunction]
 fn use_kernels(used: bool) {
     imdskit_core::use_kernels(used);

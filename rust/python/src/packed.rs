@@ -8,8 +8,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PySlice};
 
-/// Number of bytes of documents that are copied at a time. Another thread may take the interpreter's lock between two parts, so there should be few
-/// parts. But each part should fit in the processor's cache.
+/// Number of bytes of documents that are copied at a time. Another thread may take the interpreter's lock between two parts, so there
+/// should be few parts. But each part should fit in the processor's cache.
 const PART: usize = 4 << 20;
 
 /// Copies a buffer of integers.
@@ -38,7 +38,7 @@ impl<'py> Packed<'py> {
             .collect::<Result<Vec<_>, _>>();
         match offsets {
             Ok(offsets) if offsets.is_sorted() && *offsets.last().unwrap_or(&usize::MAX) <= octets.len()? => Ok(Self { octets, offsets }),
-            _ => Err(PyValueError::new_err("the offsets are not ascending places in the buffer")),
+            _ => Err(PyValueError::new_err("the offsets must be ascending positions in the buffer")),
         }
     }
 
@@ -49,8 +49,8 @@ impl<'py> Packed<'py> {
 
     /// Copies one part of the documents to the start of `copy` and returns the range of each document in it.
     ///
-    /// Other users of the buffer may write into it at any time, even if it is read-only for us. The checker therefore sees only the copy, which is
-    /// made once.
+    /// Other users of the buffer may write into it at any time, even if it is read-only for us. The checker therefore sees only the copy,
+    /// which is made once.
     pub(crate) fn copy(&self, first: usize, copy: &mut Vec<u8>) -> PyResult<Vec<Range<usize>>> {
         let start = self.offsets[first];
         let rows = self.offsets[first + 1..].partition_point(|end| end - start <= PART).max(1);

@@ -112,21 +112,12 @@ fn path(
     let names: Bound<'_, PyAny> = inputs.getattr("key_usage")?;
     let names = names.try_iter()?.map(|name| name?.extract()).collect::<PyResult<Vec<String>>>()?;
     let policies = |policies: Vec<String>| policies.iter().map(|dotted| core::oid_contents(dotted).into()).collect();
-    let asked = core::Inputs {
-        at: inputs.getattr("at")?.extract()?,
-        purpose: purpose.map(|dotted| core::oid_contents(&dotted).into()),
-        key_usage: core::key_usage(&names),
-        policies: rules.policies.map(policies),
-        explicit_policy: inputs.getattr("explicit_policy")?.extract()?,
-        inhibit_mapping: inputs.getattr("inhibit_mapping")?.extract()?,
-        inhibit_any: inputs.getattr("inhibit_any")?.extract()?,
-        max_path_length: inputs.getattr("max_path_length")?.extract()?,
-        anchor_validity: inputs.getattr("anchor_validity")?.extract()?,
-        anchor_authority: inputs.getattr("anchor_authority")?.extract()?,
-        anchor_constraints: inputs.getattr("anchor_constraints")?.extract()?,
-        any_purpose: inputs.getattr("any_purpose")?.extract()?,
-        common_names: inputs.getattr("common_names")?.extract()?,
-    };
+    let mut asked = core::Inputs::new(inputs.getattr("at")?.extract()?);
+    asked.purpose = purpose.map(|dotted| core::oid_contents(&dotted).into());
+    asked.key_usage = core::key_usage(&names);
+    asked.policies = rules.policies.map(policies);
+    members!(asked = inputs: explicit_policy, inhibit_mapping, inhibit_any, max_path_length);
+    members!(asked = inputs: anchor_validity, anchor_authority, anchor_constraints, any_purpose, common_names);
     let strength = core::Strength {
         min_rsa_bits: rules.min_rsa_bits,
         accept_weak: rules.accept_weak,

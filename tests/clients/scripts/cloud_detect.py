@@ -1,4 +1,4 @@
-"""Detect the cloud with a program that probes every cloud at once and must find Azure."""
+"""Detect the cloud with cloud-detect, which probes every cloud at once and must find Azure."""
 # client: cloud-detect
 
 import sys

@@ -1,4 +1,5 @@
-"""Test workload identity federation, with a subject token of the machine's identity."""
+"""Use workload identity federation of google-auth, with an access token of the machine's identity
+as subject token."""
 # client: google-auth
 # override: url
 

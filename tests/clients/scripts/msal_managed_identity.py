@@ -1,4 +1,4 @@
-"""Get tokens by client id and object id, from the cache, and for an unknown identity."""
+"""Get tokens with MSAL: by client id, by object id, from its cache, and for an unknown identity."""
 # client: msal
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

@@ -1,4 +1,5 @@
-"""Adapter of the kind chain. A case has a leaf, other certificates, anchors, a time and sometimes a name, and asks for a valid path."""
+"""Adapter of the kind chain. A case has a leaf, other certificates, anchors, a time and sometimes a name. It passes if there is a valid path
+exactly when the suite expects one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""Settings, keys, and files that the service reloads when they change. This package is internal."""
+"""Settings and keys of the service, and a class that reads files again when they change. This
+package is internal."""

@@ -1,4 +1,5 @@
-"""Keys with which callers authenticate themselves, and secrets with which nonces are generated.
+"""Keys with which callers authenticate themselves, and secret keys with which the service generates
+nonces.
 
 A key file has one line for each key: the name of the key, its roles (separated by commas), and the
 SHA-256 of the key. ``#`` begins a comment. A key is random and has 256 bits, so nobody can find it
@@ -85,12 +86,12 @@ def read(path: Path) -> tuple[Key, ...]:
     """
     found = tuple(_key(line, f"{path}:{number}") for number, line in _lines(path))
     if not found:
-        raise UsageError("bad-argument", "The file has no key.", location=str(path), hint="Create a key with `imdskit verifier key`.")
+        raise UsageError("bad-argument", "The file contains no key.", location=str(path), hint="Create a key with `imdskit verifier key`.")
     if len(found) > MAX_KEYS:
         raise UsageError("bad-argument", f"The file has more than {MAX_KEYS} keys.", location=str(path))
     for names in ([key.name for key in found], [key.digest for key in found]):
         if len(set(names)) != len(names):
-            raise UsageError("bad-argument", "Two lines have the same name, or the same key.", location=str(path))
+            raise UsageError("bad-argument", "Two lines have the same name or the same digest. Both must be unique.", location=str(path))
     return found
 
 
@@ -146,5 +147,5 @@ def _key(line: str, location: str) -> Key:
     try:
         roles = frozenset(Role(word) for word in words[1].split(","))
     except ValueError:
-        raise UsageError("bad-argument", f"A role must be one of {', '.join(Role)}.", location=location) from None
+        raise UsageError("bad-argument", f"Each role must be one of {', '.join(Role)}; got {words[1]!r:.80}.", location=location) from None
     return Key(words[0], roles, bytes.fromhex(words[2].removeprefix("sha256:")))

@@ -76,7 +76,9 @@ def cloud_names(name: str, source: Source) -> tuple[str, ...]:
     try:
         return tuple(dict.fromkeys(clouds.find(each).name for each in found))
     except UsageError:
-        raise _invalid(name, source, f"must list clouds out of {', '.join(cloud.name for cloud in clouds.CLOUDS)}") from None
+        raise _invalid(
+            name, source, f"must be a list of clouds, each of them one of {', '.join(cloud.name for cloud in clouds.CLOUDS)}"
+        ) from None
 
 
 def store(name: str, source: Source) -> str:
@@ -98,11 +100,11 @@ def store(name: str, source: Source) -> str:
 
 
 def _list(name: str, source: Source) -> list[str]:
-    """Read a list of texts. In TOML, it is an array. In an environment variable and on the command
-    line, its items are separated by commas."""
+    """Read a list of strings. In TOML, it is an array. In an environment variable and on the
+    command line, its items are separated by commas."""
     value: Any = source.value.split(",") if isinstance(source.value, str) else source.value
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
-        raise _invalid(name, source, "must be a list of texts")
+        raise _invalid(name, source, "must be a list of strings that are not empty")
     return [each.strip() for each in value]
 
 

@@ -68,13 +68,14 @@ class Settings:
         metadata=_about(integer(10, 21_600), "Maximum time in seconds between the issue of a nonce and its use. At most `max_age`."),
     )
     max_body_bytes: int = field(
-        default=98_304, metadata=_about(integer(1024, 16_777_216), "Maximum size of a request body, except for verdicts.")
+        default=98_304,
+        metadata=_about(integer(1024, 16_777_216), "Maximum size of a request body in bytes, except in requests for verdicts."),
     )
     max_verdict_documents: int = field(
         default=100, metadata=_about(integer(1, 10_000), "Maximum number of documents in one request for verdicts.")
     )
     max_verdict_body_bytes: int = field(
-        default=4_194_304, metadata=_about(integer(1024, 67_108_864), "Maximum size of the body of a request for verdicts.")
+        default=4_194_304, metadata=_about(integer(1024, 67_108_864), "Maximum size of the body of a request for verdicts, in bytes.")
     )
     max_concurrent: int = field(
         default=32, metadata=_about(integer(1, 10_000), "Maximum number of requests that one process handles at the same time.")
@@ -88,14 +89,17 @@ class Settings:
     audit_log: str = field(default="-", metadata=_about(text_or_none, "File to which decisions are appended. `-` is standard error."))
     reload_seconds: int = field(
         default=10,
-        metadata=_about(integer(1, 3600), "Time in seconds between two checks whether the trust files or key files have changed."),
+        metadata=_about(integer(1, 3600), "Minimum time in seconds between two checks whether the trust files or key files have changed."),
     )
-    backend: str = field(default="auto", metadata=_about(one_of(*backends.NAMES), "Which implementation verifies documents."))
+    backend: str = field(
+        default="auto", metadata=_about(one_of(*backends.NAMES), "Implementation that verifies documents: `auto`, `python` or `rust`.")
+    )
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:
-            # The record of a used nonce expires together with its document. If the nonce were valid
-            # for longer, it could be used again after that.
+            # A machine requests its document as soon as it has received the nonce. A nonce
+            # therefore need not be valid for longer than a document, and such a setting is probably
+            # a mistake.
             raise _invalid("nonce_lifetime", f"must be at most `max_age` ({self.max_age}); got {self.nonce_lifetime}")
         if self.trust_bundle is not None and self.trust_anchors:
             raise _invalid("trust_anchors", "must not be set together with `trust_bundle`")

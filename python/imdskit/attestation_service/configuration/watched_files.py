@@ -1,5 +1,5 @@
-"""Values that are read from files, and read again when the files change. The operator need not
-restart the process or send it a signal."""
+"""Values that are read from files, and read again when the files change. After a change, the
+operator need neither restart the process nor send a signal to it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class Watched(Generic[T]):
     """Value that is read from files, and read again when the files change. The object is safe to
     share between threads.
 
-    When the value is used, the files are checked for changes, unless the last check was too recent.
-    A file counts as changed if its inode, size or modification time is different, or if its path
-    leads to another file because of a symbolic link. If the changed files are invalid, the error is
-    logged, and the previous value stays in use. The next check reads the files again.
+    Each call of :meth:`current` checks the files for changes, unless the last check was less than
+    ``every`` seconds ago. A file counts as changed if its inode, size or modification time is
+    different, or if its path leads to another file because of a symbolic link. If the changed files
+    are invalid, the error is logged, and the previous value stays in use. The next check reads the
+    files again.
 
     Args:
         name: name of the value in the log.
@@ -56,8 +57,8 @@ class Watched(Generic[T]):
         self._value = read()
 
     def current(self) -> T:
-        """Return the value. Before that, check the files for changes, unless the last check was too
-        recent."""
+        """Return the value. If the last check was at least ``every`` seconds ago, check the files
+        for changes first."""
         if self._clock.monotonic_ns() >= self._next_check and self._lock.acquire(blocking=False):
             # Only one thread checks the files. All others use the previous value meanwhile.
             try:
@@ -75,10 +76,10 @@ class Watched(Generic[T]):
             self._value = self._read()
         except ImdskitError as error:
             self.failing = True
-            _log.error("The %s changed and cannot be used. The previous state stays in use. %r", self._name, str(error))
+            _log.error("The files of the %s changed and cannot be used. The previous state stays in use. %r", self._name, str(error))
             return
         self._seen, self.failing = found, False
-        _log.warning("The %s was read again.", self._name)
+        _log.warning("The files of the %s were read again.", self._name)
 
     def _fingerprint(self) -> _Fingerprint:
         return tuple(_file(path) for path in self._paths)

@@ -11,25 +11,26 @@ from imdskit.attestation_service.http.messages import Problem
 from imdskit.clock import LAST_SECOND
 
 MAX_BINDING = 256
-"""Maximum number of characters in the text to which a nonce is bound."""
+"""Maximum number of characters in the text to which a nonce is bound, such as an order number."""
 
 BRACKETS = 80
-"""Maximum number of opening braces and brackets in a request body, per document in the body. Those
-inside of strings count as well, so the JSON of the document is included. For this JSON alone, the
-verifier has a separate limit of 64."""
+"""Maximum number of opening braces and brackets in a request body, per document in the body. Braces
+and brackets inside of strings count as well, so those in the JSON of the document are included. For
+the JSON of one document, the verifier has a separate limit of 64."""
 
 _INTEGER = re.compile(r"-?\d{1,20}(\.0{1,20})?", re.ASCII)
 
 
 class NonceRequest(NamedTuple):
-    """Body of a request for a nonce. ``binding`` is the text to which the nonce is bound."""
+    """Body of a request for a nonce. ``binding`` is the text to which the nonce is bound, such as
+    an order number. The request to verify the document must repeat this text."""
 
     binding: str
 
 
 class AttestationRequest(NamedTuple):
-    """Body of a request to verify a document and mark it as used. ``binding`` is the text to which
-    the nonce is bound."""
+    """Body of a request to verify a document and mark it as used. ``binding`` is the text from the
+    request for the nonce."""
 
     nonce: str
     document: str
@@ -107,14 +108,14 @@ def _object(value: object, location: str, known: set[str]) -> dict[str, object]:
     for name in value:
         if name not in known:
             pointer = name[:40].replace("~", "~0").replace("/", "~1")  # RFC 6901 section 3
-            raise _invalid(f"{location}/{pointer}", f"is unknown; the object may have {', '.join(sorted(known))}")
+            raise _invalid(f"{location}/{pointer}", f"is not a known member; known members are {', '.join(sorted(known))}")
     return value
 
 
 def _text(members: dict[str, object], location: str, name: str, *, default: str | None = None, limit: int | None = None) -> str:
     value = members.get(name, default)
     if not isinstance(value, str) or (limit is not None and len(value) > limit):
-        raise _invalid(f"{location}/{name}", "must be a text" + ("" if limit is None else f" of at most {limit} characters"))
+        raise _invalid(f"{location}/{name}", "must be a string" + ("" if limit is None else f" of at most {limit} characters"))
     return value
 
 

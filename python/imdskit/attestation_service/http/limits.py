@@ -42,7 +42,7 @@ class Limits:
         wait = bucket.take(self._clock.monotonic_ns())
         if wait:
             seconds = str(-(-wait // SECOND))
-            detail = f"This key may make {self._settings.rate_per_second} requests per second."
+            detail = f"This key has exceeded its rate limit of {self._settings.rate_per_second} requests per second."
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "rate-limit", detail, (("Retry-After", seconds),))
 
     @contextmanager

@@ -142,7 +142,9 @@ class Request:
         if not self._environ.get("wsgi.input_terminated"):
             # This server does not report the end of the body, so reading until the end could block
             # forever.
-            raise Problem(HTTPStatus.LENGTH_REQUIRED, "length-required", "Send the body with a Content-Length.")
+            raise Problem(
+                HTTPStatus.LENGTH_REQUIRED, "length-required", "The request has no Content-Length. Send the body with this header."
+            )
         data = self._read(limit + 1)
         if len(data) > limit:
             raise _too_large(limit)
@@ -162,4 +164,4 @@ class Request:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"A body may have at most {limit} bytes.")
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"The body has more than {limit} bytes, which is the maximum.")

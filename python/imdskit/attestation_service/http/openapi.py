@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 description of the service. It contains the limits that the service is configured
-with. A test checks that the service behaves as described."""
+"""OpenAPI 3.1 description of the service. It contains the limits from the settings of the service.
+A test checks that the service behaves as described."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RESULTS: dict[Route, dict[HTTPStatus, tuple[str, dict[str, Any]]]] = {
     routes.ATTEST: {
         HTTPStatus.OK: ("The document is accepted. It cannot be used again.", {"$ref": "#/components/schemas/Accepted"}),
         HTTPStatus.FORBIDDEN: (
-            "The document is refused, and the reason is in the audit log. If the response contains problem details instead, the key lacks the role.",
+            "The document is refused, and the reason is in the audit log. If the body is a problem (application/problem+json), the key lacks the role.",
             {"$ref": "#/components/schemas/Refused"},
         ),
     },

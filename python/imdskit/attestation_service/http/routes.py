@@ -1,4 +1,4 @@
-"""Operations of the service: which requests select them, and which roles may use them."""
+"""Operations of the service. Each has a method and a path, and says which roles may use it."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def find(method: str, path: str) -> Route:
     route = at_path.get("GET" if method == "HEAD" else method)
     if route is None:
         allowed = ", ".join(["GET", "HEAD"] if "GET" in at_path else at_path)
-        raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", f"This path takes {allowed}.", (("Allow", allowed),))
+        raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", f"This path accepts only the methods {allowed}.", (("Allow", allowed),))
     return route

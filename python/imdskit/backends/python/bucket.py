@@ -21,7 +21,8 @@ class Bucket(ForkAware):
         burst: capacity in tokens, at least 1.
 
     Raises:
-        UsageError: an argument is below 1, or the product of burst and per_ns is 2**63 or more.
+        UsageError: an argument is below 1, or rate or the product of burst and per_ns is 2**63 or
+            more.
     """
 
     __slots__ = ("_capacity", "_last", "_level", "_per_ns", "_rate")
@@ -29,7 +30,8 @@ class Bucket(ForkAware):
     def __init__(self, rate: int, per_ns: int, burst: int) -> None:
         super().__init__()
         if min(rate, per_ns, burst) < 1 or burst * per_ns >= 1 << 63 or rate >= 1 << 63:
-            raise UsageError("bad-argument", "Rate, period and burst are at least 1, and burst times period is below 2**63.")
+            message = "Rate, period and burst must be at least 1. Rate must be less than 2**63, and so must burst times period."
+            raise UsageError("bad-argument", message)
         self._rate = rate
         self._per_ns = per_ns
         self._capacity = burst * per_ns

@@ -54,7 +54,7 @@ class Cache(ForkAware):
         self.watch_forks()
 
     def signer(self, der: bytes) -> Certificate | None:
-        """Return the parsed certificate of a known signer."""
+        """Return the parsed certificate of a known signer, or None for any other signer."""
         return self._signers.get(der)
 
     def path(self, signer: Certificate, at: int) -> tuple[Certificate, ...] | None:
@@ -77,18 +77,18 @@ class Cache(ForkAware):
             _add(self._names, signer.der, name)
 
     def name(self, signer: Certificate) -> tuple[str, str] | None:
-        """Return the label and the DNS name that matched the certificate of a known signer, or
-        None."""
+        """Return the pair of label and DNS name for a known signer, or None for any other
+        signer."""
         return self._names.get(signer.der)
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text``. Return None if no cached message is the same
-        apart from content and signature."""
+        """Return the message whose base64 is ``text``. Return None if every cached message differs
+        from it in more than content and signature."""
         return self._templates.decode(text)
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the parsed message ``der``. Return None if no cached message is the same apart
-        from content and signature."""
+        """Return the parsed message ``der``. Return None if every cached message differs from it in
+        more than content and signature."""
         return self._templates.read(der)
 
     def add_message(self, der: bytes, message: SignedData, signer: Certificate) -> None:

@@ -2,8 +2,8 @@
 
 This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of the
 table :data:`CHECKS`. ``check`` runs the rows in order and stops at the first failure. ``explain``
-runs as many rows as possible and records the outcome of each. For known signers,
-:mod:`imdskit.backends.python.cache` saves a part of the work.
+runs as many rows as possible and records the outcome of each. If an earlier document had the same
+signer, :mod:`imdskit.backends.python.cache` saves a part of the work.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Checker:
         """See :meth:`imdskit.backends.contract.Checker.check_column`."""
         buffer, ranges = memoryview(documents.octets), list(pairwise((0, *documents.offsets)))
         if not ranges or any(start > end for start, end in ranges) or ranges[-1][1] > len(buffer):
-            raise ValueError("the offsets are not ascending places in the buffer")
+            raise ValueError("the offsets must be ascending positions in the buffer")
         return self.check_many([bytes(buffer[start:end]) for start, end in ranges[1:]], at, threads).columns()
 
     def explain(self, document: bytes, at: int, nonce: str | None = None) -> tuple[Outcome, ...]:

@@ -1,5 +1,5 @@
-"""Metadata document whose nodes are looked up by path. All nodes are rendered as JSON and as text
-when the document is created, so a lookup costs little.
+"""JSON document, such as an instance document, whose nodes are looked up by path. All nodes are
+rendered as JSON and as text when the object is created, so a lookup costs little.
 
 The rules for rendering come from the IMDS documentation ("Route filtering") and
 ``docs/fidelity.md``.

@@ -76,8 +76,8 @@ _KINDS: Mapping[str, str] = {
         loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].privateIpAddress
         loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress""",
 }
-"""Maps a kind of value to the paths of the members that have values of this kind. The kind determines
-how a value is replaced. Values of the kind ``plain`` are kept."""
+"""Maps a kind of value to the paths of the members that have values of this kind. The kind
+determines how a value is replaced. Values of the kind ``plain`` are kept."""
 KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path in paths.split()}
 """Mapping from the path of a member, written as in :mod:`imdskit.versions`, to the kind of its
 value."""

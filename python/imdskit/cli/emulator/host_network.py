@@ -15,7 +15,7 @@ from imdskit.client import Client
 from imdskit.client.detect import Evidence, detect
 from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import loopback
-from imdskit.emulator.namespace.host_address import host_address
+from imdskit.emulator.namespace.service_address import service_address
 from imdskit.errors import UsageError
 
 
@@ -38,7 +38,7 @@ def address(*, force: bool) -> Iterator[None]:
         )
     if not force:
         check(detect(Client(f"http://{SERVICE}", retry=None)))
-    with host_address():
+    with service_address():
         yield
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from imdskit.clock import Clock
+from imdskit.clock import SECOND, Clock
 
 INTERVAL_NS = 200_000_000
 """Minimum time between two updates of the line, in nanoseconds."""
-SECOND_NS = 1_000_000_000
 _ERASE = "\r\x1b[K"
 
 
@@ -41,7 +40,7 @@ class Progress:
         if not self._on or (now := self._clock.monotonic_ns()) < self._next:
             return
         self._next = now + INTERVAL_NS
-        rate = (done - self._before) * SECOND_NS // max(now - self._start, 1)
+        rate = (done - self._before) * SECOND // max(now - self._start, 1)
         part = f"{100 * position // self._size:3} %  " if self._size else ""
         self._write(f"{_ERASE}{part}{done} documents, {refused} refused, {rate} per second")
 

@@ -23,13 +23,11 @@ import argparse
 import json
 from dataclasses import replace
 
+import imdskit
 from imdskit import arguments, backends, clouds
 from imdskit.cli.shared import inputs, output
-from imdskit.cli.verifier import batch
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier, pem, signed_content
-from imdskit.verify.aia import AiaFetcher
-from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
 
 
@@ -94,14 +92,19 @@ def run(options: argparse.Namespace) -> int:
         policy = replace(policy, clouds=(clouds.find(options.cloud),))
     bundled = Trust.bundled() if options.bundle is None else Trust.from_bundle(options.bundle)
     trust = _trust(bundled, options.trust, options.intermediate, options.crl)
-    cache = None if options.intermediates_cache is None else IntermediateCache(options.intermediates_cache)
-    if cache is not None:
+    cache = None
+    if options.intermediates_cache is not None:
+        from imdskit.verify.intermediate_cache import IntermediateCache  # takes 5 ms, and few calls need it
+
+        cache = IntermediateCache(options.intermediates_cache)
         # The verifier tries intermediates in this order. Certificates that were given explicitly
         # come before cached ones.
         trust = replace(trust, intermediates=(*trust.intermediates, *cache.load()))
-    aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
+    aia = imdskit.AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
     if options.batch:
+        from imdskit.cli.verifier import batch  # takes 8 ms, and a single document does not need it
+
         status = batch.run(verifier, options.file, at, results=options.output, resume=options.resume, threads=options.threads)
         if policy.relaxed:
             output.note("warning: not checked by this policy: " + "; ".join(policy.relaxed))

@@ -1,4 +1,5 @@
-"""The admin API: a separate port at which a test or a person observes and changes what clients see."""
+"""The admin API, on a separate port. A test or a person observes and changes with it what clients
+of the emulator see."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The operations of the admin API: one table of operations, each with its method, path, parameters
 and function.
 
-``openapi.json`` describes the same table for people and programs. Tests keep this file consistent
-with the table, and check the response of every operation against its schema. The functions only
-convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a test in the same
-process can call it directly.
+``openapi.json`` describes the same table for people and programs. Tests keep ``openapi.json``
+consistent with the table, and check the response of every operation against its schema. The
+functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work. A test
+in the same process as the emulator can call it directly.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from urllib.parse import quote
 from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator.admin.responses import AdminError
 from imdskit.emulator.host import Host, HostedMachine
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.http.request_target import Target, parse_target
 from imdskit.emulator.json_input import Format, strict_json
 from imdskit.emulator.snapshot import restore, save, take
-from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, parse_target
 
 OPENAPI = "openapi.json"
 BODY = Format("The body", partial(AdminError, 422, "bad-argument"), "GET /v1/openapi.json describes it.", unknown_at_object=True)
@@ -93,10 +93,10 @@ class Operation:
         parameters: names of the query parameters. All are optional, except ``machine`` in a fleet
             if ``about`` is ``machine``.
         takes_body: whether the request must have a JSON body.
-        about: the subject of the operation. ``machine`` means one machine; a request to a fleet
-            selects it with the parameter ``machine``. ``either`` means that machine if the
-            parameter is present, and otherwise the host. ``all`` means the host. ``alone`` also
-            means the host, but the operation is not available in a fleet.
+        about: the object that ``run`` gets. ``all`` is the :class:`Host`, which is the whole
+            emulator or fleet. ``machine`` is one machine; a request to a fleet selects it with the
+            parameter ``machine``. ``either`` is that machine if the request has the parameter, and
+            otherwise the host. ``alone`` is the host, too, but a fleet refuses the operation.
     """
 
     name: str
@@ -116,12 +116,14 @@ class Operation:
         ``machine`` selects."""
         fleet = host.addressing.select is not None
         if self.about == "alone" and fleet:
-            hint = "The same seed creates the same machines again."
+            hint = "Start a fleet with the same seed to get the same machines again."
             raise AdminError(409, "conflict", "A fleet has no snapshots.", hint=hint)
         if self.about in ("all", "alone") or (self.about == "either" and "machine" not in arguments.parameters):
             return host
         if fleet and "machine" not in arguments.parameters:
-            raise _bad_parameter("machine", "`machine` is missing: this is a fleet, so the request must say which machine it means.")
+            raise _bad_parameter(
+                "machine", "`machine` is missing. In a fleet, the request must give the number of a machine, such as `machine=0`."
+            )
         return host.machine(arguments.number("machine", 0, len(host) - 1))
 
 
@@ -133,9 +135,7 @@ def find(request: Request) -> tuple[Operation, Arguments]:
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
     if not at_path:
-        raise AdminError(
-            404, "no-such-path", "The admin API does not have this path.", hint="GET /v1/openapi.json describes the admin API."
-        )
+        raise AdminError(404, "no-such-path", "The admin API does not have this path.", hint="GET /v1/openapi.json lists all paths.")
     operation = at_path.get(request.method)
     if operation is None:
         allow = (("Allow", ", ".join(sorted(at_path))),)
@@ -147,7 +147,7 @@ def find(request: Request) -> tuple[Operation, Arguments]:
     for name, _ in target.parameters:
         if name not in operation.parameters:
             known = ", ".join(operation.parameters) or "none"
-            raise _bad_parameter(name[:64], f"Unknown parameter {name[:64]!r}. Known: {known}.")
+            raise _bad_parameter(name[:64], f"Unknown parameter {name[:64]!r}. Parameters of this operation: {known}.")
     event = target.segments[2] if "{id}" in operation.path else ""
     return operation, Arguments(dict(target.parameters), event, _body(request) if operation.takes_body else None)
 
@@ -161,7 +161,7 @@ def _body(request: Request) -> Any:
     types = request.header_values("Content-Type")
     if types and types[0].partition(";")[0].strip().lower() not in JSON_TYPES:
         hint = "Send `Content-Type: application/json`."
-        raise AdminError(415, "unsupported-media-type", "The body must be JSON.", location="Content-Type", hint=hint)
+        raise AdminError(415, "unsupported-media-type", "The Content-Type must be `application/json`.", location="Content-Type", hint=hint)
     try:
         return strict_json(request.body)
     except ValueError as error:
@@ -222,7 +222,7 @@ def _complete_event(machine: HostedMachine, arguments: Arguments) -> Any:
 
 
 def _no_event() -> AdminError:
-    return AdminError(404, "no-such-event", "No event has this id.", location="id", hint="GET /v1/events lists them.")
+    return AdminError(404, "no-such-event", "No event has this id.", location="id", hint="GET /v1/events lists the events.")
 
 
 def _wrong_state(machine: HostedMachine, arguments: Arguments, why: str) -> AdminError:
@@ -231,8 +231,8 @@ def _wrong_state(machine: HostedMachine, arguments: Arguments, why: str) -> Admi
 
 
 def _put_faults(host: Host | HostedMachine, arguments: Arguments) -> Any:
-    if not isinstance(arguments.body, list):  # `load` would take a string for the path of a file.
-        raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="The format is in docs/faults.md.")
+    if not isinstance(arguments.body, list):  # `load` would open a file if the body were a string.
+        raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="docs/faults.md describes the format.")
     host.faults.load(arguments.body)
     return {"faults": host.faults.list()}
 
@@ -294,7 +294,9 @@ def _move_clock(host: Host, arguments: Arguments) -> Any:
     advance = given["advance"].integer(0, MAX_ADVANCE) if "advance" in given else 0
     rate = given["rate"].integer(0, MAX_RATE) if "rate" in given else None
     if not isinstance(clock, ManualClock | MovableClock) or (rate is not None and not isinstance(clock, MovableClock)):
-        raise AdminError(409, "conflict", "The clock of this emulator cannot be moved.", hint="Start it with `serve --clock manual`.")
+        raise AdminError(
+            409, "conflict", "This emulator's clock does not support the change.", hint="Start the emulator with `serve --clock manual`."
+        )
     clock.advance(advance)
     if rate is not None and isinstance(clock, MovableClock):
         clock.run(rate)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from imdskit.emulator.http.messages import Response
 from imdskit.errors import ImdskitError
-from imdskit.protocol.messages import Response
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -4,10 +4,10 @@ It listens on loopback unless the operator chooses another address, and it requi
 
 The server checks each request in this order, and every refusal has the same format:
 
-1. The Host header must be loopback, the address at which the connection arrived, or a name that the
-   operator allowed.
-2. Browsers add the Origin header to requests of web pages. It must be absent or name the admin API,
-   so no other page can use the API.
+1. The Host header must be a loopback address, the address at which the connection arrived, or a
+   name that the operator allowed.
+2. The Origin header must be absent or name the admin API. Browsers add it to the requests of web
+   pages, so this check keeps every other page from using the API.
 3. The token must be correct. Only the header ``Authorization: Bearer ...`` can carry it, because
    URLs end up in logs.
 
@@ -28,16 +28,17 @@ from imdskit.emulator.admin.responses import AdminError, error, result
 from imdskit.emulator.host import HEALTH, Host
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import ANY, Hosts, bare, loopback
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
-from imdskit.protocol.messages import Request, Response
 
 CONNECTIONS = 64
 TOKEN_BYTES = 32
 """Random bytes in a generated token."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
-"""Syntax of a bearer token (RFC 6750 section 2.1). Shorter tokens could be guessed."""
+"""Syntax of a bearer token (RFC 6750 section 2.1), with at least 16 characters, because shorter
+tokens could be guessed."""
 
 
 class Admin:
@@ -56,7 +57,7 @@ class Admin:
 
     Raises:
         UsageError: the server cannot listen on the port, or the token is too short or has
-            characters that a header does not allow.
+            characters that are not allowed in a header.
     """
 
     def __init__(
@@ -97,8 +98,8 @@ class Admin:
     def handle(self, request: Request) -> Response:
         """Return the response to a request without a connection.
 
-        The Host header must be loopback or an allowed name. The method never raises an exception
-        because of a request.
+        The Host header must be a loopback address or an allowed name. The method never raises an
+        exception because of a request.
         """
         return self._respond(request) if self._hosts.allow(request.headers, "") else _misdirected(request)
 
@@ -127,7 +128,7 @@ class Admin:
 
 
 def _misdirected(_: Request) -> Response:
-    message = "The Host header must be loopback, the address at which the admin API was reached, or an allowed name."
+    message = "The Host header must be a loopback address, the address at which the admin API was reached, or an allowed name."
     hint = "Send the request to 127.0.0.1, or start the emulator with `--admin-allow-host NAME`."
     return error(AdminError(421, "wrong-host", message, location="Host", hint=hint))
 
@@ -135,7 +136,12 @@ def _misdirected(_: Request) -> Response:
 def _refuse_foreign_page(request: Request) -> None:
     own = "http://" + request.header_values("Host")[0].lower()
     if any(origin.lower() != own for origin in request.header_values("Origin")):
-        raise AdminError(403, "origin-refused", "The admin API accepts requests only from its own web page.", location="Origin")
+        raise AdminError(
+            403,
+            "origin-refused",
+            "The Origin header names another site. The only web page that may use the admin API is its own.",
+            location="Origin",
+        )
 
 
 class _Hosts(Hosts):

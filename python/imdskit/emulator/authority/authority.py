@@ -2,16 +2,17 @@
 documents.
 
 The certificates resemble genuine certificates of 2025 and 2026. They have the same extensions in
-the same order with the same criticality, and the leaf is valid for 180 days. They differ only where
-a copy would state something untrue:
+the same order with the same criticality, and the leaf is valid for 180 days. They differ in three
+points. In the first two, a copy would state something untrue:
 
-- The names of the root and the issuing authority say that they are for tests only. They end in a
-  few digits of the key, so that two emulators' authorities can be told apart.
+- The names of the root and the issuing authority say that they are for tests only. They contain
+  eight digits of the root's key identifier, so that the authorities of two emulators have different
+  names.
 - The leaf has no certificate transparency timestamps (because it is in no log), no Microsoft
   certificate template and no OCSP responder.
 - All keys are RSA-2048. The genuine authorities have 4096-bit keys.
 
-Documents with a deliberate fault have separate chains, created on first use
+Some deliberate faults of documents need a separate chain, which is created on first use
 (:mod:`imdskit.emulator.authority.document_faults`).
 
 This module decides which certificates exist, when they are valid, and which files are published.
@@ -41,7 +42,7 @@ LEAF_LIFE = 180 * DAY
 LEAF_PERIOD = 30 * DAY
 """Seconds after which the authority issues a new leaf.
 
-The leaf in use is at most one day older than this.
+The validity of a leaf begins one day earlier, so the leaf in use is at most 31 days old.
 """
 ROOT_YEARS = 25
 ISSUING_YEARS = 5
@@ -109,8 +110,8 @@ class _CaCertificate:
 class Authority:
     """A test-only certificate authority. Safe to share between threads.
 
-    Creating one takes about a second, because three keys are generated. The first document with a
-    :class:`DocumentFault` also takes about a second.
+    Creating an authority takes about a second, because three keys are generated. The first document
+    with each :class:`DocumentFault` can take as long, because some faults need further keys.
 
     Args:
         clock: the emulator's clock, which determines the validity periods.
@@ -121,11 +122,11 @@ class Authority:
         domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the
             leaf that signs by default.
         region: region in the leaf that signs by default, for example ``westeurope``.
-        seed: The same seed gives the same keys on every machine. It also gives the same root
-            certificate within a calendar year. None means new keys from the operating system's
-            random source.
-        keys: cache of keys. The authority takes keys for its seed from the cache, and adds the keys
-            that it generates.
+        seed: source of the keys. The same seed gives the same keys on every computer, and the same
+            root certificate during a calendar year. None means random keys from the operating
+            system.
+        keys: cache of keys. The authority uses keys that the cache has for its seed, and adds the
+            keys that it generates.
 
     Attributes:
         root: the root certificate in DER.
@@ -174,8 +175,8 @@ class Authority:
         return _pem(self.issuing)
 
     def trust_pem(self) -> str:
-        """Return root and issuing authority in PEM, as ``openssl cms -verify -purpose any -CAfile``
-        needs them to accept a document."""
+        """Return the certificates of the root and the issuing authority in PEM, as
+        ``openssl cms -verify -purpose any -CAfile`` needs them to accept a document."""
         return (
             "# Test-only authority of an imdskit emulator. Anyone who knows its seed can sign as this authority.\n"
             + self.root_pem
@@ -199,7 +200,7 @@ class Authority:
         domain = self._domain if domain is None else domain
         region = _region_label(self._region if region is None else region)
         if not is_region(region):
-            raise UsageError("bad-argument", f"{region!r} cannot be the region in a certificate's name.")
+            raise UsageError("bad-argument", f"The region in a certificate must be 1 to 63 letters, digits or hyphens; got {region!r:.80}.")
         period = self._clock.now() // LEAF_PERIOD
         with self._lock:
             cached_period, signer = self._signers.get((domain, region, fault), (None, None))
@@ -218,8 +219,8 @@ class Authority:
 
         The certificates contain the addresses ``/pki/NAME.crt`` (certificates) and
         ``/pki/NAME.crl`` (empty revocation lists), both in DER. Two more files have fixed names:
-        ``/pki/root.pem`` has the root, and ``/pki/trust.pem`` has the root and the issuing
-        authority.
+        ``/pki/root.pem`` contains the root, and ``/pki/trust.pem`` contains the root and the
+        issuing authority.
         """
         if path == "/pki/root.pem":
             return PEM_TYPE, self.root_pem.encode("ascii")

@@ -56,7 +56,7 @@ def subject_public_key_info(key: RsaKey) -> bytes:
 def key_identifier(key: RsaKey) -> bytes:
     """Return the SHA-1 hash of the subjectPublicKey bits (RFC 5280 section 4.2.1.2, method 1).
 
-    It only names the key. No security depends on the hash.
+    The hash only identifies the key. No security depends on it.
     """
     return hashlib.sha1(rsa_public_key(key), usedforsecurity=False).digest()
 

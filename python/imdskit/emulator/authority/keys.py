@@ -1,8 +1,8 @@
 """Disposable RSA keys of the emulator. They exist only in memory, until the process ends.
 
 **Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a
-key can compute the key. The keys protect nothing. They only give software under test signatures
-that are mathematically valid.
+key can compute the key. The keys protect nothing. Their only purpose is that tests get
+mathematically valid signatures.
 
 This module generates random bits, primes, keys and RSASSA-PKCS1-v1_5 signatures.
 """
@@ -27,7 +27,8 @@ PUBLIC_EXPONENT = 65537
 ROUNDS = 5
 """Number of Miller-Rabin rounds.
 
-The error is below 2**-112 for random candidates of 1024 bits (FIPS 186-4 table C.3).
+With this number, a random candidate of 1024 bits that passes is composite with a probability below
+2**-112 (FIPS 186-4 table C.3).
 """
 
 DIGEST_INFO: dict[Hash, bytes] = {
@@ -41,9 +42,10 @@ _SIEVE_SPAN = 1 << 13
 
 
 def seeded(seed: int, purpose: str) -> RandomBits:
-    """Return a deterministic source of bits.
+    """Return a deterministic source of random bits.
 
-    It depends only on seed and purpose, not on the machine or the version of Python.
+    Its output depends only on the seed and the purpose, not on the computer or the version of
+    Python.
 
     The source concatenates blocks; block ``i`` is the SHA-512 hash of seed, purpose and ``i``. Each
     random number consumes whole bytes of this sequence.
@@ -215,9 +217,9 @@ class KeyRing:
 class Keys:
     """Cache of key rings by seed. Safe to share between threads.
 
-    Emulators with the same seed have the same keys in any case. If they share this cache, each key
-    is generated only once. Keys without a seed are never shared, so a client that trusts one
-    emulator does not thereby trust another.
+    Emulators with the same seed have the same keys, with or without this cache. If they share the
+    cache, each key is generated only once. Keys without a seed are never shared, so a client that
+    trusts one emulator does not thereby trust another.
     """
 
     def __init__(self) -> None:

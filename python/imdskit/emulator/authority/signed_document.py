@@ -1,6 +1,6 @@
 """The SignedData message around the content of an attested document.
 
-Apart from the values, it equals the service's messages byte for byte.
+Its encoding is the same as that of the service's messages, byte for byte. Only the values differ.
 
 :mod:`imdskit.protocol.attested` creates the content and the JSON of the response.
 """

@@ -1,10 +1,10 @@
-"""Access tokens: signed JSON Web Tokens, the documents that publish their key, and the service's
-token cache.
+"""Access tokens: signed JSON Web Tokens, the OpenID documents that publish the public key, and the
+service's token cache.
 
 This module emulates the part of Entra ID that a machine sees. The tokens have Entra's version 1.0
-format, as all tokens of managed identities do. They are signed with a key of the emulator, which
-nobody trusts by default. The claim ``iss`` is an address of the emulator, and the documents below
-that address lead to the key.
+format, as all tokens of managed identities do. The emulator signs them with its own key, which
+nobody trusts by default. The claim ``iss`` is an address of the emulator. The OpenID configuration
+below this address says where the public key is.
 
 Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0. The claims come from published
 tokens, and from activity logs of managed identities.
@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from imdskit.clock import Clock
+from imdskit.clock import LAST_SECOND, Clock
 from imdskit.emulator.authority.keys import Keys, RsaKey
-from imdskit.emulator.json_input import LATEST, Format
+from imdskit.emulator.json_input import Format
 from imdskit.emulator.machine.identity import Identities, Identity
 from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.errors import UsageError
-from imdskit.protocol.attested import compact
+from imdskit.protocol.json_writer import compact
 
 LIFETIME = 24 * 60 * 60
 """Seconds from issue to ``expires_on``."""
@@ -38,7 +38,8 @@ Recorded tokens of 2023 and 2024 are valid for 86700 seconds in all, which is :d
 these 300 seconds.
 """
 RENEWED_BEFORE = 300
-"""Remaining validity in seconds below which the service replaces a cached token (inferred)."""
+"""The service replaces a cached token that is valid for less than this number of seconds
+(inferred)."""
 EXTENDED = "86399"
 """Value of ``ext_expires_in``, the same in every recorded response."""
 CACHED = 1024
@@ -50,7 +51,7 @@ _TOKEN = ("clientId", "resource", "issued", "number")
 _SNAPSHOT = Format(
     "The snapshot of tokens",
     partial(UsageError, "bad-argument"),
-    "A snapshot contains it; do not edit it.",
+    "Do not edit the tokens of a snapshot.",
     root="/",
     unknown_at_object=True,
 )
@@ -85,7 +86,8 @@ class Issuer:
     def address(self, tenant: str) -> str:
         """Return the claim ``iss`` of a tenant's tokens.
 
-        Its ``.well-known/openid-configuration`` is below this address.
+        The OpenID configuration of the tenant is at ``.well-known/openid-configuration`` below this
+        address.
         """
         return f"{self._issuer or self._own_address}/{tenant}/"
 
@@ -101,8 +103,8 @@ class Issuer:
         return f"{signed}.{_base64url(self._key.sign(signed.encode('ascii')))}"
 
     def download(self, path: str) -> tuple[str, bytes] | None:
-        """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path
-        has no document.
+        """Return the OpenID document at a path below ``/oidc/`` as (media type, JSON), or None if
+        there is none at the path.
 
         Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both documents
         also exist with ``v2.0`` in the path, as in Entra.
@@ -155,8 +157,8 @@ class Token:
         text: the JWT. ``""`` means that the token comes from a snapshot and is signed again when a
             client requests it.
         issued: time of issue in Unix seconds.
-        number: position among all tokens of the machine, from 0. The token's identifier is derived
-            from it.
+        number: number of tokens that the machine issued before. The claim ``uti``, which identifies
+            the token, is derived from it.
     """
 
     text: str
@@ -239,8 +241,8 @@ class TokenCache:
     def snapshot(self) -> dict[str, Any]:
         """Return the cache as JSON for :meth:`restore`.
 
-        The snapshot has the facts from which each token can be created again. It omits the tokens,
-        which are as secret as passwords.
+        The snapshot contains the facts from which each token can be created again. It does not
+        contain the tokens themselves, which are as secret as passwords.
         """
         with self._lock:
             return {
@@ -254,7 +256,8 @@ class TokenCache:
     def restore(self, snapshot: object, identities: Identities) -> None:
         """Resume from a snapshot.
 
-        With the same key and address, the cache creates the same tokens again on request.
+        If the issuer has the same key and address as before, a client gets the same tokens as
+        before.
 
         Tokens of identities that no longer exist are dropped.
 
@@ -262,12 +265,12 @@ class TokenCache:
             UsageError: the value is not a snapshot. The cache is then unchanged.
         """
         members = _SNAPSHOT.of(snapshot).members(("made", "tokens"), required=("made", "tokens"))
-        made = members["made"].integer(0, LATEST)
+        made = members["made"].integer(0, LAST_SECOND)
         tokens: dict[tuple[Identity, str], Token] = {}
         for one in members["tokens"].elements()[:CACHED]:
             each = one.members(_TOKEN, required=_TOKEN)
             client_id, resource = each["clientId"].text(), each["resource"].text()
-            token = Token("", each["issued"].integer(0, LATEST), each["number"].integer(0, LATEST))
+            token = Token("", each["issued"].integer(0, LAST_SECOND), each["number"].integer(0, LAST_SECOND))
             identity = identities.find("client_id", client_id)
             if identity is not None:
                 tokens[identity, resource] = token

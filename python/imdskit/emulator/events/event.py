@@ -14,7 +14,7 @@ from typing import Any
 from imdskit.errors import UsageError
 
 REBALANCE = "SpotRebalanceRecommendation"
-"""Event type that warns a spot machine early.
+"""Event type that tells a spot machine early that Azure may evict it.
 
 The event is only advisory: approving it has no effect (Azure documentation of spot eviction risk
 notifications).
@@ -53,7 +53,7 @@ USUAL: dict[str, tuple[str, str, int]] = {
 FAILURE = "Host server is undergoing an emergency repair."
 """Description of the event that reports a failed host."""
 LONGEST = 10 * 366 * 24 * 3600
-"""Maximum number of seconds for every duration of an event."""
+"""Maximum of every duration in an event, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,6 @@ def text_or(value: object, usual: str) -> str:
     return value
 
 
-def wrong(message: str, hint: str = "The members are in docs/events.md.", location: str = "event") -> UsageError:
+def wrong(message: str, hint: str = "docs/events.md describes the members of an event.", location: str = "event") -> UsageError:
     """Return the error for an invalid event."""
     return UsageError("bad-argument", message, location=location, hint=hint)

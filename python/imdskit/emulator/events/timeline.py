@@ -1,12 +1,14 @@
 """The scheduled events of a machine: announced, approved, started, completed or cancelled.
 
-    Scheduled -- approved, or NotBefore is reached --> Started -- over --> gone
-    Scheduled -- cancelled --> gone                    (none) -- the host fails --> Started
+    Scheduled            -- approved, or NotBefore is reached  --> Started
+    Started              -- completed, or its time has passed  --> removed
+    Scheduled or Started -- cancelled                          --> removed
+    no event             -- the host fails                     --> Started
 
 This is a state machine on the emulator's clock, without threads. On each access, it first executes
 all transitions that have become due. It executes them in order of time, each as if it had happened
-exactly when it was due. Each transition increases ``DocumentIncarnation`` by one, and nothing else
-does.
+exactly when it was due. Each change that clients can see increases ``DocumentIncarnation`` by one,
+and nothing else does.
 
 Source: Azure documentation, "Scheduled Events for Linux VMs"; recorded responses of 2018 to 2023.
 """
@@ -22,9 +24,9 @@ from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.events.event import FAILURE, NOTICE, REBALANCE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
-from imdskit.emulator.events.event_formats import announced_events, snapshot_events
+from imdskit.emulator.events.event_input import announced_events, snapshot_events
 from imdskit.emulator.machine.seeded_values import Seeded
-from imdskit.protocol.attested import compact
+from imdskit.protocol.json_writer import compact
 
 DISABLED_AFTER = 24 * 3600
 """Seconds without a request after which the service stops showing events to the machine."""
@@ -36,16 +38,16 @@ MOST = 100
 class Events:
     """The scheduled events of one machine. Safe to share between threads.
 
-    As in Azure, the first request of the machine for scheduled events enables them: clients see no
-    events before it.
+    As in Azure, scheduled events are enabled by the machine's first request for them. A machine
+    that has never requested its events sees none.
 
     Args:
         clock: the emulator's clock.
         name: name of the machine. Events without explicit resources affect this machine.
         seed: seed of the event ids.
-        enabling: seconds from the first request until events are shown. The real service takes up
-            to 300. Events change invisibly during this time, and all existing events then appear in
-            one step (inferred).
+        enabling: seconds from the first request until responses show events. The real service takes
+            up to 300 seconds. During this time, responses show no changes of events. After it, all
+            existing events appear at once (inferred).
 
     Attributes:
         name: name of the machine. Changing it does not change events that were announced before.
@@ -163,7 +165,7 @@ class Events:
             replaced = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
             after = [event for event in (*replaced, *by_id.values()) if event is not None]
             if len(after) > MOST:
-                raise wrong(f"There can be at most {MOST} events.")
+                raise wrong(f"A machine can have at most {MOST} events.")
             if [event.shown() for event in after] != [event.shown() for event in self._events]:
                 self._set(after)
             else:
@@ -199,7 +201,7 @@ class Events:
 
     @property
     def incarnation(self) -> int:
-        """The ``DocumentIncarnation`` that the next client would see.
+        """The ``DocumentIncarnation`` that a client would see now.
 
         Reading it does not enable events.
         """

@@ -1,7 +1,7 @@
-"""The fault engine.
+"""Selection of the fault for each request.
 
-It finds the first rule of a script that applies to a request, and counts how often each rule has
-applied.
+A script is a list of rules. For each request, this module finds the first rule that applies, and
+counts how often each rule was applied.
 
 with Emulator(faults="restart.json") as imds:
     ...
@@ -70,8 +70,8 @@ class Taken(NamedTuple):
 
     Attributes:
         fault: the fault.
-        give_back: function that undoes the count. The caller calls it if the service has refused
-            the request, because the fault was not applied then.
+        give_back: function that undoes the count of the fault. The caller calls it if the service
+            refused the request, because a refused request does not get the fault.
     """
 
     fault: Fault
@@ -79,13 +79,14 @@ class Taken(NamedTuple):
 
 
 class Faults:
-    """The faults of a host or of one machine. Safe to share between threads, and between machines.
+    """The faults of a whole emulator or of one machine. Safe to share between threads, and between
+    machines.
 
     Args:
         clock: the emulator's clock, for rules with a time limit.
         script: the first script. None means no faults.
-        common: faults of all machines. They apply to requests to which no rule of this object
-            applies.
+        common: faults of all machines. They are tried if no rule of this object applies to a
+            request.
 
     Raises:
         ScenarioError: The script is invalid. The code is ``bad-faults``, and the location is a JSON
@@ -102,7 +103,7 @@ class Faults:
 
     @property
     def on(self) -> bool:
-        """Whether this object or ``common`` has any rule."""
+        """Whether this object or ``common`` contains at least one rule."""
         return bool(self._active) or (self._common is not None and self._common.on)
 
     def load(self, script: Script) -> None:

@@ -1,6 +1,4 @@
-"""Parser of fault scripts.
-
-It validates JSON, reports mistakes with their location, and returns rules.
+"""Parser of fault scripts. It validates the JSON of a script, and returns its rules.
 
 ``docs/faults.md`` describes the format.
 """
@@ -19,10 +17,10 @@ from typing import Any
 
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
+from imdskit.emulator.http.messages import Delivery
 from imdskit.emulator.json_input import Format, Input
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import ScenarioError
-from imdskit.protocol.messages import Delivery
 
 MAX_BYTES = 1024 * 1024
 MAX_RULES = 1000
@@ -31,7 +29,7 @@ MAX_COUNT = 1_000_000_000
 """Limits of a script: size in bytes, number of rules, longest time in seconds, and largest whole
 number."""
 
-FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
+FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "docs/faults.md describes the format.", MAX_BYTES)
 
 CATEGORIES = ("attested", "identity", "instance", "loadbalancer", "reprovisiondata", "scheduledevents", "thim", "versions")
 CACHED_NONCE = "cached-nonce"
@@ -54,8 +52,8 @@ class FaultRule:
     """One rule of a script.
 
     Attributes:
-        criteria: criteria that a request must meet. A rule without a path applies only below
-            ``/metadata``.
+        criteria: criteria that a request must meet. A rule without a path applies only to requests
+            below ``/metadata``.
         times: number of requests to which the rule applies. None means no limit.
         for_ns: nanoseconds for which the rule applies, counted from the first application. None
             means that ``times`` is the limit.
@@ -163,7 +161,7 @@ def _category(given: Input) -> Criterion:
 
 def _path(given: Input) -> Criterion:
     pattern = _pattern(given, lower=True)
-    return lambda context: pattern.fullmatch("/" + "/".join(context.target.segments).lower()) is not None
+    return lambda context: pattern.fullmatch(context.target.folded) is not None
 
 
 def _query(given: Input) -> Criterion:
@@ -177,10 +175,10 @@ def _header(given: Input) -> Criterion:
 def _values(given: Input, values_of: Callable[[RequestContext, str], Sequence[str]]) -> Criterion:
     """Return the criterion for the values of parameters or headers, whose names are in lower case.
 
-    A pattern must match one of the values. None instead of a pattern means that there must be no
+    A pattern must match one of the values. If JSON has null instead of a pattern, there must be no
     value.
     """
-    members = given.members(expected="an object of names and patterns of their values, or null for what must be absent")
+    members = given.members(expected="an object that maps each name to a pattern for its value, or to null if it must be absent")
     patterns = [(name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items()]
 
     def matches(context: RequestContext) -> bool:
@@ -220,7 +218,7 @@ def _fault(given: Input) -> Fault:
         return _status(given.members(_STATUS))
     fault = given.members(("status", *_TYPES))
     if len(fault) != 1:
-        given.fail("A fault must have exactly one member.", f"Known: status, {', '.join(_TYPES)}.")
+        given.fail("A fault must have exactly one member, which is its type.", f"Known types: status, {', '.join(_TYPES)}.")
     ((name, content),) = fault.items()
     return _TYPES[name](content)
 
@@ -267,7 +265,7 @@ def _missing(given: Input) -> Fault:
 
 
 def _replace(given: Input) -> Fault:
-    members = given.members(expected="an object of JSON pointers and the values to put there")
+    members = given.members(expected="an object that maps JSON pointers to new values")
     if not members:
         given.must_be("an object with at least one JSON pointer")
     return Edit(tuple((_pointer(one, name), one.value) for name, one in members.items()))
@@ -299,12 +297,12 @@ def _nanoseconds(given: Input) -> int:
 
 
 def _pattern(given: Input, *, lower: bool = False) -> re.Pattern[str]:
-    text = given.text(expected="a pattern with * and ?")
+    text = given.text(expected="a pattern: text in which * and ? are wildcards")
     return re.compile(fnmatch.translate(text.lower() if lower else text))
 
 
 def _headers(given: Input) -> tuple[tuple[str, str], ...]:
-    members = given.members(expected="an object of names and values of headers")
+    members = given.members(expected="an object that maps header names to values")
     for name, one in members.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _TRANSPORT:
             one.fail(f"A fault cannot set the header {name[:64]!r}.")
@@ -313,7 +311,7 @@ def _headers(given: Input) -> tuple[tuple[str, str], ...]:
 
 def _header_value(given: Input) -> str:
     if not isinstance(given.value, str) or not _VALUE.fullmatch(given.value):
-        given.must_be("the value of a header: printable ASCII, at most 1024 characters")
+        given.must_be("a header value: printable ASCII, at most 1024 characters")
     return given.value
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.error_responses import failure, host_failure
+from imdskit.emulator.http.messages import Delivery, Response
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.protocol.messages import Delivery, Response
-from imdskit.protocol.responses import failure, host_failure
 
 Pointer = tuple[str, ...]
 """Unescaped reference tokens of a JSON pointer (RFC 6901)."""
@@ -35,7 +35,8 @@ class Fault:
     category: str | None = None
     """Category of the requests to which the fault can apply. None means every category."""
     slow = False
-    """Whether the request counts as concurrent until the response has been sent."""
+    """Whether a token request counts as concurrent until the response has been sent (see
+    :mod:`imdskit.emulator.service.rate_limits`)."""
 
     @property
     def kind(self) -> str:
@@ -62,10 +63,10 @@ class Status(Fault):
 
     Attributes:
         status: the status code.
-        host: whether the response imitates the host machine in front of the service, instead of the
-            service itself.
-        headers: response headers. Each one replaces the header of the same name, or is added if
-            there is none.
+        host: whether the response imitates the web server of the Azure host, which is in front of
+            the service, instead of the service itself.
+        headers: response headers. Each of them replaces the header of the same name, or is added if
+            the response has none.
         body: the response body. None means the service's own body for the status.
     """
 
@@ -139,8 +140,8 @@ class Document(Fault):
     """An attested document that a verifier must refuse.
 
     Attributes:
-        fault: fault of the signature or the certificate chain. None means that the response is an
-            earlier document, whose nonce is not the requested one.
+        fault: fault of the signature or the certificate chain. None means that the service returns
+            an earlier document, whose nonce is not the requested one.
     """
 
     fault: DocumentFault | None
@@ -153,7 +154,8 @@ class Document(Fault):
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
     """Return ``response`` with ``headers``.
 
-    Each one replaces the header of the same name, in any letter case, or is appended.
+    Headers of the response that have one of these names, in any letter case, are removed. The given
+    headers come last.
     """
     names = {name.lower() for name, _ in headers}
     return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))

@@ -1,6 +1,6 @@
 """Protocol state of one HTTP/1.1 connection, without sockets.
 
-It takes bytes and returns events, as h11 does.
+It takes bytes and returns events, like the Python package h11.
 
 :class:`Connection` handles framing, the check of the Host header, keep-alive, pipelining and time
 limits. A driver owns the socket. There are two drivers: threads in
@@ -27,15 +27,15 @@ from typing import TypeAlias
 from imdskit.clock import Clock
 from imdskit.emulator.http.framing import Head, Refusal, parse_head, read_chunked, refuse_early, response_bytes
 from imdskit.emulator.http.host_header import Hosts
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 
 SECOND = 1_000_000_000
 IDLE_NS = 60 * SECOND
-"""Maximum time between two requests, and maximum time for a client to receive a response, in
-nanoseconds."""
+"""Time limit in nanoseconds for the wait between two requests. The same limit applies to a client
+that does not read its response."""
 REQUEST_NS = 10 * SECOND
-"""Maximum time in nanoseconds for each part of a request: from its first byte to the end of its
-head, and from there to the end of its body."""
+"""Time limit in nanoseconds for each part of a request. The head must be complete within this time
+after its first byte, and the body within this time after the head."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Interim response to a request with ``Expect: 100-continue``."""
@@ -45,7 +45,8 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class Signal(Enum):
-    """Events without content. The docstring of this module explains them."""
+    """Events that carry no data. The docstring of this module says what a driver does for each of
+    them."""
 
     NEED_DATA = auto()
     SEND_CONTINUE = auto()
@@ -95,7 +96,7 @@ class Connection:
 
     @property
     def pending(self) -> bool:
-        """Whether the buffer contains bytes that do not belong to a returned request."""
+        """Whether the buffer contains bytes that follow the last returned request."""
         return bool(self._buffer)
 
     def idle(self) -> None:
@@ -120,8 +121,8 @@ class Connection:
         return self._read_body() if self._reading_body else self._read_head()
 
     def timed_out(self) -> Event:
-        """Return the event after the deadline has passed: a refusal with status 408 for an
-        incomplete request, otherwise ``CLOSED``."""
+        """Return the event for a deadline that has passed: a refusal with status 408 if a request
+        is incomplete, otherwise ``CLOSED``."""
         if self._reading_body:
             return Refusal(408, "the body took too long")
         return Refusal(408, "the head took too long") if self._buffer else CLOSED
@@ -136,8 +137,8 @@ class Connection:
                 keep it.
         """
         head = self._head
-        # Closing the connection after a chunked body rules out request smuggling. It costs little,
-        # because chunked requests are rare.
+        # The connection is closed after a chunked body, because that rules out request smuggling.
+        # This costs little, because chunked requests are rare.
         self.keep_alive = head is not None and head.keep_alive and not head.chunked and not last
         return response_bytes(response, head, self.keep_alive, date)
 

@@ -1,10 +1,10 @@
 """Event loop that serves many connections in one thread, on Linux (epoll).
 
-With one thread per connection, threads spend most of their time passing the global interpreter lock
-to each other. In the event loop, a request with an immediate response costs one ``recv`` and one
-``send``. The event loop hands a connection off to a thread as soon as the connection could block
-the loop: for a slow response, for a refusal, or because the client does not read its response. The
-connection then stays with that thread.
+A server with one thread per connection is slower, because its threads spend most of their time
+passing the global interpreter lock to each other. In the event loop, a request with an immediate
+response costs one ``recv`` and one ``send``. As soon as a connection could block the loop, the loop
+hands it off to a thread, and it stays with this thread. Reasons are a slow response, a refusal, and
+a client that does not read its response.
 
 This module polls sockets and hands connections off. :mod:`imdskit.emulator.http.connection` parses
 requests, and :mod:`imdskit.emulator.http.server` owns the threads.
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from imdskit.emulator.http.connection import CLOSED, NEED_DATA, Connection, Event
-from imdskit.protocol.messages import Request, Response
+from imdskit.emulator.http.messages import Request, Response
 
 Quick: TypeAlias = Callable[[Request], bool]
 Socket: TypeAlias = socket.socket
@@ -30,10 +30,11 @@ Socket: TypeAlias = socket.socket
 POLL_SECONDS = 0.25
 """Maximum duration of a poll in seconds.
 
-It guarantees that time limits are enforced even if no data arrives.
+Time limits are enforced after each poll, even if no data arrives.
 """
 LAST_POLLS = 64
-"""Maximum number of polls for data that has already arrived when the server stops."""
+"""Maximum number of polls after the server has stopped, which serve requests that have already
+arrived."""
 RECEIVED = 8192
 """Maximum number of bytes per read."""
 
@@ -257,8 +258,8 @@ class EventLoop:
     def _close(self, waiting: _Waiting) -> None:
         """Close a connection.
 
-        All received data has been read, so no reset occurs. Closing also removes the socket from
-        epoll.
+        The kernel sends no TCP reset, because all received data has been read. Closing the socket
+        also removes it from epoll.
         """
         if self._waiting.pop(waiting.number, None) is not None:
             waiting.socket.close()

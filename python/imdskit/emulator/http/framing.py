@@ -1,11 +1,12 @@
 """Parser of HTTP/1.1 request framing (RFC 9112), and serializer of responses.
 
-The parser refuses everything that two parsers could interpret differently, because such messages
-allow request smuggling: bare CR or LF, folded lines, blanks before a colon, a second Host or
-Content-Length field, Content-Length together with a transfer coding, and any coding except plain
-``chunked``. After a refusal, the caller must not parse anything that follows on the connection.
+The parser refuses every message that two parsers could interpret differently, because such messages
+allow request smuggling. Examples are a bare CR or LF, folded lines, blanks before a colon, and a
+second Host or Content-Length field. It also refuses Content-Length together with a transfer coding,
+and any coding except plain ``chunked``. After a refusal, the caller must not parse anything that
+follows on the connection.
 
-This module uses neither sockets nor clocks. :mod:`imdskit.protocol` interprets the requests.
+This module uses neither sockets nor clocks. :mod:`imdskit.emulator.http.request_target` decodes the targets of requests.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
-from imdskit.protocol.messages import Response
+from imdskit.emulator.http.messages import Response
 
 REQUEST_LINE_OCTETS = 8 * 1024
 HEAD_OCTETS = 16 * 1024
@@ -56,8 +57,8 @@ _SPECIAL = frozenset(("host", "content-length", "transfer-encoding", "connection
 
 
 class Refusal(NamedTuple):
-    """Reason why bytes are not a valid request: the status of the response, and a phrase for the
-    log."""
+    """Reason why bytes are not a valid request: the status of the response, and a clause for the
+    error message of the admin API."""
 
     status: int
     why: str
@@ -96,16 +97,16 @@ def refuse_early(data: bytes, checked: int) -> Refusal | None:
     Earlier calls have checked ``checked`` bytes.
     """
     if _FORBIDDEN.search(data, max(0, checked - 1)):
-        return Refusal(400, "a control character, bare CR or bare LF")
+        return Refusal(400, "it contains a control character, a bare CR or a bare LF")
     if len(data) > REQUEST_LINE_OCTETS and b"\r\n" not in data[:REQUEST_LINE_OCTETS]:
-        return Refusal(414, "request line too long")
+        return Refusal(414, "the request line is too long")
     if len(data) > HEAD_OCTETS:
-        return Refusal(431, "head too long")
+        return Refusal(431, "the head is too long")
     complete = data.rfind(b"\r\n") + 2
     if complete > max(1, checked):
         lines = _LINES.match(data)
         if lines is None or lines.end() != complete:
-            return Refusal(400, "not a head of HTTP/1.0 or HTTP/1.1")
+            return Refusal(400, "the head does not have the form of HTTP/1.0 or HTTP/1.1")
     return None
 
 
@@ -117,15 +118,15 @@ def parse_head(data: bytes) -> Head | Refusal:
     recent heads are cached, because clients that stay connected often repeat the same head.
     """
     if len(data) > HEAD_OCTETS:
-        return Refusal(431, "head too long")
+        return Refusal(431, "the head is too long")
     if data.find(b"\r\n") > REQUEST_LINE_OCTETS:
-        return Refusal(414, "request line too long")
+        return Refusal(414, "the request line is too long")
     match = _HEAD.fullmatch(data)
     if match is None:
-        return Refusal(400, "not a head of HTTP/1.0 or HTTP/1.1")
+        return Refusal(400, "the head does not have the form of HTTP/1.0 or HTTP/1.1")
     lines = match[4].decode("latin-1").split("\r\n")[:-1]
     if len(lines) > FIELDS:
-        return Refusal(431, "too many fields")
+        return Refusal(431, "it has too many header fields")
     headers: list[tuple[str, str]] = []
     special: dict[str, list[str]] = {}
     for line in lines:
@@ -140,7 +141,7 @@ def parse_head(data: bytes) -> Head | Refusal:
 def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str], ...], special: dict[str, list[str]]) -> Head | Refusal:
     hosts = special.get("host", [])
     if len(hosts) > 1 or (minor == 1 and not hosts) or not all(_AUTHORITY.fullmatch(host) for host in hosts):
-        return Refusal(400, "not exactly one good Host")  # RFC 9112 section 3.2
+        return Refusal(400, "it must have exactly one valid Host header")  # RFC 9112 section 3.2
 
     length = 0
     lengths = special.get("content-length", [])
@@ -149,21 +150,21 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
         # RFC 9112 section 6.1 lets a server refuse a request that has both fields, and treats a
         # transfer coding in HTTP/1.0 as faulty.
         if lengths or minor == 0 or [coding.lower() for coding in codings] != ["chunked"]:
-            return Refusal(400, "a transfer coding that makes the length ambiguous")
+            return Refusal(400, "the transfer coding makes the length of the body ambiguous")
     elif lengths:
         if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
-            return Refusal(400, "not exactly one good Content-Length")  # RFC 9112 section 6.3
+            return Refusal(400, "the Content-Length header is invalid or repeated")  # RFC 9112 section 6.3
         if len(lengths[0]) > 18 or int(lengths[0]) > BODY_OCTETS:
-            return Refusal(413, "body too large")
+            return Refusal(413, "the body is too large")
         length = int(lengths[0])
 
     expectations = [value.lower() for value in special.get("expect", [])]
     if expectations not in ([], ["100-continue"]):
-        return Refusal(417, "an unknown expectation")  # RFC 9110 section 10.1.1
+        return Refusal(417, "the value of the Expect header is unknown")  # RFC 9110 section 10.1.1
 
     resolved = _resolve(method, target, headers)
     if resolved is None:
-        return Refusal(400, "a request target of the wrong form")
+        return Refusal(400, "the request target has the wrong form")
     target, headers = resolved
     options = {option.strip(" \t").lower() for value in special.get("connection", []) for option in value.split(",")}
     keep_alive = "close" not in options and (minor == 1 or "keep-alive" in options)  # RFC 9112 section 9.3
@@ -234,20 +235,20 @@ def read_chunked(data: bytes) -> tuple[bytes, int] | Refusal | None:
         if line is None:
             rest = data[position : position + CHUNK_LINE_OCTETS]
             if b"\r\n" in rest or len(rest) == CHUNK_LINE_OCTETS or _FORBIDDEN.search(rest):
-                return Refusal(400, "a bad chunk")
+                return Refusal(400, "a chunk of the body is malformed")
             break
         size = int(line[1], 16)
         position = line.end()
         total += size
         if total > BODY_OCTETS:
-            return Refusal(413, "body too large")
+            return Refusal(413, "the body is too large")
         end = data[position + size : position + size + 2]
         if end != b"\r\n":
             if b"\r\n".startswith(end):
                 break
-            return Refusal(400, "a chunk that does not end where it says, or a trailer")
+            return Refusal(400, "a chunk of the body has the wrong length, or the body has trailer fields")
         if size == 0:
             return b"".join(body), position + 2
         body.append(data[position : position + size])
         position += size + 2
-    return Refusal(413, "body too large") if len(data) > CHUNKED_OCTETS else None
+    return Refusal(413, "the body is too large") if len(data) > CHUNKED_OCTETS else None

@@ -1,9 +1,10 @@
 """Check of the Host header, which protects against DNS rebinding.
 
-A malicious web page can make its own domain name resolve to loopback. Its scripts can then send
-requests with any headers to a server on loopback, because the browser considers that server to be
-the one that sent the page. The browser still sends the name of the page in the Host header. The
-emulator therefore accepts only IP addresses, and names that no other site can have.
+The owner of a malicious web page can make its domain name resolve to a loopback address. Scripts of
+the page can then send requests with any headers to a server on loopback, because the browser takes
+this server for the one that sent the page. However, the browser sends the domain name of the page
+in the Host header. The emulator therefore accepts only certain IP addresses, and names that no
+other site can have.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Iterable
 SERVICE = "169.254.169.254"
 """Address of IMDS on Azure.
 
-A client whose requests are relayed to the emulator still sends it in the Host header.
+A client still sends this address in the Host header if something redirects its requests to the
+emulator.
 """
 
 ANY = "*"

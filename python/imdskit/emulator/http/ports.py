@@ -15,7 +15,7 @@ from imdskit.emulator.http.server import Server
 from imdskit.errors import UsageError
 
 BACKLOG = 16
-"""Maximum number of connections that wait for acceptance on a port."""
+"""Maximum number of connections on each port that wait to be accepted."""
 
 
 class Ports:
@@ -88,6 +88,6 @@ class Ports:
 
 
 _HINT = (
-    "Each port needs a file descriptor, and `ulimit -n` shows how many a process may have. "
+    "Each port needs a file descriptor; `ulimit -n` shows how many a process may have. "
     "A fleet whose machines are selected by path or by source address needs only one port."
 )

@@ -3,9 +3,9 @@ function from requests to responses.
 
 The classes extend the standard library's ``http.server``: :class:`Server` is a
 ``ThreadingHTTPServer``, and :class:`Handler` is a ``BaseHTTPRequestHandler`` that can be
-subclassed. Requests are parsed by :mod:`imdskit.emulator.http.connection` instead of the standard
-library's e-mail parser. A response is sent in one write, because a second write costs 40 ms
-(Nagle's algorithm and delayed acknowledgement).
+subclassed. :mod:`imdskit.emulator.http.connection` parses the requests, instead of the standard
+library's e-mail parser. The server sends a response in one write, because a second write can cost
+40 ms (Nagle's algorithm and delayed acknowledgement).
 
 This module serves each connection in a thread. :mod:`imdskit.emulator.http.event_loop` serves
 connections without threads. No other module depends on ``http.server``.
@@ -29,14 +29,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
+from imdskit.emulator.error_responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 from imdskit.emulator.http.connection import CLOSED, CONTINUE, NEED_DATA, SECOND, SEND_CONTINUE, Connection
 from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import SERVICE, Hosts
-from imdskit.emulator.public_addresses import reachable
+from imdskit.emulator.http.messages import Delivery, Request, Response
+from imdskit.emulator.published_urls import reachable
 from imdskit.errors import ImdskitError, UsageError
-from imdskit.protocol.messages import Delivery, Request, Response
-from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 
 Service = Callable[[Request], Response]
 
@@ -51,7 +51,7 @@ SWEEP_NS = SECOND // 4
 GRACE_SECONDS = 5.0
 """Time in seconds that in-flight requests have to finish when the server stops."""
 LOOK_NS = SECOND // 100
-"""Interval in nanoseconds at which a waiting thread polls an emulated clock."""
+"""Interval in nanoseconds at which a thread that waits for an emulated time polls the clock."""
 CONNECTIONS = 256
 """Default maximum number of open connections.
 
@@ -60,7 +60,7 @@ The server immediately responds to further connections with 503.
 
 
 def wrong_host(_: Request) -> Response:
-    """Return the response to a request whose Host is not allowed."""
+    """Return the response to a request whose Host header is not allowed."""
     return WRONG_HOST.response()._replace(rule=WRONG_HOST.name)
 
 
@@ -150,7 +150,8 @@ class Handler(BaseHTTPRequestHandler):
     def _deliver(self, data: bytes, body: int, delivery: Delivery) -> bool:
         """Send a response as a fault requires.
 
-        The last ``body`` bytes of ``data`` are the body of the response. Return False if the connection has ended.
+        The last ``body`` bytes of ``data`` are the body of the response. Return False if the
+        connection has ended.
         """
         try:
             if delivery.reset:
@@ -171,7 +172,8 @@ class Handler(BaseHTTPRequestHandler):
                 delivery.left()
 
     def _reset(self) -> None:
-        """Reset the connection. Closing a socket with a linger time of zero sends a reset."""
+        """Reset the connection. If the linger time of a socket is zero, closing it sends a TCP
+        reset."""
         with suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.rfile.close()  # The file object would keep the socket open.
@@ -205,9 +207,9 @@ class Server(ThreadingHTTPServer):
         handler: class that serves a connection in a thread.
         hosts: names that a request may have in its Host header; None allows any.
         misdirected: function that returns the response to a request with another Host header.
-        quick: function that returns whether the service responds to a request without waiting. If
-            the system has ``epoll`` and ``handler`` is :class:`Handler` itself, the event loop
-            serves such requests without a thread. None gives each connection a thread.
+        quick: function that returns whether the service responds to a request without waiting. The
+            event loop serves such requests without a thread, if the system has ``epoll`` and
+            ``handler`` is :class:`Handler` itself. None means that each connection gets a thread.
         listener: bound socket to listen on instead of ``host`` and ``port``. It is closed with the
             server.
 
@@ -487,9 +489,9 @@ def _listen_hint(host: str, port: int, number: int | None) -> str:
             f"To add it yourself, as root: `ip address add {SERVICE}/32 dev lo`. See docs/reach-the-address.md."
         )
     if number == errno.EADDRNOTAVAIL:
-        return "No interface of this machine has this address. Give one that `ip address` lists; 0.0.0.0 stands for all of them."
+        return "No interface of this machine has this address. Use an address that `ip address` lists, or 0.0.0.0 for all of them."
     if number == errno.EADDRINUSE:
-        return "Another program listens there. Stop it, or choose another port; 0 takes a free one."
+        return "Another program listens there. Stop it, or choose another port; 0 selects a free one."
     if number in (errno.EACCES, errno.EPERM):
-        return f"This user may not listen on port {port}. Choose a port from 1024 up, or use `imdskit run -- COMMAND` for port 80."
-    return "Give the address of an interface of this machine as --host, such as 127.0.0.1."
+        return f"This user may not listen on port {port}. Choose a port of 1024 or more, or use `imdskit run -- COMMAND` for port 80."
+    return "The address to listen on must be that of an interface of this machine, such as 127.0.0.1."

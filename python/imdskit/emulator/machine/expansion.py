@@ -1,9 +1,8 @@
 """Expansion of a scenario: this module completes a scenario with defaults, so that it describes a
 whole machine.
 
-Identifiers and addresses that a scenario does not give are derived from a seed, so the same seed
-and scenario give the same machine. Public addresses are from the ranges that are reserved for
-documentation (RFC 5737, RFC 3849).
+Identifiers that a scenario does not give are derived from a seed, so the same seed and scenario
+give the same machine. A machine has public addresses only if its scenario gives them.
 
 This module decides which value a missing member gets. :mod:`imdskit.protocol.instance_shape`
 decides which members an api-version shows.
@@ -45,7 +44,7 @@ _RESOLVER = "168.63.129.16"
 class ExpandedMachine:
     """A scenario with every value filled in.
 
-    The instance document, identities, load balancer and events are views of it.
+    The instance document, the identities and the load balancer are derived from it.
 
     Attributes:
         scenario: the scenario from which the machine was expanded.
@@ -53,8 +52,9 @@ class ExpandedMachine:
         seeded: source of these values.
         shared: source of the values that all machines of a fleet have in common.
         document: the instance document in its newest shape with every member, including
-            ``extended``. A classic machine has no ``compute``. Members that are neither given nor
-            derivable are ``""``, as in the service's documents. Members given as null are omitted.
+            ``extended``. A classic machine has no ``compute``. A member that is neither given nor
+            derivable is ``""``, as in the service's documents. A member that is given as null is
+            omitted.
         compute: the ``compute`` object. A classic machine has this object, too, because its
             attested documents need values from it. No response of a classic machine shows the
             object itself.
@@ -80,8 +80,8 @@ class ExpandedMachine:
 
 
 def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mapping[str, str] | None = None) -> ExpandedMachine:
-    """Return the machine that a scenario describes, completed with defaults and values from the
-    seed.
+    """Return the machine that a scenario describes, completed with default values and with values
+    from the seed.
 
     Args:
         scenario: the scenario.

@@ -2,8 +2,8 @@
 
 A machine has at most one system-assigned identity and any number of user-assigned ones. Values that
 a scenario does not give are derived from the seed and from the resource that the identity belongs
-to. Therefore, all instances of a uniform scale set have the same principal. All machines of a fleet
-with the same user-assigned identity also have the same principal.
+to. Therefore, all instances of a uniform scale set have the same system-assigned identity, and a
+user-assigned identity has the same ids on all machines of a fleet.
 
 Source: managed identities documentation, "How to use managed identities on a virtual machine";
 recorded responses of 2022 and 2023; claims of scale sets: gravitational/teleport#58015,
@@ -21,7 +21,8 @@ from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.seeded_values import Seeded
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
-"""Attribute of an identity that each request parameter refers to.
+"""Request parameters that select an identity, each with the attribute of the identity that it
+refers to.
 
 ``mi_res_id`` is an older spelling that the service also accepts.
 """

@@ -1,9 +1,9 @@
-"""``/metadata/instance``: the document of one machine in the shape of every api-version.
+"""``/metadata/instance``: the instance document of one machine, in the shape of each api-version.
 
 This module renders the document once per api-version and returns nodes of it.
-:mod:`imdskit.emulator.machine.expansion` decides on the content,
-:mod:`imdskit.protocol.instance_shape` decides which members a version shows, and the backend finds
-a node in the JSON.
+:mod:`imdskit.emulator.machine.expansion` creates the content,
+:mod:`imdskit.protocol.instance_shape` decides which members an api-version shows, and the backend
+finds a node in the JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imdskit.backends.contract import Document, Form
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.errors import ScenarioError, SelectionError
 from imdskit.protocol import instance_shape
-from imdskit.protocol.attested import compact
+from imdskit.protocol.json_writer import compact
 
 Parse = Callable[[bytes], Document]
 
@@ -28,7 +28,7 @@ class Instance:
 
     Args:
         machine: the machine.
-        document: the backend's JSON parser, whose result finds nodes.
+        document: the backend's JSON parser. The object that it returns looks up nodes.
 
     Raises:
         ScenarioError: the document is too large.
@@ -44,7 +44,7 @@ class Instance:
         try:
             self._at(machine.scenario.api_versions[-1], extended=True)
         except SelectionError as error:
-            raise ScenarioError("bad-scenario", f"The machine's document cannot be served. {error.message}") from None
+            raise ScenarioError("bad-scenario", f"The emulator cannot serve the instance document. {error.message}") from None
 
     def render(self, version: str, *, extended: bool = False) -> bytes:
         """Return the whole document of an api-version as compact JSON with keys in alphabetical

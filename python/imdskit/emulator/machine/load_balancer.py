@@ -1,6 +1,7 @@
 """``/metadata/loadbalancer``: the addresses and rules of the load balancers in front of a machine.
 
-The members have the service's own order, which is not alphabetical, and ports are numbers.
+The members are in the order of the service's responses, which is not alphabetical. Ports are
+numbers.
 
 Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata
 Service"; all recorded responses.
@@ -14,8 +15,8 @@ from typing import Any
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.scenario.scenario import LOAD_BALANCER
 from imdskit.protocol import instance_shape
-from imdskit.protocol.attested import compact
 from imdskit.protocol.instance_shape import Object, objects
+from imdskit.protocol.json_writer import compact
 
 
 def document(machine: ExpandedMachine) -> bytes | None:

@@ -12,13 +12,14 @@ from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.emulator.scenario.scenario import Scenario
 
 _DEFAULT_PREFIX = 12
-"""Prefix length of the networks for addresses that a template does not give.
+"""Prefix length of the default networks. An interface whose address the template does not give gets
+an address in one of them.
 
 The first interface gets an address from 10.0.0.0/12, the second one from 10.16.0.0/12, and so on.
 """
 
 
-class OneMachine:
+class Numbering:
     """Numbering of an emulator with one machine. Machine 0 has the scenario as it was given.
 
     Args:
@@ -44,13 +45,14 @@ class OneMachine:
         return self._scenario
 
 
-class Numbering(OneMachine):
+class FleetNumbering(Numbering):
     """Numbering of a fleet.
 
     The same template, seed and number give the same machine, regardless of the size of the fleet.
 
-    All machines share the subscription and the values that the template gives, except for
-    placeholders. All other values differ.
+    All machines share the values that the template gives and the default values. They also share
+    the subscription, the tenant and the user-assigned identities. Names, addresses and all other
+    identifiers differ between machines, unless the template gives them without a placeholder.
 
     Args:
         template: any scenario.

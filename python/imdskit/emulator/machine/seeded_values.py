@@ -1,4 +1,4 @@
-"""Identifiers and other values that a scenario does not give. They can be reproduced from a seed."""
+"""Identifiers and other values that a scenario does not give. The same seed reproduces them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Execution of a command in separate Linux namespaces, in which the emulator has the service's real
-address. It does not need root.
+address. Root is not needed.
 
 Three processes are involved besides the command: the caller, which contains the emulator; a child
 that creates the namespaces; and the first process of the PID namespace, which prepares the
-namespaces and starts the command. If one of them dies, the kernel kills all of its descendants.
+namespaces and starts the command. If one of these processes dies, the kernel kills the ones below
+it and the command.
 
 This package manages namespaces, addresses and processes. It contains nothing specific to metadata.
 """

@@ -61,7 +61,9 @@ class Command:
         """Start the command. Raise UsageError if its namespaces no longer exist."""
         if os.waitpid(self.pid, os.WNOHANG) != (0, 0):
             self._ended = True
-            raise UsageError("bad-argument", "The processes around the command were killed before it started.", location="COMMAND")
+            raise UsageError(
+                "bad-argument", "The processes that prepare the namespaces were killed before the command started.", location="COMMAND"
+            )
         self._channel.send(b"1")
 
     def stopped_early(self) -> int | None:

@@ -12,7 +12,8 @@ from imdskit.emulator.namespace import system_calls as system
 HOSTS = Path("/etc/hosts")
 
 _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/mnt", "/proc")  # noqa: S108
-"""Folders that can be hidden temporarily by another file system. They need not be writable."""
+"""Folders over which a temporary file system can be mounted for a moment. The first one that exists
+is used. It need not be writable."""
 
 
 def map_names(names: Iterable[str], address: str = SERVICE) -> None:

@@ -103,8 +103,8 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     if plan.mapped_hosts:
         with _step(channel, "hosts"):
             hosts_file.map_names(plan.mapped_hosts)
-    # The kernel refuses this mount where parts of /proc are masked, as in containers. /proc then
-    # shows the processes of the caller.
+    # The kernel refuses this mount where parts of /proc are masked, as in containers. In that case,
+    # /proc still shows the processes of the caller.
     with suppress(OSError):
         system.mount("proc", "/proc", "proc", system.NO_SUID | system.NO_DEVICES | system.NO_EXEC)
     socket.send_fds(channel, [b"{}"], [each.fileno() for each in sockets])
@@ -153,7 +153,8 @@ def _not_executed(plan: Plan, why: str, status: int) -> int:
 def _leave_group() -> None:
     """Leave the process group.
 
-    Otherwise this process would forward a signal to the group, and the command would get it twice.
+    A signal to the group reaches the command directly. If this process also got it, it would
+    forward it, and the command would get the signal twice.
     """
     with suppress(PermissionError):
         os.setpgid(0, 0)

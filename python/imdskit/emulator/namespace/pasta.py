@@ -10,20 +10,20 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from imdskit.emulator.namespace.guard import Guard
+from imdskit.emulator.namespace.cleanup_process import CleanupProcess
 from imdskit.errors import UsageError
 
 _OPTIONS = ("--config-net", "--foreground", "--quiet", "--no-map-gw", *(word for flag in "tuTU" for word in (f"-{flag}", "none")))
 """Options of pasta.
 
-It configures the interface and remains a child of this process. It forwards neither connections
-from outside nor connections to the loopback interface of this machine.
+With these options, pasta configures the interface and remains a child of this process. It forwards
+neither connections from outside nor connections to the loopback interface of this machine.
 """
 _SECONDS = 10.0
 _POLL = 0.02
 
 
-def pasta(pid: int) -> Guard:
+def pasta(pid: int) -> CleanupProcess:
     """Return a context manager that connects the network namespace of a process on entry, and ends
     pasta on exit or when this process dies.
 
@@ -33,9 +33,9 @@ def pasta(pid: int) -> Guard:
     """
     program = shutil.which("pasta")
     if program is None:
-        hint = "Install it, on Debian with `apt install passt`, or leave out `--network pasta`."
+        hint = "Install pasta (on Debian with `apt install passt`), or leave out `--network pasta`."
         raise UsageError("bad-argument", "The program pasta is not installed.", location="--network", hint=hint)
-    return Guard(_Pasta(program, pid), _refused)
+    return CleanupProcess(_Pasta(program, pid), _refused)
 
 
 class _Pasta:
@@ -79,5 +79,7 @@ class _Pasta:
 
 
 def _refused(why: str) -> UsageError:
-    hint = "pasta needs access to /dev/net/tun and an interface with a default route. Without it, leave out `--network pasta`."
+    hint = (
+        "pasta needs access to /dev/net/tun and an interface with a default route. If this machine has none, leave out `--network pasta`."
+    )
     return UsageError("bad-argument", f"pasta cannot connect the namespace: {why or 'it was killed'}.", location="--network", hint=hint)

@@ -1,7 +1,7 @@
 """Explanations of why the system refuses to create namespaces, with a remedy for each cause.
 
-The kernel reports only `Operation not permitted`. This module recognises the causes by the content
-of files in procfs. If several causes apply, the message names all of them.
+In most cases, the kernel reports only `Operation not permitted`. To find the cause, this module
+reads files of procfs. If several causes apply, the message names all of them.
 
 Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes
 except AppArmor were reproduced.
@@ -34,12 +34,12 @@ class Cause(NamedTuple):
 
     Attributes:
         errors: values of ``errno`` with which the system reports the cause.
-        found: a sentence that describes the cause.
-        change: a sentence that says what to do.
+        found: a sentence for the message that describes the cause.
+        change: a sentence for the hint that says what to do.
         step: the only step that can have this cause, a key of ``_STEPS``. ``""`` means that every
             step can have it.
-        applies: function that returns whether the files of procfs show the cause. Its argument is
-            the mount point.
+        applies: function that returns whether the files of procfs show that the cause applies. Its
+            argument is the mount point of procfs.
     """
 
     errors: tuple[int, ...]
@@ -59,12 +59,12 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
     """
     number = number or 0
     causes = [cause for cause in (_limit(proc), *_CAUSES) if number in cause.errors and cause.step in ("", step) and cause.applies(proc)]
-    why = " ".join(cause.found for cause in causes) or "No known cause was found; a chroot can look like this."
+    why = " ".join(cause.found for cause in causes) or "No known cause was found. One possible cause is a chroot."
     hint = (
         " ".join(cause.change for cause in causes)
-        or "Try it as root, or in a container whose security profile allows unshare(2) and mount(2)."
+        or "Run the command as root, or in a container whose security profile allows unshare(2) and mount(2)."
     )
-    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number) if number else 'it was killed'}. {why}"
+    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number) if number else 'the process was killed'}. {why}"
     return UsageError("namespaces-refused", message, location=step, hint=f"{hint} {_ELSEWHERE}")
 
 
@@ -106,7 +106,7 @@ _CAUSES = (
     Cause(
         _FORBIDDEN,
         "This process is in a chroot, where the kernel creates no user namespace.",
-        "Enter the root with pivot_root(2) or a container instead.",
+        "Instead of chroot(2), use pivot_root(2) or a container.",
         applies=_in_chroot,
     ),
     Cause(

@@ -15,7 +15,8 @@ _SIGNALS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIG
 FORWARDED = frozenset(signal.Signals[name] for name in _SIGNALS)
 
 _FROM_KERNEL = 0x80
-"""Value SI_KERNEL of ``siginfo_t.si_code``: the terminal sent the signal."""
+"""The constant SI_KERNEL: the value of ``siginfo_t.si_code`` if the signal comes from the
+terminal."""
 
 
 def block() -> set[signal.Signals]:

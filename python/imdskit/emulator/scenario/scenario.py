@@ -1,9 +1,10 @@
 """Scenarios: descriptions of machines in a JSON format, validated when they are loaded.
 
-A scenario gives only the values that differ from the defaults. It has the shape of the newest
-instance document, so a recorded document is a scenario, too. ``docs/scenarios.md`` describes the
-format for people, and ``schema.json`` describes it for programs. Tests keep the page and the schema
-consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
+A scenario gives only the values that differ from the defaults. Its shape is that of the newest
+instance document, so a recorded instance document is a scenario, too. ``docs/scenarios.md``
+describes the format for people, and ``schema.json`` describes it for programs. Tests keep the page
+and the schema consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the
+defaults.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 24
 """Maximum nesting depth of a member that this version of imdskit does not know.
 
-A whole document has at most 32 levels.
+The backends refuse an instance document with more than 32 levels.
 """
 
 KINDS = ("resource-manager", "classic")
@@ -43,8 +44,8 @@ _IDENTITY = """
 _PAIR = ("frontendIpAddress", "privateIpAddress")
 _RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
 LOAD_BALANCER = {"publicIpAddresses": _PAIR, "inboundRules": _RULE, "outboundRules": _PAIR}
-"""Lists in the document of the load balancer, and the members of their elements, in the service's
-order."""
+"""Lists in the load balancer metadata, each with the members of its elements. Lists and members are
+in the order of the service's responses."""
 SHAPE = tree(
     {
         **versions.INSTANCE,
@@ -62,13 +63,13 @@ SHAPE = tree(
 )
 """Every known member that a scenario can have."""
 
-FORMAT = Format("The scenario", partial(ScenarioError, "bad-scenario"), "The format is in docs/scenarios.md.", MAX_BYTES)
+FORMAT = Format("The scenario", partial(ScenarioError, "bad-scenario"), "docs/scenarios.md describes the format.", MAX_BYTES)
 _TEXT = 'Write numbers and Boolean values as strings: "30", "true".'
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
-"""The members that are not part of a response."""
+"""Members that describe the scenario as a whole. They are not parts of a response."""
 _FIXED_PARTS = ("identity", "loadbalancer")
 """Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer``
 has the same shape in every api-version."""
@@ -88,12 +89,13 @@ class Scenario:
             no ``compute``.
         api_versions: enabled api-versions in ascending order. ``/metadata/versions`` and the
             ``newest-versions`` of errors show this list.
-        given: the given parts among ``compute``, ``network``, ``extended``, ``identity`` and
-            ``loadbalancer``. Responses omit a member that is None.
+        given: the parts that the scenario gives, such as ``compute``, ``network``, ``extended``,
+            ``identity`` and ``loadbalancer``. Responses omit a member that is None.
         template: the same parts with their placeholders, or None if the scenario is not a template.
-        profile: name of the service profile, which selects a known behaviour of the service. It is
-            checked when an emulator is created.
-        rules_off: names of disabled rules. They are checked when an emulator is created.
+        profile: name of the service profile, which selects one of the known behaviours of the
+            service. The emulator checks the name when it is created.
+        rules_off: names of rules that are switched off. The emulator checks the names when it is
+            created.
     """
 
     name: str
@@ -108,8 +110,8 @@ class Scenario:
 
     @staticmethod
     def schema() -> bytes:
-        """Return the JSON Schema (draft 2020-12) of the format, with which editors validate and
-        complete scenarios.
+        """Return the JSON Schema (draft 2020-12) of the format. Editors can validate scenarios and
+        complete names with it.
 
         ``docs/scenarios.md`` lists the rules that the schema cannot express.
         """
@@ -139,7 +141,7 @@ class Scenario:
                 known = ", ".join(cls.names())
                 raise FORMAT.wrong(
                     f"`scenario` must be a built-in name or the path of a file; got {text!r}.",
-                    hint=f"Known: {known}; or give a path to a file.",
+                    hint=f"Built-in scenarios: {known}. The path of a file ends in .json or contains a slash.",
                 )
             data = (resources.files("imdskit.emulator.scenario") / "builtin" / f"{text}.json").read_bytes()
             return cls.parse(data, text)
@@ -166,9 +168,9 @@ class Scenario:
         texts = {name: members[name].text() for name in ("$schema", "description", "profile") if name in members}
         rules_off = tuple(each.value for each in members["rulesOff"].elements()) if "rulesOff" in members else ()
         if not all(isinstance(rule, str) for rule in rules_off):
-            members["rulesOff"].must_be("a list of names of rules")
+            members["rulesOff"].must_be("a list of rule names")
         is_template = "template" in members and members["template"].boolean()
-        kind = members["kind"].one_of(KINDS, "a kind of machine") if "kind" in members else KINDS[0]
+        kind = members["kind"].one_of(KINDS, "a deployment model") if "kind" in members else KINDS[0]
         api_versions = _versions(members.get("apiVersions"))
         newer = newest_members(api_versions) is not None
         members = {**members, **source.members(None if newer else (*HEAD, *SHAPE.members))}
@@ -200,9 +202,8 @@ class Scenario:
     def machine(self, index: int) -> Scenario:
         """Return the scenario of machine ``index``.
 
-        It is the same for all machines if this scenario is not a template.
-
-        Outside of a fleet, a template describes its machine 0.
+        A scenario that is not a template is the same for every machine. Outside of a fleet, a
+        template describes its machine 0.
 
         Raises:
             ScenarioError: a network in a placeholder has too few addresses.
@@ -243,18 +244,19 @@ def _versions(given: Input | None) -> tuple[str, ...]:
 def newest_members(api_versions: tuple[str, ...]) -> str | None:
     """Return the first of a machine's api-versions that shows unknown members, or None.
 
-    The result is None if :data:`imdskit.versions.API_VERSIONS` has all of the machine's
-    api-versions. Unknown members are those that :mod:`imdskit.versions` does not list. Responses
-    show them from this version on (*inferred*). Versions that are newer than all known ones take
-    precedence, because unknown members are most likely new.
+    An unknown member is one that :mod:`imdskit.versions` does not list. Responses show it from the
+    returned api-version on (*inferred*). The result is the oldest of the machine's api-versions
+    that is newer than all in :data:`imdskit.versions.API_VERSIONS`, because an unknown member is
+    most likely new. If there is none, the result is the oldest one that is not in this list, or
+    None if the list contains all of them.
     """
     unknown = [version for version in api_versions if version not in versions.API_VERSIONS]
     return min((version for version in unknown if version > versions.API_VERSIONS[-1]), default=min(unknown, default=None))
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions that introduced members of ``given`` and are newer than all default
-    api-versions."""
+    """Return the api-versions that are newer than all default ones, and that introduced a member of
+    ``given``."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):

@@ -1,11 +1,11 @@
-"""Templates: one scenario for many machines, with placeholders that get a different value for each
-machine.
+"""Templates: one scenario for many machines. Its strings can contain placeholders, whose values
+depend on the number of the machine.
 
 | placeholder | value for machine 17 |
 |---|---|
 | ``{index}`` | ``17`` |
 | ``{index:04}`` | ``0017``; ``{index:06X}`` is hexadecimal |
-| ``{index/10}`` | ``1``, the same for ten machines in a row; ``{index/10:02}`` is ``01`` |
+| ``{index/10}`` | ``1``, as for machines 10 to 19; ``{index/10:02}`` is ``01`` |
 | ``{ip:10.1.0.0/16}`` | ``10.1.0.21``; Azure reserves the first four addresses and the last address of each network |
 | ``{{`` and ``}}`` | ``{`` and ``}`` |
 """
@@ -61,7 +61,11 @@ def _text(text: str, index: int, location: str) -> str:
             return format(index // int(number[1] or 1), (number[2] or "") + (number[3] or "d"))
         network = _network(found[4:-1]) if found.startswith("{ip:") else None
         if network is None:
-            raise _wrong(f"{found!r} is not a placeholder of a template.", location, "Write a literal brace twice: {{ or }}.")
+            raise _wrong(
+                f"{found!r} is not a placeholder of a template.",
+                location,
+                "Examples: {index}, {ip:10.1.0.0/16}. Write a literal brace twice: {{ or }}.",
+            )
         return _address(network, index, location)
 
     return _PLACEHOLDER.sub(filled, text)
@@ -77,7 +81,7 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 
 def _address(network: IPv4Network | IPv6Network, index: int, location: str) -> str:
     if index + RESERVED >= network.num_addresses - 1:
-        raise _wrong(f"{network} has no address for machine {index}.", location, "Take a larger network, or fewer machines.")
+        raise _wrong(f"{network} has no address for machine {index}.", location, "Use a larger network, or fewer machines.")
     return str(network[index + RESERVED])
 
 

@@ -1,9 +1,9 @@
 """Emulated service of one machine: it returns the response to a request, without sockets and on the
 given clock.
 
-This module combines faults, response cache, rate limits, rules and routes.
-:mod:`imdskit.emulator.service.rules` refuses requests, and :mod:`imdskit.emulator.service.routes`
-responds to the others.
+This module combines faults, response cache, rate limits, rules and endpoints.
+:mod:`imdskit.emulator.service.rules` refuses requests, and
+:mod:`imdskit.emulator.service.endpoints` responds to the others.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from contextlib import ExitStack
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
 from imdskit.emulator.authority.tokens import Issuer, TokenCache
+from imdskit.emulator.error_responses import OUTSIDE, SERVER, ErrorResponse, entra_time, unknown_resource
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.faults.types import Fault, left
+from imdskit.emulator.http.messages import Request, Response
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.machine import load_balancer
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import holder_id, identities
 from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.machine.seeded_values import Seeded
-from imdskit.emulator.public_addresses import OIDC, PKI
+from imdskit.emulator.published_urls import OIDC, PKI
 from imdskit.emulator.service import profiles
+from imdskit.emulator.service.endpoints import Attestor, Endpoints
 from imdskit.emulator.service.profiles import Profile
 from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.emulator.service.request_context import RequestContext, ServedMachine
 from imdskit.emulator.service.response_cache import MOST, ResponseCache
-from imdskit.emulator.service.routes import Attestor, Routes
 from imdskit.emulator.service.rules import refusal
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import OUTSIDE, SERVER, ErrorResponse, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
-"""Function that returns what the emulator's authority or issuer publishes at a path, as (media
-type, content), or None."""
+"""Function that returns the file that the emulator's authority or token issuer publishes at a path,
+as (media type, content), or None."""
 
 PUBLISHED = (PKI, OIDC)
 """Path prefixes of certificates, revocation lists and token keys.
@@ -45,27 +45,25 @@ PUBLISHED = (PKI, OIDC)
 On Azure, these are on other servers.
 """
 
-QUICK = ("/metadata/instance", "/metadata/versions")
-"""Path prefixes whose responses are immediate, because nothing has to be signed."""
-
 
 class App:
     """Service of one machine. It is safe to share between threads.
 
     Args:
         machine: the machine.
-        backend: implementation that looks up nodes in documents.
+        backend: implementation of the lookups in the instance document.
         clock: source of the current time.
         attestor: function that signs the content of attested documents.
         issuer: issuer that signs access tokens.
         throttle: rate limits; None disables them.
         downloads: function that returns the files below ``published_below``. Azure's service has no
             such paths.
-        events_enabling: seconds from the first request for scheduled events until the service lists
-            them.
-        profile: service profile, that is, the known behaviour that the rules follow; None uses the
-            scenario's profile.
-        rules_off: names of rules to switch off, in addition to the scenario's.
+        events_enabling: seconds between the machine's first request for scheduled events and the
+            first response that lists events.
+        profile: service profile, which selects one of the known behaviours of the service. None
+            uses the scenario's profile.
+        rules_off: names of rules to switch off, in addition to those that the scenario switches
+            off.
         faults: injected faults; None begins without faults.
         events: events of an earlier object for the same machine; None creates new ones.
         numbers: iterator of request numbers, which become part of request ids; None counts from 0.
@@ -76,7 +74,7 @@ class App:
         responses: the response cache, or None if there is none.
         faults: injected faults.
         throttle: rate limits, or None if there are none.
-        machine: data about the machine for rules and routes. It never changes, so the cached
+        machine: data about the machine for rules and endpoints. It never changes, so the cached
             responses stay valid.
         tokens: cache of access tokens for the machine's identities.
 
@@ -109,13 +107,12 @@ class App:
         self.faults = faults or Faults(clock)
         scenario_profile = profiles.of(scenario)
         profile = profile or scenario_profile
-        self._rules = profile.rules((*scenario.rules_off, *rules_off))
+        rules = profile.rules((*scenario.rules_off, *rules_off))
+        self._rules = tuple(rule for rule in rules if not rule.after_lookup)
+        self._later_rules = tuple(rule for rule in rules if rule.after_lookup)
         given = scenario.given.get("identity") or {}
-        request_ids, numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
-
-        def request_id() -> str:
-            return f"{request_ids}{next(numbers):012x}"
-
+        id_form = Seeded(seed).uuid("requests")[:-12] + "{:012x}"
+        request_id = map(id_form.format, numbers or itertools.count()).__next__
         unknown = frozenset(resource.lower().rstrip("/") for resource in given.get("unknownResources") or ())
 
         def refused(resource: str) -> ErrorResponse | None:
@@ -124,7 +121,7 @@ class App:
             tenant, location = given.get("tenantName") or "imdskit", machine.text("location")
             return unknown_resource(resource, tenant, entra_time(clock.now()), request_id(), request_id(), location)
 
-        # No part holds a reference to its App. A fleet discards thousands of them and relies on
+        # No part holds a reference to its App. A fleet discards thousands of Apps and relies on
         # reference counting to free them at once.
         self.machine = ServedMachine(
             machine,
@@ -141,7 +138,7 @@ class App:
         self._downloads = downloads
         self._published_below = published_below
         self.tokens = TokenCache(issuer, clock, holder_id(machine), seed)
-        self._routes = Routes(clock, attestor, self.tokens, request_id)
+        self._endpoints = Endpoints(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
         """Return the response to a request. No request raises an exception."""
@@ -204,9 +201,12 @@ class App:
 
     def _respond(self, context: RequestContext) -> Response:
         """Return the refusal of the first rule that refuses the request, or else the response of
-        its route."""
+        its endpoint."""
         refused = refusal(context, self._rules)
-        return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
+        if refused is None and context.category == "instance":
+            context.look_up()
+            refused = refusal(context, self._later_rules)
+        return self._endpoints.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
         """Return a published certificate, revocation list or token key, or None if the request is

@@ -1,9 +1,7 @@
-"""Service profiles.
-
-Each one describes a known behaviour of the service by the rules that it applies.
+"""Service profiles, each of which describes one known behaviour of the service.
 
 The service has changed over time, and sources disagree about it. A profile selects one documented
-or observed behaviour.
+or observed behaviour. It does so by the rules that apply, and by the newest api-version.
 """
 
 from __future__ import annotations
@@ -12,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from imdskit import versions
+from imdskit.emulator import error_responses as r
+from imdskit.emulator.error_responses import ErrorResponse, Evidence
 from imdskit.emulator.json_input import guess
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, Rule, no_metadata_header
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol import responses as r
-from imdskit.protocol.responses import ErrorResponse, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +28,11 @@ class Profile:
         what: description of the difference from the profile ``today``.
         evidence: kind of evidence for the difference.
         source: source of the evidence.
-        newest: newest api-version of the service. A scenario with its own list of versions ignores
-            it.
+        newest: newest api-version of the service. It has no effect if the scenario has its own list
+            of api-versions.
         version_error: response for an unknown api-version.
-        instead: rules of this profile. Each one replaces the default rule of the same name.
+        instead: rules in which this profile differs. Each one replaces the default rule of the same
+            name.
     """
 
     name: str
@@ -67,7 +66,7 @@ class Profile:
                 raise UsageError(
                     "bad-argument",
                     f"The rule {name} cannot be switched off, because the emulator has no other response.",
-                    hint=f"These can be: {can}.",
+                    hint=f"Rules that can be switched off: {can}.",
                 )
         return tuple(self.instead.get(rule.name, rule) for rule in RULES if rule.name not in unwanted)
 
@@ -88,7 +87,7 @@ PROFILES: Mapping[str, Profile] = {
         Profile("today", "Default: the behaviour of IMDS today.", Evidence.OBSERVED, "all tables of this page"),
         Profile(
             "2021",
-            "The newest api-version is 2020-10-01. The text of the version error has `was not specified` without `is invalid or`.",
+            "The newest api-version is 2020-10-01. The error for an invalid api-version says `was not specified` only, without `is invalid or`.",
             Evidence.DOCUMENTED,
             "IMDS documentation of February 2021; recordings of that winter show both texts",
             newest="2020-10-01",

@@ -1,9 +1,10 @@
-"""Rate limits: 5 requests per second.
+"""Rate limits of the service.
 
-The identity endpoint has separate limits of 20 requests per second and 5 concurrent requests.
+A machine can send 5 requests per second. The identity endpoint has separate limits of 20 requests
+per second and 5 concurrent requests.
 
 The source is the IMDS documentation, "Rate limiting". No source says how the service counts. This
-module uses a token bucket with a capacity of one second's requests, which is *inferred*.
+module uses a token bucket whose capacity is the number of requests per second, which is *inferred*.
 
 The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the
 system clock. Otherwise, an emulator with such a clock would never serve more than five requests

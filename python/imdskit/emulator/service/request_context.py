@@ -1,5 +1,5 @@
-"""Request context: properties of a request that rules and routes share, each computed once, and the
-machine that the request is for."""
+"""Request context: properties of a request that rules and endpoints share, each computed once, and
+the machine that the request is for."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from functools import cached_property
 from imdskit import versions
 from imdskit.backends.contract import Form
 from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.error_responses import BAD_VERSION, ErrorResponse, bad_version
 from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.http.messages import Request
+from imdskit.emulator.http.request_target import parse_target
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import SELECTORS, Identities, Identity
 from imdskit.emulator.machine.instance import Instance
 from imdskit.errors import SelectionError
-from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, parse_target
-from imdskit.protocol.responses import BAD_VERSION, ErrorResponse, bad_version
 
 
 @dataclass(frozen=True, slots=True)
 class ServedMachine:
-    """Data about a machine for rules and routes.
+    """Data about a machine for rules and endpoints.
 
     Attributes:
         expanded: the expanded machine, from which the other attributes are derived.
@@ -56,42 +56,39 @@ class ServedMachine:
 
 
 class RequestContext:
-    """Request with the properties that rules and routes need.
+    """Request with the properties that rules and endpoints need.
 
     Attributes:
         machine: machine that the request is for.
         fault: document fault to inject into the attested document, or None.
-        cached: whether the response is an earlier attested document.
+        cached: whether a fault makes the service return an earlier attested document.
         request: request as received.
         target: decoded path and query parameters.
-        category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None
-            for other paths.
-        rest: segments of the path after the category, in their original letter case.
+        category: category of the target.
+        version: value of the parameter ``api-version``, or None if it is absent.
+        extended: whether the request is for the undocumented, extended part of the instance
+            document.
+        form: requested format: ``json`` if the parameter is absent or empty, and None if it is
+            neither ``json`` nor ``text``.
         admitted: whether the request is within the rate limits.
+        node: result of :meth:`look_up`: the node of the instance document that the path selects, or
+            the error if there is none.
     """
 
     fault: DocumentFault | None = None
     cached = False
+    node: bytes | SelectionError = b""
 
     def __init__(self, machine: ServedMachine, request: Request, admitted: bool = True) -> None:
         self.machine = machine
         self.request = request
-        self.target: Target = parse_target(request.target)
-        segments = self.target.segments
-        inside = bool(segments) and segments[0].lower() == "metadata"
-        self.category: str | None = (segments[1].lower() if len(segments) > 1 else "") if inside else None
-        self.rest: tuple[str, ...] = segments[2:] if inside else segments
+        self.target = parse_target(request.target)
+        self.category = self.target.category
+        parameters = self.target.first
+        self.version = parameters.get("api-version")
+        self.extended = parameters.get("extended", "").lower() == "true"
+        self.form = _FORMS.get((parameters.get("format") or "json").lower())
         self.admitted = admitted
-
-    @cached_property
-    def route(self) -> tuple[str, ...]:
-        """Segments of the path after the category, in lower case."""
-        return tuple(segment.lower() for segment in self.rest)
-
-    @cached_property
-    def version(self) -> str | None:
-        """Value of the parameter ``api-version``, or None if it is absent."""
-        return self.target.parameter("api-version")
 
     @cached_property
     def served_version(self) -> str:
@@ -108,17 +105,6 @@ class RequestContext:
         return max((one for one in known if one <= requested), default=known[-1])
 
     @cached_property
-    def extended(self) -> bool:
-        """Whether the request is for the undocumented, extended part of the instance document."""
-        return (self.target.parameter("extended") or "").lower() == "true"
-
-    @cached_property
-    def form(self) -> Form | None:
-        """Requested format: ``json`` if the parameter is absent or empty, and None if it is neither
-        ``json`` nor ``text``."""
-        return _FORMS.get((self.target.parameter("format") or "json").lower())
-
-    @cached_property
     def selectors(self) -> tuple[tuple[str, str], ...]:
         """(name, value) pairs of the parameters that select an identity.
 
@@ -132,7 +118,7 @@ class RequestContext:
         """Identity that the request selects, or the default identity of the machine if the request
         selects none.
 
-        None if this identity does not exist.
+        None if the machine does not have this identity.
         """
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default
@@ -148,14 +134,13 @@ class RequestContext:
         """Whether the response is text. Only ``/metadata/instance`` supports that format."""
         return self.category == "instance" and self.form == "text"
 
-    @cached_property
-    def selection(self) -> bytes | SelectionError:
-        """Node of the instance document that the path selects, or the error if there is none."""
+    def look_up(self) -> None:
+        """Look up the node of the instance document that the path selects."""
         form = self.form or "json"
         try:
-            return self.machine.instance.select(self.served_version, self.rest, form, extended=self.extended)
+            self.node = self.machine.instance.select(self.served_version, self.target.rest, form, extended=self.extended)
         except SelectionError as error:
-            return error
+            self.node = error
 
 
 _FORMS: dict[str, Form] = {"json": "json", "text": "text"}

@@ -1,6 +1,7 @@
 """Cache of whole responses.
 
-Clients repeat their requests, and most of the cost of a response is the evaluation of the rules.
+The cache saves time because clients repeat their requests. Without it, the evaluation of the rules
+takes most of the time of a response.
 
 A response is cached only if it depends on nothing but the request's method, target and headers, the
 machine's instance document and the rules. It must not depend on the clock, the request body or the
@@ -15,16 +16,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from imdskit.emulator.http.messages import Request, Response
 from imdskit.emulator.service.request_context import RequestContext
-from imdskit.protocol.messages import Request, Response
 
 MOST = 256
 """Default maximum number of responses in a cache."""
 LONGEST = 4096
 """Maximum number of characters in target and headers of a request whose response is cached."""
 
-CATEGORIES = ("instance", "versions")
-"""Categories whose responses are cached."""
+STATIC = frozenset(("instance", "versions"))
+"""Categories whose responses are cached. They are also immediate, because nothing has to be signed."""
 REQUEST_ID = "x-ms-request-id"
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -36,7 +37,7 @@ class CachedResponse:
 
     Attributes:
         response: the response.
-        before_id: headers of the response except the request id, which is the last header; None if
+        before_id: headers of the response without the last one, which is the request id. None if
             the response has no request id.
     """
 
@@ -77,7 +78,7 @@ class ResponseCache:
     def add(self, context: RequestContext, response: Response) -> None:
         """Cache the response to a request that the rate limits admitted, if it is cacheable."""
         request = context.request
-        if context.category not in CATEGORIES or request.body or response.delivery is not None:
+        if context.category not in STATIC or request.body or response.delivery is not None:
             return
         if len(request.target) + sum(len(name) + len(value) for name, value in request.headers) > LONGEST:
             return

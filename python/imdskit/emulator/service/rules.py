@@ -1,7 +1,7 @@
 """Rules of the service: the reasons for refusing a request, in the order of evaluation.
 
 The table :data:`RULES` contains all rules. The first rule that refuses a request determines the
-response. :mod:`imdskit.emulator.service.routes` responds to requests that pass all rules.
+response. :mod:`imdskit.emulator.service.endpoints` responds to requests that pass all rules.
 ``docs/fidelity.md`` shows the table, and a test checks that the page agrees with it. The order of
 the rules is inferred.
 """
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imdskit import versions
+from imdskit.emulator import error_responses as r
+from imdskit.emulator.error_responses import ErrorResponse, Evidence
+from imdskit.emulator.http.messages import Request
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import SelectionError
-from imdskit.protocol import responses as r
 from imdskit.protocol.attested import valid_nonce
-from imdskit.protocol.requests import has_metadata_header
-from imdskit.protocol.responses import ErrorResponse, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,15 @@ class Rule:
     Attributes:
         name: stable name of the rule.
         when: condition under which the rule refuses a request, as a sentence.
-        answers: responses that the rule can return. If ``check`` does not choose one, it is the
-            first.
+        answers: responses that the rule can return. The first one is used if ``check`` does not
+            return a response.
         evidence: kind of evidence for the condition and the status. Each response has separate
             evidence for its body.
         source: source of the condition.
         check: function that returns a true value if the rule refuses a request. The value can be
             the response to the request.
+        after_lookup: whether the rule refuses requests for which the instance document was searched.
+            These rules are the last ones.
         off: description of how the emulator handles such a request while the rule is switched off.
             It is ``""`` if the rule cannot be switched off, because the emulator would have no
             response.
@@ -46,6 +48,19 @@ class Rule:
     source: str
     check: Callable[[RequestContext], object]
     off: str = ""
+    after_lookup: bool = False
+
+
+def has_metadata_header(request: Request) -> bool:
+    """Return whether the request has the header ``Metadata: true``.
+
+    Letter case is ignored, and so is white space around the value.
+
+    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs several times, every
+    value must be ``true``.
+    """
+    values = request.header_values("Metadata")
+    return bool(values) and all(value.strip().lower() == "true" for value in values)
 
 
 def no_metadata_header(context: RequestContext) -> ErrorResponse:
@@ -67,7 +82,7 @@ def _failure(context: RequestContext, status: int) -> ErrorResponse:
 def _method(context: RequestContext) -> ErrorResponse | None:
     if context.category == "scheduledevents":
         allowed: tuple[str, ...] = ("GET", "POST")
-    elif context.category == "identity" and context.route in (("credential",), ("issuecredential",)):
+    elif context.category == "identity" and context.target.route in (("credential",), ("issuecredential",)):
         allowed = ("POST",)
     else:
         allowed = ("GET",)
@@ -77,7 +92,7 @@ def _method(context: RequestContext) -> ErrorResponse | None:
 
 
 def _version(context: RequestContext) -> ErrorResponse | None:
-    if context.category == "versions" or (context.category == "identity" and context.route[:1] in _CREDENTIAL_ROUTES):
+    if context.category == "versions" or (context.category == "identity" and context.target.route[:1] in _CREDENTIAL_ROUTES):
         return None
     if context.category == "scheduledevents" and context.version:
         return None
@@ -95,7 +110,7 @@ def _nonce(context: RequestContext) -> bool:
 
 
 def _requests_token(context: RequestContext) -> bool:
-    return context.category == "identity" and context.route == ("oauth2", "token")
+    return context.category == "identity" and context.target.route == ("oauth2", "token")
 
 
 def _identity(context: RequestContext) -> bool:
@@ -256,7 +271,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "recordings of 2018 and 2023 for `/identity`; the other categories are inferred",
         lambda context: (
-            context.category != "instance" and context.route not in _CATEGORIES[context.category or ""] and _failure(context, 404)
+            context.category != "instance" and context.target.route not in _CATEGORIES[context.category or ""] and _failure(context, 404)
         ),
     ),
     Rule(
@@ -355,7 +370,7 @@ RULES: tuple[Rule, ...] = (
         "The request has `extended=true` and an api-version before 2021-08-01.",
         (r.BAD_REQUEST,),
         _O,
-        "canonical/cloud-init uses an older request after a 400; the body is inferred",
+        "after a 400, canonical/cloud-init repeats the request with an older api-version; the body is inferred",
         lambda context: context.category == "instance" and context.extended and (context.version or "") < versions.EXTENDED_SINCE,
         "The response contains `extended`.",
     ),
@@ -365,9 +380,8 @@ RULES: tuple[Rule, ...] = (
         (r.NOT_FOUND,),
         _O,
         "MicrosoftDocs/azure-docs#15282 for keys; array indexes and paths below a leaf are inferred",
-        lambda context: (
-            context.category == "instance" and isinstance(context.selection, SelectionError) and context.selection.code == "not-found"
-        ),
+        lambda context: isinstance(context.node, SelectionError) and context.node.code == "not-found",
+        after_lookup=True,
     ),
     Rule(
         "format",
@@ -377,6 +391,7 @@ RULES: tuple[Rule, ...] = (
         "not documented",
         lambda context: context.category == "instance" and context.form is None,
         "The response is JSON.",
+        after_lookup=True,
     ),
     Rule(
         "leaf",
@@ -384,8 +399,9 @@ RULES: tuple[Rule, ...] = (
         (r.BAD_REQUEST,),
         _O,
         "recording of 2018; RedHatInsights/insights-core#3251",
-        lambda context: context.category == "instance" and isinstance(context.selection, SelectionError),
+        lambda context: isinstance(context.node, SelectionError),
         "The response is text.",
+        after_lookup=True,
     ),
 )
 """All rules in the order of evaluation."""

@@ -6,8 +6,8 @@ in this module are costs in thousandths of this unit.
 
 The costs follow from measurements of the Python code on one machine: a verification takes 0.15 ms
 with RSA-2048 and about 2 ms with P-256. The Rust backend uses the same costs, although its
-operations take other times. Both backends therefore end a search at the same point. A result from a
-cache costs as much as a new result, so caching never changes a verdict.
+operations take different amounts of time. Both backends therefore end a search at the same point. A
+result from a cache costs as much as a new result, so caching never changes a verdict.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from imdskit.pki.x509.certificate import EcPublicKey, PublicKey, RsaPublicKey
 from imdskit.reasons import Reason
 
 STEP, PLACE = 20, 6
-"""Costs of examining one candidate for the next certificate of a path: ``STEP``, and ``PLACE`` for
-each certificate that is already on the path."""
+"""Costs of examining one candidate for the next certificate of a path. Each candidate costs
+``STEP``, and additionally ``PLACE`` for each certificate that is already on the path."""
 ITEM = 30
 """Cost of processing one name, name constraint or policy of a certificate when a path is
 validated."""
@@ -61,9 +61,10 @@ class Budget:
     def spend_signature(self, key: PublicKey) -> None:
         """Charge for one signature verification with this key.
 
-        For RSA, the cost is proportional to the number of bits of the exponent, which determines
-        the number of multiplications, and to the square of the size of the modulus. A key of an
-        unsupported type costs nothing, because no signature can be verified with it.
+        For RSA, the cost is proportional to the number of bits of the exponent, because this number
+        determines the number of multiplications. The cost is also proportional to the square of the
+        size of the modulus. A key of an unsupported type costs nothing, because no signature can be
+        verified with it.
         """
         match key:
             case RsaPublicKey():

@@ -17,8 +17,8 @@ If there is no valid path, the order of the checks decides which reason is repor
 
 1. For each candidate, the search checks that the candidate signed the certificate below it. It then
    checks those requirements on the candidate that do not depend on the rest of the path.
-2. For each path that has reached an anchor, it checks the same requirements on the signer. It then
-   checks the path as a whole.
+2. For each path that has reached an anchor, the search checks the same requirements on the signer.
+   It then checks the path as a whole.
 
 The search therefore reports a defect of the signer only if a path leads from the signer to an
 anchor.
@@ -97,9 +97,10 @@ class _Search:
     """State of one search. The constructor's arguments are those of :func:`build`.
 
     Attributes:
-        refusal: the refusal to report if there is no valid path; None if there was none so far.
+        refusal: the refusal to report if there is no valid path. None until the first refusal.
         signature_refusals: results of :meth:`_check_signature`.
-        issuers: results of :meth:`_check_alone`, each with the index at which the check was made.
+        issuers: results of :meth:`_check_alone`, each with the index on the path that the
+            certificate had when it was checked.
         statuses: revocation statuses, or None to skip revocation checking.
     """
 
@@ -213,8 +214,9 @@ class _Search:
     def _check_alone(self, issuer: Certificate, index: int, *, anchor: bool) -> None:
         """Check those requirements on an issuer that do not depend on the rest of the path.
 
-        The check runs only once for each certificate. Its duration is proportional to the size of
-        the certificate, but the budget charges only a small fixed cost for a candidate.
+        The duration of this check is proportional to the size of the certificate, but the budget
+        charges only a small fixed cost for a candidate. For this reason, the check runs only once
+        for each certificate.
         """
         key = (issuer.der, anchor, self.inputs.purpose)
         if key not in self.issuers:

@@ -42,10 +42,10 @@ class Inputs:
         anchor_validity: if True, the anchor's certificate must be within its validity period.
         anchor_authority: if True, the anchor must have basic constraints like every other
             authority. A version 1 certificate has none, so it is refused as an anchor.
-        anchor_constraints: if True, the path length, key usage, extended key usage, name
-            constraints and policies in the anchor's certificate apply to the path (RFC 5937), and
-            an unknown critical extension in it is refused. All other parts of the certificate are
-            ignored, because the anchor is trusted.
+        anchor_constraints: if True, the following extensions in the anchor's certificate apply to
+            the path (RFC 5937): basic constraints, key usage, extended key usage, name constraints
+            and the extensions about policies. An anchor with an unknown critical extension is
+            refused. All other extensions of the anchor are ignored, because the anchor is trusted.
         any_purpose: if True, anyExtendedKeyUsage in the signer's certificate allows ``purpose``. In
             the certificate of an authority, anyExtendedKeyUsage always allows it.
         common_names: if True, name constraints on DNS names apply to common names as well. The
@@ -236,8 +236,8 @@ def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:
 def _check_purpose(certificate: Certificate, here: str, purpose: str | None, *, any_purpose: bool) -> None:
     """Check the extended key usage (4.2.1.12).
 
-    ``any_purpose`` says whether anyExtendedKeyUsage allows every purpose. It does not in the
-    certificate of a server (CA/Browser Forum Baseline Requirements 7.1.2.7.10).
+    ``any_purpose`` says whether anyExtendedKeyUsage allows every purpose. In the certificate of a
+    server, it does not (CA/Browser Forum Baseline Requirements 7.1.2.7.10).
     """
     purposes = certificate.extended_key_usage
     if purpose is None or purposes is None or purpose in purposes or (any_purpose and oids.ANY_EXTENDED_KEY_USAGE in purposes):

@@ -32,8 +32,9 @@ ALL_REASONS = frozenset(REASONS[1:])
 """The set of all reasons, which section 6.3.2 (a) calls the special value all-reasons."""
 
 Key = tuple[object, ...]
-"""Comparable form of a general name. It consists of the kind of the name, and of ``Name.key`` for a
-directoryName or the contents for any other kind."""
+"""Comparable form of a general name. It is a pair. The first item is the kind of the name. The
+second item is ``Name.key`` for a directoryName, and the contents of the element for any other
+kind."""
 
 
 class PointName(NamedTuple):

@@ -1,5 +1,5 @@
 """Check whether certificates on a path are revoked, with revocation lists from the caller (RFC 5280
-section 6.3). Nothing is fetched.
+section 6.3). This module fetches nothing.
 
 Every certificate below the anchor is checked. A list is used for a certificate if all of these
 conditions are met:
@@ -17,10 +17,10 @@ counts as a revocation.
 The lists are used in a fixed order. The lists for the distribution points come first, in the order
 of the points in the certificate. The other lists of the certificate's issuer follow (the last step
 of section 6.3.3). Within each of these groups, newer lists come first. A list may cover only some
-of the reasons for a revocation. As soon as the lists of one group, together with all earlier ones,
-cover all reasons, older lists are ignored. If several lists are equally new, all of them are used,
-because nobody can know which of them the issuer intended. The certificate is revoked if one of them
-says so.
+of the reasons for a revocation. As soon as the lists that were used so far cover all reasons, the
+remaining lists are ignored. There is one exception: if further lists of the same group are exactly
+as new as the last one, these lists are used as well. Nobody can know which of several equally new
+lists the issuer intended, so the certificate is revoked if one of them says so.
 
 Comments such as "(b)(1)" are the names of steps in section 6.3.3.
 """
@@ -102,8 +102,9 @@ class Statuses:
         vouch: function that returns True if a certificate may sign lists and a valid path leads
             from it to an anchor. Its arguments are the certificate, the anchor, and the
             certificates for ``pending`` in the nested check.
-        pending: DER of the certificates whose status is being checked at present. None of them may
-            sign the list that decides its own status.
+        pending: DER of the certificates whose status is being checked at present. A certificate
+            must not sign the list that decides its own status; :meth:`_signer` describes the only
+            exception.
         signatures: results of verifying the signatures on lists, by list and key.
     """
 

@@ -1,8 +1,8 @@
 """ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2, SEC 1 section 4.1.4).
 
 This module only verifies signatures. It therefore handles no secrets, and its duration may depend
-on its input. It is needed for the few certificates with elliptic curve keys. The metadata service
-signs its documents with RSA.
+on its input. Only the few certificates with elliptic curve keys need it. The metadata service signs
+its documents with RSA.
 """
 
 from __future__ import annotations

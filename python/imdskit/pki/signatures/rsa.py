@@ -28,8 +28,8 @@ one exponentiation takes (CVE-2023-29409)."""
 def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
     """Return True if an RSASSA-PKCS1-v1_5 signature is valid (section 8.2.2).
 
-    The function builds the complete block that a valid signature contains, and compares the two. It
-    never parses padding, so it cannot accept malformed padding.
+    The function builds the complete block that a valid signature must contain, and compares it with
+    the block in the signature. It never parses padding, so it cannot accept malformed padding.
     """
     size = (key.bits + 7) // 8
     info = DIGEST_INFO[hash_name] + digest_of(hash_name, message)

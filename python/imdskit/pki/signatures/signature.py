@@ -1,9 +1,9 @@
 """Verification of signatures whose algorithm is given by an AlgorithmIdentifier (RFC 4055, RFC
-5754, RFC 5758), and the policy for algorithms and keys.
+5754, RFC 5758), and rules that say which algorithms and keys are accepted.
 
 :func:`fault` verifies a signature made with any known algorithm. :func:`algorithm_fault` and
-:func:`key_fault` are the policy. They refuse known algorithms and keys that are too weak, and keys
-that are so large that verifying a signature would take too long.
+:func:`key_fault` contain the rules. They refuse known algorithms and keys that are too weak. They
+also refuse keys that are so large that verifying a signature would take too long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from imdskit.pki.x509.certificate import AlgorithmIdentifier, EcPublicKey, Publi
 from imdskit.pki.x509.keys import NULL
 
 ACCEPTED_HASHES = frozenset({"sha256", "sha384", "sha512"})
-"""Names of the hashes that the policy accepts."""
+"""Names of the hashes that :func:`algorithm_fault` accepts."""
 MAX_RSA_BITS = 8192
 MIN_RSA_EXPONENT = 65537
 MAX_RSA_EXPONENT_BITS = 32
@@ -108,8 +108,8 @@ def hash_of(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
-    """Return None if the policy accepts a signature algorithm, and otherwise a text that says why
-    it refuses the algorithm.
+    """Return None if a signature algorithm is accepted, and otherwise a text that says why it is
+    refused.
 
     An algorithm is refused if it is unknown, has wrong parameters, or uses a hash weaker than
     SHA-256.
@@ -126,8 +126,7 @@ def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
-    """Return None if the policy accepts a key, and otherwise a text that says why it refuses the
-    key.
+    """Return None if a key is accepted, and otherwise a text that says why it is refused.
 
     A key is refused if its type is unsupported, if its modulus is too small, too large or even, or
     if its exponent is even, too small or too long.

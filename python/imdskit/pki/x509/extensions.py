@@ -1,7 +1,8 @@
 """Decoders of certificate extensions (RFC 5280 section 4.2).
 
 A decoder raises :class:`~imdskit.errors.DerError` if the value does not follow the grammar of its
-extension. The rules that a value must obey in addition are in :mod:`imdskit.pki.x509.rules`.
+extension. RFC 5280 has further rules for some of these values. They are in
+:mod:`imdskit.pki.x509.rules`.
 """
 
 from __future__ import annotations
@@ -200,6 +201,6 @@ DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.ISSUER_ALT_NAME: (None, _general_names),
     oids.CRL_DISTRIBUTION_POINTS: (None, _any_sequence),
 }
-"""Maps the object identifier of an extension to a pair: the attribute of Certificate that the
-extension sets, or None, and the decoder. An extension that sets an attribute is understood, so it
-may be critical."""
+"""Maps the object identifier of an extension to a pair. The first item is the name of the attribute
+of Certificate that the extension sets, or None. The second item is the decoder. An extension that
+sets an attribute is understood, so it may be critical."""

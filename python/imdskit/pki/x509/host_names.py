@@ -17,10 +17,10 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 def labels(name: str) -> tuple[str, ...] | None:
     """Return the labels of a DNS name in lower case, or None if the text is not a DNS name.
 
-    A text with an empty label, without a dot, or with a character that host names cannot have is
-    not a DNS name. The first label may be the wildcard ``*``. A text with a character beyond ASCII
-    is not a DNS name either, even if its lower-case form is ASCII: the lower-case form of the
-    Kelvin sign (U+212A) is the letter k.
+    A DNS name must have at least two labels, separated by dots. Each label must be a valid part of
+    a host name, but the first one may be the wildcard ``*``. The text must be ASCII even before it
+    is converted to lower case: the lower-case form of the Kelvin sign (U+212A) is the ASCII letter
+    k.
     """
     parts = tuple(name.lower().split("."))
     if not name.isascii() or len(name) > 253 or len(parts) < 2:
@@ -46,8 +46,8 @@ def matching_name(certificate: Certificate, domain: str, *, allow_common_name: b
     """Return the first DNS name of the certificate that is equal to ``domain`` or below it. Return
     None if there is none.
 
-    A wildcard name such as ``*.example.com`` stands for names below ``example.com``. It is returned
-    if ``example.com`` is equal to the domain or below it.
+    A wildcard name such as ``*.example.com`` stands for names below ``example.com``. Such a name is
+    returned if ``example.com`` is equal to the domain or below it.
     """
     domain = domain.lower()
     wanted = tuple(domain.split("."))

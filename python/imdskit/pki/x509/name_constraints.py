@@ -135,7 +135,7 @@ class PathConstraints:
     """Constraints of those authorities on a path that have been processed so far. The caller
     processes the path from the anchor to the signer.
 
-    Both methods raise VerificationError (``budget-spent``) if the budget is used up.
+    The methods raise VerificationError (``budget-spent``) if the budget is used up.
 
     Args:
         budget: budget of the search for a path.

@@ -196,10 +196,10 @@ def comparable(text: str) -> bytes:
     """Return the comparable form of a string. Two strings are equal in a name if their comparable
     forms are equal, whatever their ASN.1 types are.
 
-    The function folds letter case, applies a Unicode normal form, removes blanks at both ends, and
-    replaces each sequence of blanks inside by one blank (RFC 5280 section 7.1; RFC 4518 sections
-    2.2, 2.3 and 2.6.1). RFC 4518 also removes or forbids some characters. This function keeps them,
-    so two strings that differ only in such characters are different.
+    The function folds letter case and applies a Unicode normal form. It removes blanks at both
+    ends, and replaces each sequence of blanks inside by one blank (RFC 5280 section 7.1; RFC 4518
+    sections 2.2, 2.3 and 2.6.1). RFC 4518 also removes or forbids some characters. This function
+    keeps them, so two strings that differ only in such characters are different.
 
     RFC 4518 uses the normal form NFKC, and this function uses NFKD. The result of a comparison is
     the same, and Python computes NFKD in a tenth of the time.

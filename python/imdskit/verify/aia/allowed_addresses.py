@@ -1,4 +1,4 @@
-"""Decision to which IP addresses the fetcher may connect.
+"""Check whether the fetcher may connect to an IP address.
 
 Only public addresses are allowed. A host name that resolves to any other address is a configuration
 error or an attack.
@@ -34,9 +34,9 @@ _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
         ("203.0.113.0/24", "documentation"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved, or broadcast"),
-        # The following networks are inside of 2000::/3. IPv6 addresses outside of it are refused
-        # without an entry here. These are the loopback, IPv4-mapped, unique local, link-local and
-        # multicast addresses.
+        # The following networks are inside of 2000::/3. All IPv6 addresses outside of 2000::/3,
+        # such as loopback, IPv4-mapped, unique local, link-local and multicast addresses, are
+        # refused without an entry in this table.
         ("2001::/23", "protocol assignments, Teredo"),
         ("2001:db8::/32", "documentation"),
         ("2002::/16", "6to4"),

@@ -219,8 +219,8 @@ def check_issuer(issuer: Certificate, child: Certificate) -> None:
     """Raise FetchError unless names, key identifiers and signature show that ``issuer`` issued
     ``child``.
 
-    Whether the issuer was allowed to issue ``child``, and whether both certificates are valid, is
-    checked later by path validation.
+    Path validation checks later whether the issuer was allowed to issue ``child``, and whether both
+    certificates are valid.
 
     Raises:
         FetchError: ``wrong-issuer``.

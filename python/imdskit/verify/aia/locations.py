@@ -50,9 +50,9 @@ Sources: certificates of 2019 to 2026, and the AIA hosts on the page "Azure Cert
 details". The last two locations are only on that page; no certificate that names them has been
 seen.
 
-All real URLs use plain HTTP. It is sufficient, because the signature on a certificate proves who
-issued it. HTTPS is not used for such URLs, because verifying the server's certificate could require
-the certificate that is being fetched.
+All real URLs use plain HTTP. Plain HTTP is sufficient, because the signature on a certificate
+proves who issued it. HTTPS is not used for such URLs, because verifying the server's certificate
+could require the certificate that is being fetched.
 """
 
 # One path segment (RFC 3986 section 3.3) that does not begin with a dot. Only a space and some

@@ -106,8 +106,9 @@ def _response(incoming: _Incoming, target: Target, limit: int) -> Response:
 
 
 def _head(stream: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:
-    """Read the status line and the header section. Return the status, and the values of the two
-    header fields that determine the length of the body, by lower-case name."""
+    """Read the status line and the header section. Return the status, and a dict with the values of
+    the two header fields that determine the length of the body. Its keys are the names of the
+    fields in lower case."""
     match = _STATUS.fullmatch(_line(stream, target))
     if match is None:
         raise _not_http("There is no status line of HTTP/1.1.", target)

@@ -157,7 +157,7 @@ def _content(folder: Traversable, name: str, limit: int, origin: str) -> bytes:
         raise _bad(f"{origin}/{name}", f"The file cannot be read: {getattr(failure, 'strerror', None) or failure}.") from None
     assert isinstance(data, bytes)
     if len(data) > limit:
-        raise _bad(f"{origin}/{name}", "The file is too large.")
+        raise _bad(f"{origin}/{name}", f"The file has more than {limit} bytes, which is the maximum.")
     return data
 
 
@@ -198,7 +198,7 @@ def _date(manifest: dict[str, object], location: str) -> str:
             return date.fromisoformat(text).isoformat()
         except ValueError:
             pass
-    raise _bad(location, "`date` must have the form YYYY-MM-DD.")
+    raise _bad(location, "`date` must be a day in the form YYYY-MM-DD.")
 
 
 def _fingerprints(manifest: dict[str, object], member: str, location: str) -> list[str]:

@@ -33,8 +33,8 @@ ISSUERS: dict[str, tuple[str, ...]] = {
     CHINA.name: ("DigiCert ",),
     GERMANY.name: ("D-TRUST ",),
 }
-"""Maps the name of a cloud to prefixes of common names. The common name of each authority that
-issues certificates for the signers of this cloud begins with one of them.
+"""Maps the name of a cloud to prefixes of common names. If an authority issues certificates for
+signers of the cloud, its common name begins with one of these prefixes.
 
 The prefixes for the public cloud come from all genuine documents that have been published. The
 prefixes for the other clouds are *inferred* from the authorities that Azure lists for these clouds.
@@ -106,13 +106,15 @@ class Finding:
 def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,)) -> Finding:
     """Examine all certificates in ``trust``, and return the findings with recommended actions.
 
-    An expired certificate is not a problem, because it may be needed for audits. A certificate
-    whose path ends within the period is a problem, unless it is kept only for audits, or there is
-    another certificate in the state ``good`` with the same name and key.
+    An expired certificate is not a problem, because it may be needed for audits. A certificate in
+    the state ``broken`` is a problem. A certificate in the state ``ending`` is a problem, too,
+    unless it is kept only for audits, or another certificate with the same name and key is in the
+    state ``good``. It is also a problem if no authority of a wanted cloud has a path to an anchor.
 
     If the trust comes from a bundle, there are two more requirements. The bundle must be at most
-    :data:`MAX_AGE_DAYS` days old. It must also contain every authority that, according to this
-    bundle or to the bundle of this release, is known to issue certificates for signers.
+    :data:`MAX_AGE_DAYS` days old. This bundle and the bundle of the installed release list
+    authorities that are known to issue certificates for signers. For each of these authorities, the
+    examined bundle must contain a certificate that has not expired.
 
     Args:
         trust: the certificates to examine.

@@ -186,7 +186,7 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
             update extends the bundle of this release.
         offered: certificates to add.
         at: time as of which the certificates are validated, in Unix seconds. The date of the new
-            bundle is the day of this time, or the date of the old bundle if that is later.
+            bundle is the day of this time or the date of the old bundle, whichever is later.
         clock: clock for waiting; the system clock by default.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Store of used keys in the memory of one process."""
+"""Store of used documents and nonces in the memory of one process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from imdskit.verify.stores.store import check_arguments, forked, now_before, ref
 
 
 class MemoryStore(ForkAware):
-    """Store of used keys for a service that runs in one process. Its content is lost when the
-    process ends.
+    """Store of the keys of used documents and nonces, for a service that runs in one process. Its
+    content is lost when the process ends.
 
     A child process that inherits the store by ``fork()`` cannot use it, because parent and child
     would each admit the same document once. Every call in the child raises ``store-forked``, even
@@ -56,7 +56,7 @@ class MemoryStore(ForkAware):
             if key in self._used:
                 return False
             if len(self._used) >= self._capacity:
-                hint = "Increase `capacity`. A key is stored until 70 minutes after its document's expiresOn, whatever the policy says."
+                hint = "Increase `capacity`. A document's key is stored until 70 minutes after its expiresOn, and a nonce's key for at least 13 hours."
                 raise StoreError(
                     "store-full", f"The store already contains {self._capacity} keys, which is its capacity.", location="memory", hint=hint
                 )

@@ -1,5 +1,5 @@
-"""Store of used keys in Redis or Valkey, for services on several machines. The caller provides the
-client library."""
+"""Store of used documents and nonces in Redis or Valkey, for services on several machines. The
+caller provides the client library."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class RedisClient(Protocol):
 
 
 class RedisStore:
-    """Store of used keys in Redis or Valkey. Each key is one atomic command,
-    ``SET key value NX PX milliseconds``.
+    """Store of the keys of used documents and nonces in Redis or Valkey. The store marks a key as
+    used with one atomic command, ``SET key value NX PX milliseconds``.
 
     The server must not remove keys before they expire, so its ``maxmemory-policy`` must be
     ``noeviction``. After a failover, the new server may lack the latest keys; ``docs/freshness.md``
     explains the consequences.
 
     The server stores a key for one day longer than necessary. Each document is therefore admitted
-    only once, even if the clocks of the verifier and the server are ahead of the true time by up to
-    one day in total.
+    only once, even if the clock of the verifier or of the server is ahead of the true time. Both
+    errors together may be up to one day.
 
     Args:
         client: a connected client. Set its ``socket_timeout``; otherwise a call may wait forever.

@@ -1,5 +1,5 @@
-"""Store of used keys in an SQLite file, for several processes on one machine, and for services that
-restart."""
+"""Store of used documents and nonces in an SQLite file, for several processes on one machine, and
+for services that restart."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ MIGRATION_SECONDS = 7 * 3600 + 600
 """Time in seconds that is added to the expiry of each key when a file of format 0 is converted.
 
 In format 0, the expiry of a key depended on the policy. It could be as early as ten minutes after
-``createdOn``. A key must be stored until six hours after ``createdOn``, when a genuine document
-expires, and then for one more hour of clock skew and ten minutes of margin.
+``createdOn``. A key must be stored until its document expires, which is six hours after
+``createdOn`` for a genuine document. One hour of clock skew and ten minutes of margin are added.
 """
 
 _SCHEMA = """
@@ -43,16 +43,17 @@ _COLUMNS_OF_FORMAT_0 = [("used", "key", "BLOB"), ("used", "expires_at", "INTEGER
 _PURGE = "DELETE FROM used WHERE key IN (SELECT key FROM used WHERE expires_at < :now ORDER BY expires_at LIMIT 2048)"
 
 PURGE_EVERY = 256
-"""Number of calls of ``consume`` between two purges by one process. A purge removes up to eight
-times as many expired rows, so expired rows do not accumulate."""
+"""Number of calls of ``consume`` from one purge by a process to its next one. A purge removes up to
+2048 expired rows. This is eight times as many as these calls can add, so expired rows do not
+accumulate."""
 
 PREPARE_SECONDS = 5
-"""A fork waits until no other thread uses the file. It waits at most for ``busy_seconds``, and for
-this additional time in seconds."""
+"""A fork waits until no other thread uses the file. It waits for at most this number of seconds
+plus ``busy_seconds``."""
 
 
 class SqliteStore(ForkAware):
-    """Store of used keys in one file.
+    """Store of the keys of used documents and nonces in one file.
 
     The file must be on a local disk, because the write-ahead log of SQLite needs shared memory and
     reliable locks. Before ``consume`` returns, the key is on the disk (``synchronous=FULL``).
@@ -62,8 +63,8 @@ class SqliteStore(ForkAware):
 
     Args:
         path: path of the file, which is created if it does not exist. Only trusted users may have
-            write access to the file and its directory, because a user who removes a key from it
-            allows a replay.
+            write access to the file and its directory, because a user who removes a key from the
+            file allows a replay.
         clock: the source of the current time; the system clock by default.
         busy_seconds: maximum time to wait for other processes, 0 to 3600 seconds.
 
@@ -99,8 +100,8 @@ class SqliteStore(ForkAware):
             now = now_before(expires_at, self._clock)
             try:
                 connection = self._open()
-                # SQLite allows only one writer at a time, so if several processes consume the same
-                # key, one of them inserts the row.
+                # SQLite allows only one writer at a time. If several processes consume the same
+                # key, exactly one of them therefore inserts the row.
                 with _transaction(connection):
                     return self._consume(connection, key, expires_at, now)
             except sqlite3.Error as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from imdskit import arguments
 from imdskit.clock import Clock
 from imdskit.errors import StoreError, UsageError
 
@@ -17,8 +18,9 @@ because their years have two digits."""
 
 
 class NonceStore(Protocol):
-    """Store of used keys, which keeps each key until it expires. Every store can be shared between
-    threads. Some stores can also be shared between processes and machines."""
+    """Store of used keys. A key is a digest that stands for a document or a nonce. The store keeps
+    each key until it expires. Every store can be shared between threads. Some stores can also be
+    shared between processes and machines."""
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         """Mark a key as used. Return True for the first call with this key, and False for all
@@ -38,9 +40,13 @@ class NonceStore(Protocol):
 def check_arguments(key: bytes, expires_at: int) -> None:
     """Raise UsageError if an argument of ``consume`` is of the wrong type or size."""
     if not isinstance(key, bytes) or not 1 <= len(key) <= KEY_BYTES:
-        raise UsageError("bad-argument", f"A key must have 1 to {KEY_BYTES} bytes.", location="key")
+        raise UsageError(
+            "bad-argument", f"`key` must be bytes with a length of 1 to {KEY_BYTES}; got {arguments.shown(key)}.", location="key"
+        )
     if isinstance(expires_at, bool) or not isinstance(expires_at, int) or not 0 <= expires_at < _END:
-        raise UsageError("bad-argument", "A time of expiry must be whole Unix seconds.", location="expires_at")
+        raise UsageError(
+            "bad-argument", f"`expires_at` must be whole Unix seconds; got {arguments.shown(expires_at)}.", location="expires_at"
+        )
 
 
 def refuse_forgotten(expires_at: int, purged_at: int) -> None:
@@ -85,5 +91,7 @@ def now_before(expires_at: int, clock: Clock) -> int:
     now = clock.now()
     if now > expires_at:
         hint = "The clocks of the verifier and the store differ by minutes. Synchronize them with NTP."
-        raise StoreError("store-clock", f"The key expired {now - expires_at} s ago.", location="expires_at", hint=hint)
+        raise StoreError(
+            "store-clock", f"The key of this document or nonce expired {now - expires_at} s ago.", location="expires_at", hint=hint
+        )
     return now

@@ -76,7 +76,7 @@ impl Error for DerError {}
 
 pub(crate) type Result<T> = std::result::Result<T, DerError>;
 
-/// One step of an ASN.1 path: the name of a member (`serialNumber`), an index (`[3]`), or both (`signerInfos[0]`). Paths leave out empty steps.
+/// One step of an ASN.1 path: a member's name (`serialNumber`), an index (`[3]`), or both (`signerInfos[0]`). Paths omit empty steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     name: &'static str,
@@ -400,8 +400,8 @@ impl<'d, 't> Reader<'d, 't> {
         self.contents(OCTET_STRING, field)
     }
 
-    /// Reads a BIT STRING and returns two values: the number of unused bits in the last octet, and the octets. Every unused bit must be zero (X.690
-    /// sections 8.6 and 11.2.1).
+    /// Reads a BIT STRING and returns two values: the number of unused bits in the last octet, and the octets. Every unused bit must be
+    /// zero (X.690 sections 8.6 and 11.2.1).
     pub(crate) fn bits(&mut self, field: impl Into<Field>) -> Result<(u8, &'d [u8])> {
         self.bits_as(BIT_STRING, field)
     }
@@ -440,8 +440,8 @@ impl<'d, 't> Reader<'d, 't> {
         Ok(self.within(start + 1, stop, field))
     }
 
-    /// Reads a UTCTime or GeneralizedTime in UTC, with a precision of one second, and returns Unix seconds (RFC 5280 section 4.1.2.5; X.690 sections
-    /// 11.7 and 11.8).
+    /// Reads a UTCTime or GeneralizedTime in UTC, with a precision of one second, and returns Unix seconds (RFC 5280 section 4.1.2.5; X.690
+    /// sections 11.7 and 11.8).
     pub(crate) fn time(&mut self, field: impl Into<Field>) -> Result<i64> {
         let (pos, field) = (self.pos, field.into());
         let (tag, start, stop) = self.header(field)?;
@@ -462,8 +462,8 @@ impl<'d, 't> Reader<'d, 't> {
         unix_seconds(century * 100 + short, parts).ok_or_else(|| self.fault_at("The time does not exist.", field, pos))
     }
 
-    /// Checks that a range consists of well-formed elements, including the elements nested inside them. An explicit work list replaces recursion, so that
-    /// deep nesting cannot overflow the stack.
+    /// Checks that a range consists of well-formed elements, including the elements nested inside them. An explicit work list replaces
+    /// recursion, so that deep nesting cannot overflow the stack.
     fn check(&self, start: usize, stop: usize, field: Field) -> Result<()> {
         let here = self.within(start, stop, field);
         let mut ranges = vec![(start, stop, 0)];

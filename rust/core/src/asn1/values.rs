@@ -87,8 +87,8 @@ pub fn oid_text(contents: &[u8]) -> String {
     parts.join(".")
 }
 
-/// Converts a time of the proleptic Gregorian calendar to Unix seconds. `parts` are month, day, hour, minute and second. Returns `None` if no such
-/// time exists.
+/// Converts a time of the proleptic Gregorian calendar to Unix seconds. `parts` are month, day, hour, minute and second. Returns `None` if
+/// no such time exists.
 pub(crate) fn unix_seconds(year: i64, parts: [i64; 5]) -> Option<i64> {
     let [month, day, hour, minute, second] = parts;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

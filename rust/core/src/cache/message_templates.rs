@@ -1,8 +1,9 @@
 //! Message templates: accepted messages with which the checker compares later messages.
 //!
-//! The parser never looks inside the OCTET STRINGs that hold the content and the signature, so a message that equals a template everywhere else parses
-//! identically. The checker does not have to decode the equal parts from base64 either: strict base64 has one encoding of each byte string, so equal text
-//! means equal bytes. Pages 0014 and 0046 of `docs/decisions` explain how much work this saves and how the size of the cache is limited.
+//! The parser never looks inside the OCTET STRINGs that hold the content and the signature, so a message that equals a template everywhere
+//! else parses identically. The checker does not have to decode the equal parts from base64 either: strict base64 has one encoding of each
+//! byte string, so equal text means equal bytes. Pages 0014 and 0046 of `docs/decisions` explain how much work this saves and how the size
+//! of the cache is limited.
 
 // Python counterpart: `backends/python/message_templates.py`.
 
@@ -14,15 +15,17 @@ use base64_simd::{Out, STANDARD};
 use crate::cache::signers::Signer;
 use crate::pki::signatures::signature::Scheme;
 
-/// Maximum total size of all message templates in bytes. The next constant limits the templates of one signer. A typical template takes 7 kB.
+/// Maximum total size of all message templates in bytes. A typical template takes 7 kB. The next constant limits the templates of one
+/// signer.
 pub(crate) const MAX_TEMPLATE_BYTES: usize = 16 << 20;
 pub(crate) const MAX_TEMPLATE_BYTES_PER_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
 
-/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number of the signer's
-/// certificate, even if long RSASSA-PSS parameters stand between it and the signature.
+/// Number of bytes from which the key of a template is computed. They directly precede the signature. They always contain the serial number
+/// of the signer's certificate, even if long RSASSA-PSS parameters stand between it and the signature.
 const SAMPLE: usize = 128;
 
-/// A message template. The message was accepted, has no signed attributes, contains no certificate except the signer's, and ends with the signature.
+/// A message template. The message was accepted, has no signed attributes, contains no certificate except the signer's, and ends with the
+/// signature.
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) message: Box<[u8]>,
@@ -81,8 +84,8 @@ impl Template {
         Some(Cut { bytes, content, signature })
     }
 
-    /// Decodes the base64 groups that contain `range` and appends them to `bytes`. Returns the position of the range in `bytes`, or `None` if the other bytes in
-    /// these groups differ from the template's.
+    /// Decodes the base64 groups that contain `range` and appends them to `bytes`. Returns the position of the range in `bytes`, or `None`
+    /// if the other bytes in these groups differ from the template's.
     fn decode(&self, text: &[u8], range: &Range<usize>, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
         let start = bytes.len();
         STANDARD.decode_append(text, bytes).ok()?;
@@ -108,8 +111,8 @@ pub(crate) struct Cut {
     pub(crate) signature: Range<usize>,
 }
 
-/// Returns the key of a template, which depends on the length of the message and on `sample`, the bytes before its signature. All messages of one signer that have
-/// the same length have the same key. The caller compares the whole template, so a collision only costs time.
+/// Returns the key of a template, which depends on the length of the message and on `sample`, the bytes before its signature. All messages
+/// of one signer that have the same length have the same key. The caller compares the whole template, so a collision only costs time.
 fn key_of(length: usize, sample: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(FACTOR);

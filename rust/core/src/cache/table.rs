@@ -10,7 +10,8 @@ const SHARDS: usize = 16;
 
 type Shard<V> = ArcSwap<Vec<(u64, Arc<V>)>>;
 
-/// A hash table of bounded size, split into shards. A writer copies one shard, changes the copy, and replaces the shard. Readers therefore never wait.
+/// A hash table of bounded size, split into shards. A writer copies one shard, changes the copy, and replaces the shard. Readers therefore
+/// never wait.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
     shards: [Shard<V>; SHARDS],

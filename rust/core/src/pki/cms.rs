@@ -55,7 +55,8 @@ impl Issuer {
     }
 }
 
-/// The signer of a message (RFC 5652 section 5.3). `digest_listed` says whether SignedData.digestAlgorithms contains the signer's digest algorithm.
+/// The signer of a message (RFC 5652 section 5.3). `digest_listed` says whether SignedData.digestAlgorithms contains the signer's digest
+/// algorithm.
 #[derive(Debug)]
 pub(crate) struct SignerInfo<'d> {
     sid: SignerIdentifier<'d>,
@@ -119,8 +120,8 @@ pub(crate) fn parse<'d>(
         return Err(data.fault_at("SignedData does not have this version.", "version", pos));
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
-    // The list contains each known digest once. It omits unknown digests, which cannot be used anyway. The code below searches the list for every
-    // signer, so it must stay short.
+    // The list contains each known digest once. It omits unknown digests, which cannot be used anyway. The code below searches the list for
+    // every signer, so it must stay short.
     let mut listed = Vec::new();
     let mut count = 0;
     while !algorithms.is_empty() {
@@ -290,11 +291,11 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
     }
 }
 
-/// Returns the digest of the content and the signature scheme, or no scheme if the parameters of the signature algorithm are wrong. The error
-/// describes the problem with the algorithms.
+/// Returns the digest of the content and the signature scheme, or no scheme if the parameters of the signature algorithm are wrong. The
+/// error describes the problem with the algorithms.
 ///
-/// The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other algorithm specifies a hash, which
-/// must equal the hash of the digest algorithm.
+/// The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other algorithm specifies a
+/// hash, which must equal the hash of the digest algorithm.
 fn algorithms(signer: &SignerInfo<'_>) -> Result<(Hash, Option<Scheme>), Cow<'static, str>> {
     let digest = signer.digest_algorithm;
     let hash = match digest_named(digest.oid) {
@@ -325,8 +326,8 @@ macro_rules! signer {
     };
 }
 
-/// Checks that the signer's algorithms are known, consistent and strong enough. Returns the digest of the content and the signature scheme, or no
-/// scheme if the parameters of the signature algorithm are wrong.
+/// Checks that the signer's algorithms are known, consistent and strong enough. Returns the digest of the content and the signature scheme,
+/// or no scheme if the parameters of the signature algorithm are wrong.
 pub(crate) fn check_algorithms(signer: &SignerInfo<'_>, accept_weak: bool) -> Result<(Hash, Option<Scheme>), Refusal> {
     let refuse = |detail: Cow<'static, str>| Refusal::new(Reason::SignatureAlgorithm, signer!("signatureAlgorithm"), detail);
     let (hash, scheme) = algorithms(signer).map_err(refuse)?;

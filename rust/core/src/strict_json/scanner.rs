@@ -39,7 +39,8 @@ pub(crate) fn nodes(text: &str, max_depth: usize) -> Result<Vec<Node>, (&'static
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// Sets the top bit of each byte of `word` that ends a run of plain characters: a quotation mark, backslash or control character. Only the lowest is reliable.
+/// Sets the top bit of each byte of `word` that ends a run of plain characters: a quotation mark, backslash or control character. Only the
+/// lowest of these bits is reliable, because a borrow may set the bits above it.
 const fn stops(word: u64) -> u64 {
     // The XOR exchanges the quotation mark (0x22) and the blank (0x20). Then only quotation marks and control characters are below 0x21.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
@@ -71,8 +72,8 @@ pub(super) fn key(data: &[u8], range: Range<usize>) -> u64 {
 
 /// A parser that reads a text from the beginning to the end.
 ///
-/// Its methods take the position at which they start and return the position at which they end, or `None` if there is a fault. Positions are always
-/// at the start of a character.
+/// Its methods take the position at which they start and return the position at which they end, or `None` if there is a fault. Positions
+/// are always at the start of a character.
 struct Scanner<'d> {
     text: &'d str,
     max_depth: usize,
@@ -169,7 +170,8 @@ impl Scanner<'_> {
         Some(at + 1)
     }
 
-    /// Returns true if two keys from `first` on are equal, or if too many keys collide. Only then does the parser compare the names themselves.
+    /// Returns true if two keys from `first` on are equal, or if too many keys collide. Only then does the parser compare the names
+    /// themselves.
     fn may_have_duplicates(&mut self, first: usize) -> bool {
         let keys = &self.keys[first..];
         if keys.len() <= FEW {
@@ -183,7 +185,8 @@ impl Scanner<'_> {
             #[allow(clippy::cast_possible_truncation)] // the mask keeps fewer bits
             let mut slot = key as usize & (size - 1);
             while self.table[slot] != 0 {
-                // An attacker can choose colliding names. The standard library's hash table, whose hash has a secret key, then compares them.
+                // An attacker can choose colliding names. The standard library's hash table, whose hash has a secret key, then compares
+                // them.
                 if self.table[slot] == key || collisions == 0 {
                     return true;
                 }

@@ -12,7 +12,8 @@ pub(crate) enum Node {
     Plain(Range<usize>),
     /// A string with escapes; the range excludes the quotation marks.
     Escaped(Range<usize>),
-    /// An object. It contains all nodes between this one and the given position. Each name is followed by its value and the contents of that value.
+    /// An object. It contains all nodes between this one and the given position. Each name is followed by its value and the contents of
+    /// that value.
     Object(usize),
     /// An array. It contains all nodes between this one and the given position.
     Array(usize),
@@ -137,7 +138,8 @@ pub(crate) fn escape(octets: &[u8], at: usize) -> Result<(char, usize), &'static
     Ok((character, at + 2))
 }
 
-/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after its escapes.
+/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after its
+/// escapes.
 fn character(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     let first = unit(octets, at)?;
     let (units, end) = if matches!(first, 0xD800..=0xDBFF) && octets[at + 6..].starts_with(b"\\u") {

@@ -35,7 +35,7 @@ pub fn shared() -> Option<PathBuf> {
     }
     skip(
         "IMDSKIT_REQUIRE_SHARED",
-        "the shared data is not at ../shared nor where IMDSKIT_SHARED points",
+        "the shared data is neither in ../shared nor in the folder that IMDSKIT_SHARED names",
     );
     None
 }

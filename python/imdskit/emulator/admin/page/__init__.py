@@ -1,17 +1,17 @@
 """The page of the admin API: static markup, style, scripts and an icon for a browser on this
 machine.
 
-The files contain nothing secret. The page asks a person for the token and then uses the admin API
-like any other program. :data:`HEADERS` restricts what the browser does with the files: it loads
-nothing from other origins, runs no inline scripts, does not show the page in a frame, and never
-treats text as markup.
+The files contain nothing secret. The page asks the operator for the token, and then uses the admin
+API like any other program. :data:`HEADERS` restricts what the browser does with the page. The
+browser loads nothing from other origins, runs no inline scripts, does not show the page in a frame,
+and does not let scripts turn text into markup.
 """
 
 from __future__ import annotations
 
 from importlib import resources
 
-from imdskit.protocol.messages import Response
+from imdskit.emulator.http.messages import Response
 
 SCRIPTS = ("page.js", "ask.js", "attested.js", "dom.js", "events.js", "faults.js", "journal.js", "machine.js")
 

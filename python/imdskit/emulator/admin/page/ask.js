@@ -1,13 +1,13 @@
 // Requests to the admin API. This module keeps the token in memory, and sends it only in a header.
 
 let token = "";
-let subject = { machine: null }; // the machine that the page shows: its number in a fleet
+let subject = { machine: null }; // the number of the machine that the page shows, or null without a fleet
 const OF_ONE = ["/v1/state", "/v1/events", "/v1/attested"];
 
-/** Error with the admin API's own message, or the reason why there is no usable response. */
+/** Error that contains the message of the admin API, or says why there is no usable response. */
 export class Refused extends Error {
   constructor(status, said) {
-    const more = status === 401 ? [] : [said.location && `Location: ${said.location}.`, said.hint]; // with 401 the hint is for programs
+    const more = status === 401 ? [] : [said.location && `Location: ${said.location}.`, said.hint]; // the hint for status 401 is for programs
     super([said.message, ...more].filter(Boolean).join(" "));
     this.status = status;
   }
@@ -17,12 +17,12 @@ export function keep(given) {
   token = given;
 }
 
-/** Choose the machine of a fleet that requests refer to; null without a fleet. */
+/** Choose the machine of a fleet that later requests refer to. Without a fleet, the number is null. */
 export function about(number) {
   subject = { machine: number };
 }
 
-/** Return an object that changes with each `about`. Callers compare it to discard responses about an earlier machine. */
+/** Return an object that each call of `about` replaces. A caller that gets another object after its request discards the response, which is about an earlier machine. */
 export const looking = () => subject;
 
 export async function ask(method, path, body) {

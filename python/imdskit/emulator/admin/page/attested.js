@@ -1,4 +1,4 @@
-// Inspection of an attested document: verdict, every check, content, certificates, chain.
+// Inspection of an attested document: the verdict, all checks, the content, the certificates and the chain.
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, day, make, prose } from "./dom.js";

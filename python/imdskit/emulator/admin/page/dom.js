@@ -1,6 +1,6 @@
 // Creation of elements. Text from requests, documents and machines becomes text nodes, never markup.
 
-/** Return an element with properties (attributes if the name has a hyphen or is `role`, `for` or `scope`) and children. */
+/** Return an element with properties and children. A property whose name has a hyphen or is `role`, `for` or `scope` is set as an attribute. */
 export function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -21,10 +21,10 @@ export function draw(name, attributes = {}, ...children) {
 
 export const by = (id) => document.getElementById(id);
 
-/** Return nodes for a message: text between backticks becomes code. */
+/** Return the nodes of a message, with `code` elements for the text between backticks. */
 export const prose = (text) => (text ?? "").split("`").map((piece, index) => (index % 2 ? make("code", {}, piece) : piece));
 
-/** Format Unix seconds in UTC. */
+/** Format Unix seconds in UTC: `clock` returns the time alone, `day` the date and the time. */
 export const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 export const day = (seconds) => new Date(seconds * 1000).toISOString().replace("T", " ").slice(0, 19) + " UTC";
 
@@ -50,7 +50,7 @@ export function tell(text) {
   by("told").textContent = text;
 }
 
-/** Replace the content of `place` only if `key` has changed, so that the focused element stays while nothing changes. */
+/** Replace the content of `place` if `key` differs from the last call. An element that has the focus gets it back. */
 export function show(place, key, children) {
   if (place.shown === key) return;
   place.shown = key;

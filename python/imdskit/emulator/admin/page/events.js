@@ -92,7 +92,7 @@ function act(method, path, said, body) {
   });
 }
 
-/** Draw a bar for each event, from its first appearance to its next state change, and a line for the present. The event history shows the same as text. */
+/** Draw two bars for each event, one for the time before its start and one for the time after it, and a line at the present time. The event history says the same in words. */
 function picture() {
   const shown = [...seen.entries()].slice(-8);
   by("timeline").hidden = shown.length === 0;

@@ -7,13 +7,13 @@ const attested = { match: { category: "attested" }, times: null };
 const SWITCHES = [
   ["Broken signature", "One bit of the signature is flipped", { ...attested, fault: { document: "broken-signature" } }],
   ["Expired certificate", "The signer’s certificate has expired", { ...attested, fault: { document: "expired-leaf" } }],
-  ["Different issuing authority", "Under the same root; its certificate can be fetched", { ...attested, fault: { document: "rotated-issuer" } }],
+  ["Different issuing authority", "It is under the same root, and its certificate can be fetched", { ...attested, fault: { document: "rotated-issuer" } }],
   ["Unknown root", "The whole chain leads to a different root", { ...attested, fault: { document: "unknown-root" } }],
-  ["Missing intermediate", "The address in the certificate returns 404", { ...attested, fault: { document: "missing-intermediate" } }],
+  ["Missing intermediate", "The address of the issuer’s certificate returns 404", { ...attested, fault: { document: "missing-intermediate" } }],
   ["Cached nonce", "The service returns an earlier document", { ...attested, fault: { document: "cached-nonce" } }],
-  ["Unavailable for 70 seconds", "410, as during an update of the service", { for: 70, fault: { status: 410 } }],
-  ["Two errors", "500 twice, then normal responses", { times: 2, fault: { status: 500 } }],
-  ["Too many requests", "429 with Retry-After", { times: null, fault: { status: 429, retryAfter: 1 } }],
+  ["Unavailable for 70 seconds", "Status 410, as during an update of the service", { for: 70, fault: { status: 410 } }],
+  ["Two errors", "Status 500 twice, then normal responses", { times: 2, fault: { status: 500 } }],
+  ["Too many requests", "Status 429 with the header Retry-After", { times: null, fault: { status: 429, retryAfter: 1 } }],
   ["Slow responses", "Each response is delayed by three seconds", { times: null, fault: { delay: 3 } }],
   ["Captive portal", "An unrelated page with status 200", { times: null, fault: { foreign: true } }],
 ];

@@ -1,4 +1,4 @@
-// The journal, live: a long-polling request waits for the next entry.
+// Live view of the journal. A long-polling request waits for the next entry.
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, clock, make, tell } from "./dom.js";

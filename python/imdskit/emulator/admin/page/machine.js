@@ -1,10 +1,10 @@
-// The machine's document as a tree of fields. Edits are collected and sent as one JSON merge patch (RFC 7386).
+// The machine's scenario as a tree of fields. The page collects edits, and sends them as one JSON merge patch (RFC 7386).
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, make, show, tell } from "./dom.js";
 
 let document_ = {};
-const opened = new Map(); // JSON pointer -> whether the person has opened that branch
+const opened = new Map(); // JSON pointer -> whether that branch is open; contains the branches that the user has opened or closed
 const edits = new Map(); // JSON pointer -> value; undefined removes the member
 
 const pointer = (path) => path.map((key) => "/" + String(key).replaceAll("~", "~0").replaceAll("/", "~1")).join("");
@@ -14,7 +14,7 @@ const isBranch = (value) => typeof value === "object" && value !== null;
 export async function refresh() {
   const subject = looking();
   const state = await ask("GET", "/v1/state");
-  if (edits.size || subject !== looking()) return; // keep unapplied edits
+  if (edits.size || subject !== looking()) return; // a new tree would lose edits that are not applied yet
   document_ = state;
   show(by("tree"), JSON.stringify(state), () => [branch("document", state, [], true)]);
 }
@@ -125,14 +125,14 @@ export function start() {
     event.preventDefault();
     const place = by("member-path").value.trim(), text = by("member-value").value;
     if (!place.startsWith("/") || place.length < 2) {
-      by("machine-problem").textContent = "A JSON pointer begins with a slash: /compute/location.";
+      by("machine-problem").textContent = "A JSON pointer begins with a slash, for example /compute/location.";
       return;
     }
     let value = text;
     try {
       value = JSON.parse(text);
     } catch {
-      // plain text
+      // The value is plain text.
     }
     await send({ [place]: value === null ? undefined : value }, `${place} was set.`);
   });

@@ -1,4 +1,4 @@
-// The page of the admin API: it asks for the token, then every part refreshes itself once a second.
+// The page of the admin API. It asks for the token. From then on, its parts refresh themselves once a second, and the journal waits for new entries.
 
 import { Refused, about, ask, keep } from "./ask.js";
 import * as attested from "./attested.js";
@@ -9,9 +9,9 @@ import * as journal from "./journal.js";
 import * as machine from "./machine.js";
 
 const EVERY = 1000;
-let visit = 0; // increases with each token; loops of earlier visits end
+let visit = 0; // increases with each token, and each loop ends when its visit is no longer the current one
 
-/** Show the state of the connection; `problem` is empty if the connection works. Unchanged text is not written again, because screen readers would repeat it. */
+/** Show whether the emulator responds; `problem` is empty if it does. Text that has not changed is not written again, because screen readers would repeat it. */
 function connection(problem) {
   const put = (id, text) => by(id).textContent === text || by(id).replaceChildren(text);
   by("connection").className = `pill ${problem ? "bad" : "good"}`;

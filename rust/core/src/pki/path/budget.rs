@@ -41,8 +41,8 @@ impl Budget {
         if self.left < 0 { Err(spent()) } else { Ok(()) }
     }
 
-    /// Pays for one verification with this key. With RSA, each bit of the exponent costs one multiplication. The price of a multiplication grows with
-    /// the square of the size of the modulus. Unsupported keys verify nothing and cost nothing.
+    /// Pays for one verification with this key. With RSA, each bit of the exponent costs one multiplication. The price of a multiplication
+    /// grows with the square of the size of the modulus. Unsupported keys verify nothing and cost nothing.
     pub(crate) fn spend_signature(&mut self, key: &PublicKey) -> Result<(), Refusal> {
         match key {
             PublicKey::Rsa(key) => {

@@ -1,15 +1,15 @@
 //! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget of work.
 //!
-//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates whose subject is the
-//! issuer's name. The search tries anchors before other certificates. In both groups, candidates with a matching key identifier come first, and among
-//! these the ones that are valid at the time of the check. Otherwise candidates keep the given order. A path contains at most one certificate with
-//! the same name and key, so paths cannot loop. If several certificates have the same name and key (cross-certificates), the search tries them one by
-//! one.
+//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates whose subject is
+//! the issuer's name. The search tries anchors before other certificates. In both groups, candidates with a matching key identifier come
+//! first, and among these the ones that are valid at the time of the check. Otherwise candidates keep the given order. A path contains at
+//! most one certificate with the same name and key, so paths cannot loop. If several certificates have the same name and key
+//! (cross-certificates), the search tries them one by one.
 //!
 //! The order of the checks decides which reason is reported:
 //!
-//! 1. For each candidate, the search first checks the signature of the certificate below it, the child (algorithm, the candidate's key, signature).
-//!    Then it checks the candidate itself.
+//! 1. For each candidate, the search first checks the signature of the certificate below it, the child (algorithm, the candidate's key,
+//!    signature). Then it checks the candidate itself.
 //! 2. For each path that has reached an anchor, the search checks the signer itself, and then the path as a whole.
 //!
 //! As a result, if the issuer is unknown, this is reported rather than any other problem of the signer.
@@ -40,8 +40,8 @@ struct Candidate<'a> {
     own: bool,
 }
 
-/// The certificates that may stand between signer and anchor: first those of the message, then the configured intermediates. Duplicates are dropped. A
-/// certificate that is both in the message and configured counts as configured.
+/// The certificates that may stand between signer and anchor: first those of the message, then the configured intermediates. Duplicates are
+/// dropped. A certificate that is both in the message and configured counts as configured.
 #[derive(Debug)]
 struct Intermediates<'a> {
     of_message: HashMap<&'a NameKey, Vec<Candidate<'a>>>,
@@ -162,7 +162,8 @@ struct Shared<'a> {
     budget: Budget,
     /// Verdicts on signatures, by the memory address of the child and the key of the issuer.
     verdicts: HashMap<(usize, &'a [u8]), Result<(), Refusal>>,
-    /// Verdicts on issuers. The key is the memory address of the issuer, whether it is an anchor, and whether an extended key usage is required.
+    /// Verdicts on issuers. The key is the memory address of the issuer, whether it is an anchor, and whether an extended key usage is
+    /// required.
     issuers: HashMap<(usize, bool, bool), FirstCheck>,
     signatures: Signatures<'a>,
 }
@@ -288,8 +289,8 @@ impl<'a> Search<'a, '_> {
         self.check_alone(issuer.certificate, index, anchor)
     }
 
-    /// Makes the checks of an issuer that do not depend on its position. The result is cached for each certificate, because the checks take time linear in
-    /// the size of the certificate, but the budget charges very little for a candidate.
+    /// Makes the checks of an issuer that do not depend on its position. The result is cached for each certificate, because the checks take
+    /// time linear in the size of the certificate, but the budget charges very little for a candidate.
     fn check_alone(&mut self, issuer: &Arc<Certificate>, index: usize, anchor: bool) -> Result<(), Refusal> {
         let inputs = self.inputs;
         let check = || {
@@ -314,8 +315,9 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Sorts the candidates for the issuer of `child`, the most likely first. Names must chain (RFC 5280 section 6.1.3 (a)(4)). Key identifiers only change
-    /// the order (section 4.2.1.1). A wrong identifier excludes no candidate, because any certificate can claim any identifier.
+    /// Sorts the candidates for the issuer of `child`, the most likely first. Names must chain (RFC 5280 section 6.1.3 (a)(4)). Key
+    /// identifiers only change the order (section 4.2.1.1). A wrong identifier excludes no candidate, because any certificate can claim any
+    /// identifier.
     fn put_in_order(&self, child: &Certificate, candidates: &mut [Candidate<'a>]) {
         if candidates.len() < 2 {
             return;
@@ -339,8 +341,8 @@ impl<'a> Search<'a, '_> {
         });
     }
 
-    /// Checks that `child` was signed with the key of `issuer`, and that the algorithm and the key are accepted (RFC 5280 section 6.1.3 (a)(1)). The
-    /// search pays once for each pair of certificate and key.
+    /// Checks that `child` was signed with the key of `issuer`, and that the algorithm and the key are accepted (RFC 5280 section 6.1.3
+    /// (a)(1)). The search pays once for each pair of certificate and key.
     fn check_signed_by(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
         let key = (address(child.certificate), &*issuer.certificate.spki);
         if let Some(known) = self.shared.verdicts.get(&key) {
@@ -453,8 +455,8 @@ fn is_final(refusal: &Refusal) -> bool {
     refusal.reason == Reason::BudgetSpent
 }
 
-/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child probably
-/// does not belong to the path at all. If two reasons have the same rank, the first one is reported.
+/// Returns the rank of a reason. The least specific reasons have the lowest rank. For example, a certificate that did not sign the child
+/// probably does not belong to the path at all. If two reasons have the same rank, the first one is reported.
 const fn rank(reason: Reason) -> u8 {
     match reason {
         Reason::UnknownIssuer => 0,

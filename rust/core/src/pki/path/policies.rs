@@ -38,8 +38,8 @@ pub(crate) struct PolicyState<'c> {
 }
 
 impl<'c> PolicyState<'c> {
-    /// Initializes the variables by 6.1.2 (a), (d), (e) and (f). `length` is the number of certificates on the path without the anchor. The three
-    /// flags are those of section 6.1.1.
+    /// Initializes the variables by 6.1.2 (a), (d), (e) and (f). `length` is the number of certificates on the path without the anchor. The
+    /// three flags are those of section 6.1.1.
     pub(crate) fn new(length: usize, initial: Option<&'c [Oid]>, explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> Self {
         let start = |at_once: bool| if at_once { 0 } else { length as Count + 1 };
         Self {

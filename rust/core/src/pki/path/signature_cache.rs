@@ -13,8 +13,8 @@ use crate::pki::x509::certificate::Certificate;
 /// Maximum number of cached signatures. When the cache is full, all other signatures are verified each time.
 const MAX_SIGNATURES: usize = 1024;
 
-/// A cache of the verdicts on certificate signatures. It contains only verdicts on configured certificates, so documents cannot fill it. Readers
-/// never wait.
+/// A cache of the verdicts on certificate signatures. It contains only verdicts on configured certificates, so documents cannot fill it.
+/// Readers never wait.
 #[derive(Debug, Default)]
 pub(crate) struct SignatureCache {
     signatures: ArcSwap<HashMap<(usize, usize), CachedSignature>>,

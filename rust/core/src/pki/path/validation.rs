@@ -1,8 +1,8 @@
 //! Validation of one path from an anchor to a signer (RFC 5280 section 6.1), except for its signatures.
 //!
-//! The first certificate of a path is the signer and the last one is the anchor, so `chain[0]` is the signer. While [`crate::pki::path::building`]
-//! builds a path, it verifies the signatures and checks each certificate by itself ([`check_signer`], [`check_certificate`], [`check_authority`],
-//! [`check_anchor`]). [`check_path`] checks the path as a whole.
+//! The first certificate of a path is the signer and the last one is the anchor, so `chain[0]` is the signer. While
+//! [`crate::pki::path::building`] builds a path, it verifies the signatures and checks each certificate by itself ([`check_signer`],
+//! [`check_certificate`], [`check_authority`], [`check_anchor`]). [`check_path`] checks the path as a whole.
 
 // Python counterpart: `pki/path/validation.py`.
 
@@ -25,7 +25,8 @@ pub struct Inputs {
     pub at: Option<i64>,
     /// Extended key usage that the signer must have and that no authority on the path may exclude. `None` allows any.
     pub purpose: Option<Cow<'static, [u8]>>,
-    /// Key usage bits. If the set is not empty and the signer has the keyUsage extension, the extension must have at least one of these bits.
+    /// Key usage bits. If the set is not empty and the signer has the keyUsage extension, the extension must have at least one of these
+    /// bits.
     pub key_usage: KeyUsage,
     /// The user-initial-policy-set. `None` stands for anyPolicy alone.
     pub policies: Option<Vec<Oid>>,
@@ -41,9 +42,9 @@ pub struct Inputs {
     pub anchor_validity: bool,
     /// Whether an anchor must have basic constraints, as every authority below it must. Certificates of version 1 have none.
     pub anchor_authority: bool,
-    /// Whether an anchor's certificate constrains the path (RFC 5937). If so, its path length, key usage, extended key usage, name constraints and
-    /// policies apply, and unknown critical extensions in it are refused. Its other extensions, its serial number and its signature are never
-    /// checked, because it is trusted.
+    /// Whether an anchor's certificate constrains the path (RFC 5937). If so, its path length, key usage, extended key usage, name
+    /// constraints and policies apply, and unknown critical extensions in it are refused. Its other extensions, its serial number and its
+    /// signature are never checked, because it is trusted.
     pub anchor_constraints: bool,
     /// Whether anyExtendedKeyUsage is enough for the signer. It is always enough for authorities.
     pub any_purpose: bool,
@@ -119,8 +120,8 @@ pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &
     check_issuing(certificate, index, inputs)
 }
 
-/// Makes the checks for an anchor that signed another certificate. In RFC 5280, an anchor is only a name and a key (6.1.1 (d)). RFC 5937 allows its
-/// certificate to constrain the path.
+/// Makes the checks for an anchor that signed another certificate. In RFC 5280, an anchor is only a name and a key (6.1.1 (d)). RFC 5937
+/// allows its certificate to constrain the path.
 pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     if inputs.anchor_validity {
         check_validity(certificate, index, inputs)?;
@@ -140,8 +141,8 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
     check_issuing(certificate, index, inputs)
 }
 
-/// Checks a path as a whole: its names (6.1.3 (b) and (c), 6.1.4 (g)), its policies (6.1.3 (d) to (f), 6.1.4 (a), (b) and (h) to (j), 6.1.5), and the
-/// number of authorities on it (6.1.4 (l) and (m)).
+/// Checks a path as a whole: its names (6.1.3 (b) and (c), 6.1.4 (g)), its policies (6.1.3 (d) to (f), 6.1.4 (a), (b) and (h) to (j),
+/// 6.1.5), and the number of authorities on it (6.1.4 (l) and (m)).
 pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &mut Budget) -> Result {
     let [signer, above @ ..] = path else {
         return Ok(());
@@ -261,8 +262,8 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
     {
         return refuse(Reason::KeyUsage, index, "keyUsage", "keyCertSign is not set"); // 6.1.4 (n)
     }
-    // Section 6 does not require this, but every verifier of server certificates does it: an authority's extended key usage limits the certificates
-    // below it.
+    // Section 6 does not require this, but every verifier of server certificates does it: an authority's extended key usage limits the
+    // certificates below it.
     check_purpose(certificate, index, inputs.purpose.as_deref(), true)?;
     let constraints = certificate.decoded.name_constraints.as_ref();
     demand(
@@ -273,7 +274,8 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
     )
 }
 
-/// Checks the extended key usage (4.2.1.12). For servers, the CA/Browser Forum Baseline Requirements 7.1.2.7.10 do not accept anyExtendedKeyUsage.
+/// Checks the extended key usage (4.2.1.12). For servers, the CA/Browser Forum Baseline Requirements 7.1.2.7.10 do not accept
+/// anyExtendedKeyUsage.
 fn check_purpose(certificate: &Certificate, index: usize, purpose: Option<&[u8]>, any_purpose: bool) -> Result {
     let (Some(purpose), Some(purposes)) = (purpose, &certificate.decoded.extended_key_usage) else {
         return Ok(());

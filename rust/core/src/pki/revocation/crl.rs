@@ -1,7 +1,7 @@
 //! Parser of certificate revocation lists (RFC 5280 section 5).
 //!
-//! Bytes that do not follow the grammar of a list are an error. RFC 5280 forbids the use of some well-formed lists. Such a list is parsed, and
-//! [`CertificateList::unusable`] contains the reason: the list has an unknown critical extension, has no nextUpdate, or has no CRL number.
+//! Bytes that do not follow the grammar of a list are an error. RFC 5280 forbids the use of some well-formed lists. Such a list is parsed,
+//! and [`CertificateList::unusable`] contains the reason, for example that the list has an unknown critical extension or no nextUpdate.
 
 // Python counterpart: `pki/revocation/crl.py`.
 
@@ -181,8 +181,8 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     })
 }
 
-/// Calls `each` for every extension. The arguments are its object identifier, whether it is critical, and a reader over its value. `each` must read
-/// the value to its end.
+/// Calls `each` for every extension. The arguments are its object identifier, whether it is critical, and a reader over its value. `each`
+/// must read the value to its end.
 fn read_extensions<'d, 't>(
     mut items: Reader<'d, 't>,
     mut each: impl FnMut(&'d [u8], bool, Reader<'d, 't>) -> der::Result<()>,
@@ -222,8 +222,8 @@ fn read_crl_extension(oid: &[u8], critical: bool, mut value: Reader<'_, '_>, kno
     value.finish()
 }
 
-/// Reads the entries (section 5.3). In an indirect list, an entry has the issuer of the entry before it unless it specifies another one (section
-/// 5.3.3).
+/// Reads the entries (section 5.3). In an indirect list, an entry has the issuer of the entry before it unless it specifies another one
+/// (section 5.3.3).
 fn read_entries(mut entries: Reader<'_, '_>, issuer: &Name, indirect: bool, unknown: &mut Option<String>) -> der::Result<Revoked> {
     let mut revoked = Revoked::default();
     let mut current = revoked.number_of(issuer.key.clone());

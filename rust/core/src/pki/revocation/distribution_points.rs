@@ -1,5 +1,5 @@
-//! Distribution points of revocation lists: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and issuingDistributionPoint of lists
-//! (section 5.2.5). Nothing is fetched. The names only decide which list covers which certificate.
+//! Distribution points of revocation lists: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and issuingDistributionPoint
+//! of lists (section 5.2.5). Nothing is fetched. The names only decide which list covers which certificate.
 
 // Python counterpart: `pki/revocation/distribution_points.py`.
 
@@ -62,7 +62,8 @@ impl Reasons {
     }
 }
 
-/// A key that is the same for equal general names. For a directoryName it is [`Name::key`]. For other names it consists of the kind and the octets.
+/// A key that is the same for equal general names. For a directoryName it is [`Name::key`]. For other names it consists of the kind and the
+/// octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Directory(NameKey),
@@ -107,7 +108,8 @@ impl Default for DistributionPoint {
 }
 
 impl DistributionPoint {
-    /// Returns the distinguished names in cRLIssuer. `None` means that the field is absent, so the certificate's issuer also issues the list.
+    /// Returns the distinguished names in cRLIssuer. `None` means that the field is absent, so the certificate's issuer also issues the
+    /// list.
     pub(crate) fn issuers(&self) -> Option<Vec<&Name>> {
         self.crl_issuer
             .as_ref()
@@ -135,8 +137,8 @@ pub(crate) fn key_of(name: &GeneralName) -> Key {
     }
 }
 
-/// Returns the distribution points of a certificate, or an empty list if it has no such extension. Returns an error if the extension does not follow
-/// its grammar.
+/// Returns the distribution points of a certificate, or an empty list if it has no such extension. Returns an error if the extension does
+/// not follow its grammar.
 pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<DistributionPoint>> {
     let Some(extension) = certificate
         .extensions

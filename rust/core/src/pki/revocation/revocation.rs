@@ -1,13 +1,14 @@
 //! The revocation check of the certificates on a path (RFC 5280 section 6.3). The caller provides the revocation lists; nothing is fetched.
 //!
-//! For each certificate below the anchor, the check uses the lists that cover it. A list covers a certificate if it comes from the certificate's
-//! issuer or from an issuer that a distribution point of the certificate names. The list must be for certificates of this kind, and it must be
-//! current at the time of the check. The certificate of the key that signed the list must allow it to sign lists, and must itself be valid under the
-//! same anchor. A delta list is used together with the complete list that it updates. `certificateHold` counts as a revocation like any other.
+//! For each certificate below the anchor, the check uses the lists that cover it. A list covers a certificate if it comes from the
+//! certificate's issuer or from an issuer that a distribution point of the certificate names. The list must be for certificates of this
+//! kind, and it must be current at the time of the check. The certificate of the key that signed the list must allow it to sign lists, and
+//! must itself be valid under the same anchor. A delta list is used together with the complete list that it updates. `certificateHold`
+//! counts as a revocation like any other.
 //!
-//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the last step
-//! of section 6.3.3). For each of these sources, the newest list comes first. Once the lists used so far cover all reasons, older lists are not used.
-//! If several lists are equally new, all of them are used, and a revocation in any of them counts.
+//! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the
+//! last step of section 6.3.3). For each of these sources, the newest list comes first. Once the lists used so far cover all reasons, older
+//! lists are not used. If several lists are equally new, all of them are used, and a revocation in any of them counts.
 
 // Python counterpart: `pki/revocation/revocation.py`.
 
@@ -176,8 +177,8 @@ pub(crate) struct Statuses<'a, 's, S> {
 }
 
 impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
-    /// Checks every certificate except the anchor, from the anchor down. When it checks a certificate, it has already checked those above it. The
-    /// reason of a refusal is `revoked`, `revocation-unknown` or `budget-spent`.
+    /// Checks every certificate except the anchor, from the anchor down. When it checks a certificate, it has already checked those above
+    /// it. The reason of a refusal is `revoked`, `revocation-unknown` or `budget-spent`.
     pub(crate) fn check_path(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
         (0..path.len().saturating_sub(1))
             .rev()
@@ -189,8 +190,9 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         let (certificate, lists) = (path[index], self.lists);
         let mut covered = Reasons::NONE;
         let mut why = None;
-        // Malformed distribution points are ignored, because a list of the certificate's issuer that is not limited to one point can still tell the
-        // status. Every certificate also has an implicit distribution point, which comes last: the name of its issuer, for all reasons.
+        // Malformed distribution points are ignored, because a list of the certificate's issuer that is not limited to one point can still
+        // tell the status. Every certificate also has an implicit distribution point, which comes last: the name of its issuer, for all
+        // reasons.
         let mut points = points_of(certificate).unwrap_or_default();
         points.push(DistributionPoint::default());
         for point in &points {
@@ -292,8 +294,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         Ok(())
     }
 
-    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates above this one on the path are tried first, because
-    /// they have already been checked.
+    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates above this one on the path are tried first,
+    /// because they have already been checked.
     fn signer(
         &mut self,
         one: &'a Numbered,
@@ -329,8 +331,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
                     continue;
                 }
             }
-            // A distribution point may name the subject of the certificate as the issuer of the list. Only in this case may a certificate confirm its
-            // own status, because nobody else issues such a list.
+            // A distribution point may name the subject of the certificate as the issuer of the list. Only in this case may a certificate
+            // confirm its own status, because nobody else issues such a list.
             if holder.der == subject.der && self.pending.contains(subject) && point.crl_issuer.is_some() {
                 return Ok(holder);
             }

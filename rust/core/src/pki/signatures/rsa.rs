@@ -26,7 +26,8 @@ pub(crate) const KERNEL_BYTES: usize = 512;
 
 static KERNELS: AtomicBool = AtomicBool::new(true);
 
-/// Sets whether the kernels are used when the processor supports them. Tests and measurements switch them off. No verdict depends on the setting.
+/// Sets whether the kernels are used when the processor supports them. Tests and measurements switch them off. No verdict depends on the
+/// setting.
 pub(crate) fn use_kernels(used: bool) {
     KERNELS.store(used, Ordering::Relaxed);
 }
@@ -36,8 +37,8 @@ pub(crate) fn uses_kernels() -> bool {
     KERNELS.load(Ordering::Relaxed) && kernels::available()
 }
 
-/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every id-RSASSA-PSS
-/// key.
+/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every
+/// id-RSASSA-PSS key.
 #[derive(Debug)]
 pub(crate) struct RsaPublicKey {
     /// Big-endian, without leading zeros.

@@ -1,5 +1,5 @@
-//! SHA-512/224 (FIPS 180-4 sections 5.3.6.1 and 6.4), which AWS-LC does not offer. No known CA signs with it, so this code is simple rather than
-//! fast.
+//! SHA-512/224 (FIPS 180-4 sections 5.3.6.1 and 6.4), which AWS-LC does not offer. No known CA signs with it, so this code is simple rather
+//! than fast.
 
 /// Size of a block in bytes.
 const BLOCK: usize = 128;

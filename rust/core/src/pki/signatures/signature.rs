@@ -154,15 +154,15 @@ pub(crate) fn hash_of(algorithm: Algorithm<'_>) -> Option<Hash> {
     rsa_with(algorithm.oid).or_else(|| ecdsa_with(algorithm.oid))
 }
 
-/// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256 or stronger. The error describes the
-/// problem.
+/// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256 or stronger. The error describes
+/// the problem.
 pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'static, str>> {
     let unknown = || format!("the algorithm {} or its parameters are unknown", oid_text(algorithm.oid));
     check_strength(hash_of(algorithm).ok_or_else(unknown)?, scheme_of(algorithm))
 }
 
-/// Checks that the hash of a signature and the hash of its mask generation function, if it has one, are SHA-256 or stronger. The error describes the
-/// problem.
+/// Checks that the hash of a signature and the hash of its mask generation function, if it has one, are SHA-256 or stronger. The error
+/// describes the problem.
 pub(crate) fn check_strength(hash: Hash, scheme: Option<Scheme>) -> Result<(), Cow<'static, str>> {
     let mask = match scheme {
         Some(Scheme::Pss(used)) => used.mgf_hash,
@@ -259,7 +259,8 @@ fn read_hash(reader: &mut Reader<'_, '_>) -> der::Result<Option<Hash>> {
     Ok(hash)
 }
 
-/// Returns whether the key allows these parameters. A key for RSASSA-PSS may specify its hashes and a minimum salt length (RFC 4055 section 3.3).
+/// Returns whether the key allows these parameters. A key for RSASSA-PSS may specify its hashes and a minimum salt length (RFC 4055 section
+/// 3.3).
 fn allows(key: &RsaPublicKey, used: PssParameters) -> bool {
     if !key.only_pss || key.pss.is_none() {
         return true;

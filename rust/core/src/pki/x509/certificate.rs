@@ -1,7 +1,7 @@
 //! Parsed X.509 certificates.
 //!
 //! Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are stored as the contents octets of their DER
-//! ([`crate::asn1::oids`]). So are integers without a maximum length, in the shortest form.
+//! ([`crate::asn1::oids`]). Integers of any length are stored in the same way, in their shortest form.
 
 // Python counterpart: `pki/x509/certificate.py`.
 
@@ -52,7 +52,8 @@ pub(crate) enum PublicKey {
 pub(crate) struct Name {
     /// DER of the whole Name.
     pub(crate) der: Box<[u8]>,
-    /// A value that is the same for names that are equal by RFC 5280 section 7.1. It has one entry for each relative distinguished name, in order.
+    /// A value that is the same for names that are equal by RFC 5280 section 7.1. It has one entry for each relative distinguished name, in
+    /// order.
     pub(crate) key: NameKey,
     /// Values of the CN attributes, in order.
     pub(crate) common_names: Vec<String>,
@@ -110,7 +111,8 @@ impl GeneralNameKind {
     }
 }
 
-/// A general name (RFC 5280 section 4.2.1.6). `value` is its contents. IA5String kinds contain only ASCII. Only a directoryName has a `name`.
+/// A general name (RFC 5280 section 4.2.1.6). `value` is its contents. IA5String kinds contain only ASCII. Only a directoryName has a
+/// `name`.
 #[derive(Clone, Debug)]
 pub(crate) struct GeneralName {
     pub(crate) kind: GeneralNameKind,
@@ -125,8 +127,8 @@ impl GeneralName {
     }
 }
 
-/// A path length, skip count or subtree bound. Its ASN.1 type is INTEGER (0..MAX). A value that does not fit into a `u64` is replaced by `u64::MAX`,
-/// which has the same effect.
+/// A path length, skip count or subtree bound. Its ASN.1 type is INTEGER (0..MAX). A value that does not fit into a `u64` is replaced by
+/// `u64::MAX`, which has the same effect.
 pub(crate) type Count = u64;
 
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,5 @@
-//! Comparison of a signer's DNS names with the domain of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
+//! Comparison of a signer's DNS names with the domain of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested
+//! data").
 //!
 //! Names are compared label by label. A comparison of suffixes would let `badexample.com` match `example.com`.
 
@@ -15,8 +16,8 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && rest.split('.').all(|label| is_label(label.as_bytes())) && (first == "*" || is_label(first.as_bytes()))
 }
 
-/// Returns the DNS names in the subject alternative name of a certificate. If the certificate has no subject alternative name and the caller allows
-/// it, returns its common names instead.
+/// Returns the DNS names in the subject alternative name of a certificate. If the certificate has no subject alternative name and the
+/// caller allows it, returns its common names instead.
 pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> Vec<&str> {
     match &certificate.decoded.subject_alt_name {
         Some(names) => names
@@ -29,8 +30,8 @@ pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> V
     }
 }
 
-/// Returns the first DNS name of the certificate that is `domain` or lies below it. A wildcard such as `*.example.com` stands for names below
-/// `example.com`, so its parent must be the domain or lie below it.
+/// Returns the first DNS name of the certificate that is `domain` or lies below it. A wildcard such as `*.example.com` stands for names
+/// below `example.com`, so its parent must be the domain or lie below it.
 pub(crate) fn matching_name(certificate: &Certificate, domain: &str, allow_common_name: bool) -> Option<String> {
     let wanted = domain.to_lowercase();
     let lies_below = |name: &&str| {

@@ -44,8 +44,8 @@ pub(crate) fn parse_public_key(spki: &[u8]) -> der::Result<PublicKey> {
     Ok(key)
 }
 
-/// Reads the key of a SubjectPublicKeyInfo. A key that is neither RSA nor on a supported curve is [`PublicKey::Unsupported`]. An RSA key that does
-/// not follow the grammar of RSAPublicKey is an error.
+/// Reads the key of a SubjectPublicKeyInfo. A key that is neither RSA nor on a supported curve is [`PublicKey::Unsupported`]. An RSA key
+/// that does not follow the grammar of RSAPublicKey is an error.
 pub(crate) fn read_public_key(reader: &mut Reader<'_, '_>) -> der::Result<PublicKey> {
     let mut info = reader.sequence("subjectPublicKeyInfo")?;
     let algorithm = read_algorithm(&mut info, "algorithm")?;
@@ -83,8 +83,8 @@ fn read_rsa(mut reader: Reader<'_, '_>, pss: Option<&[u8]>, only_pss: bool) -> d
     ))))
 }
 
-/// Returns a key on a named curve. Its point must be uncompressed and on the curve (RFC 5480 sections 2.1.1 and 2.2; SEC 1 section 3.2.2). The error
-/// describes the problem.
+/// Returns a key on a named curve. Its point must be uncompressed and on the curve (RFC 5480 sections 2.1.1 and 2.2; SEC 1 section 3.2.2).
+/// The error describes the problem.
 fn elliptic(parameters: Option<&[u8]>, point: &[u8]) -> Result<PublicKey, &'static str> {
     let (curve, octets, algorithm): (_, usize, &'static EcdsaVerificationAlgorithm) = match parameters.and_then(named_curve) {
         Some(oids::SECP256R1) => (Curve::P256, 32, &ECDSA_P256_SHA256_ASN1),

@@ -5,8 +5,8 @@
 //! number of lookups for a name depends on the number of its parent domains (or the corresponding parts of other kinds of names), but not
 //! on the number of subtrees.
 //!
-//! DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on another kind of name refuses every name
-//! of that kind, even if the constraint is not critical and section 4.2.1.10 would allow ignoring it.
+//! DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on another kind of name refuses
+//! every name of that kind, even if the constraint is not critical and section 4.2.1.10 would allow ignoring it.
 
 // Python counterpart: `pki/x509/name_constraints.py`.
 
@@ -19,8 +19,8 @@ use crate::pki::x509::rules::is_address_range;
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
-/// Maximum product of the number of names and the number of subtrees on one path. Only kinds of names for which `is_counted` returns true
-/// count. This implementation could handle more, but only an attack needs more. OpenSSL has the same limit.
+/// Maximum product of the number of names and the number of subtrees on one path. Both numbers include only the kinds of names for which
+/// `is_counted` returns true. This implementation could handle more, but only an attack needs more. OpenSSL has the same limit.
 const MAX_COMPARISONS: usize = 1 << 20;
 
 /// Number of labels, or of relative distinguished names, that together cost as much as one item of the budget.
@@ -142,8 +142,8 @@ impl<'c> Subtrees<'c> {
         }
     }
 
-    /// Returns whether the name, or a name that a wildcard stands for, lies within one of the subtrees. `*.example.com` stands for `a.example.com`,
-    /// so an exclusion of `a.example.com` applies to it (CVE-2025-61727).
+    /// Returns whether the name, or a name that a wildcard stands for, lies within one of the subtrees. `*.example.com` stands for
+    /// `a.example.com`, so an exclusion of `a.example.com` applies to it (CVE-2025-61727).
     fn touch(&self, name: CertificateName<'_>) -> bool {
         let parent = if name.kind == Kind::DnsName {
             name.value.strip_prefix(b"*.")
@@ -210,7 +210,8 @@ impl<'c> Constraints<'c> {
     }
 }
 
-/// The constraints of the authorities on one path that have been added so far, from the anchor down. Methods return an error if the [`Budget`] is spent.
+/// The name constraints of the authorities on one path. The caller adds those of each authority, from the anchor down. Methods return an
+/// error if the [`Budget`] is spent.
 #[derive(Debug)]
 pub(crate) struct PathConstraints<'c> {
     /// Whether common names are checked like DNS names. Set it if the caller accepts a common name as a host name.
@@ -320,8 +321,8 @@ pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static s
     Ok(())
 }
 
-/// Returns whether the base of a mail subtree is a mailbox, a host, a domain with a leading dot (for all hosts below it), or empty (4.2.1.10). A
-/// mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII without at signs and without empty parts between dots.
+/// Returns whether the base of a mail subtree is a mailbox, a host, a domain with a leading dot (for all hosts below it), or empty
+/// (4.2.1.10). A mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII without at signs and without empty parts between dots.
 fn is_mail_base(value: &[u8]) -> bool {
     let (mailbox, host) = mailbox_of(value);
     if host.len() == value.len() {
@@ -331,8 +332,8 @@ fn is_mail_base(value: &[u8]) -> bool {
     mailbox.split(|octet| *octet == b'.').all(is_part) && is_host(host)
 }
 
-// Keys of subtrees. `Subtrees::contain` looks up one key of a name for each subtree that could contain it. Labels are reversed, the most significant
-// first, so that the key of a domain is a prefix of the keys of the names below it.
+// Keys of subtrees. `Subtrees::contain` looks up one key of a name for each subtree that could contain it. Labels are reversed, the most
+// significant first, so that the key of a domain is a prefix of the keys of the names below it.
 
 /// A byte that follows the labels of a DNS name if the key stands for all names below this name, without the name itself. No label
 /// contains this byte.
@@ -352,16 +353,16 @@ fn base_key(base: &GeneralName, exclude: bool) -> Vec<u8> {
         if host.len() < value.len() {
             return mailbox_key(mailbox, &labels(host));
         }
-        // With a leading dot, the subtree contains all hosts below the domain. Without the dot, it contains this host alone. The empty subtree
-        // contains every host.
+        // With a leading dot, the subtree contains all hosts below the domain. Without the dot, it contains this host alone. The empty
+        // subtree contains every host.
         return match host.strip_prefix(b".") {
             Some(domain) => tagged(HOSTS_BELOW, &labels(domain)),
             None if host.is_empty() => tagged(HOSTS_BELOW, b""),
             None => tagged(HOST, &labels(host)),
         };
     }
-    // DNS subtrees have no leading dot. If there is one, the stricter reading applies: a permitted subtree contains only the names below, and an
-    // excluded subtree contains the name itself too.
+    // DNS subtrees have no leading dot. If there is one, the stricter reading applies: a permitted subtree contains only the names below,
+    // and an excluded subtree contains the name itself too.
     match value.strip_prefix(b".") {
         Some(parent) => {
             let mut key = labels(parent);

@@ -211,10 +211,10 @@ fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
     octets.iter().all(has)
 }
 
-/// Returns the form in which two strings are compared, independent of their ASN.1 types. It ignores case, applies Unicode normalization, removes
-/// blanks at both ends, and shortens runs of inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). A blank is a character with the
-/// Unicode property White_Space. Characters that RFC 4518 drops or forbids are kept, so strings that differ only in such characters are different here.
-/// The normalization form is NFKD. Two strings are equal in NFKD exactly when they are equal in NFKC.
+/// Returns the form in which two strings are compared, independent of their ASN.1 types. It ignores case, applies Unicode normalization,
+/// removes blanks at both ends, and shortens runs of inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). A blank is
+/// a character with the Unicode property White_Space. Characters that RFC 4518 drops or forbids are kept, so strings that differ only in
+/// such characters are different here. The normalization form is NFKD. Two strings are equal in NFKD exactly when they are equal in NFKC.
 pub(crate) fn comparable(text: &str) -> Vec<u8> {
     if text.is_ascii() {
         let mut form = Vec::with_capacity(text.len());

@@ -1,8 +1,8 @@
 //! Parser of certificates (RFC 5280 section 4.1).
 //!
-//! Bytes that do not follow the grammar of a certificate are an error. A well-formed certificate that breaks a rule is parsed, and the rule is
-//! recorded in [`Certificate::faults`]. Only path validation refuses it, so one bad certificate in a collection does not make the collection
-//! unusable.
+//! Bytes that do not follow the grammar of a certificate are an error. A well-formed certificate that breaks a rule is parsed, and the rule
+//! is recorded in [`Certificate::faults`]. Only path validation refuses it, so one bad certificate in a collection does not make the
+//! collection unusable.
 
 // Python counterpart: `pki/x509/parser.py`.
 
@@ -13,7 +13,8 @@ use crate::pki::x509::keys::{read_algorithm, read_public_key};
 use crate::pki::x509::names::read_name;
 use crate::pki::x509::rules;
 
-/// Parses a certificate. `der` must contain nothing else. `offset` is the offset of `der` in the outermost buffer. `field` is its name in errors.
+/// Parses a certificate. `der` must contain nothing else. `offset` is the offset of `der` in the outermost buffer. `field` is its name in
+/// errors.
 pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Field>) -> der::Result<Certificate> {
     let trail = Trail::new(offset);
     let mut outer = Reader::new(der, &trail);
@@ -80,8 +81,8 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
     Ok(read)
 }
 
-/// Reads the version: 1, 2 or 3. The default is 1. DER forbids an explicit default (X.690 section 11.5), but old certificates have it, so it is
-/// accepted.
+/// Reads the version: 1, 2 or 3. The default is 1. DER forbids an explicit default (X.690 section 11.5), but old certificates have it, so
+/// it is accepted.
 fn read_version(tbs: &mut Reader<'_, '_>) -> der::Result<u8> {
     if !tbs.next_is(context(0)) {
         return Ok(1);

@@ -2,8 +2,8 @@ use super::*;
 use crate::pki::x509::certificate::AuthorityKeyIdentifier;
 use crate::samples::{NOW, authority, leaf};
 
-/// The inputs of a search. The signature cache says that each configured certificate was signed by every configured certificate whose subject is its
-/// issuer, so these certificates need no real signatures.
+/// The inputs of a search. The signature cache says that each configured certificate was signed by every configured certificate whose
+/// subject is its issuer, so these certificates need no real signatures.
 struct World {
     anchors: Pool,
     intermediates: Pool,
@@ -69,8 +69,8 @@ fn three() -> World {
 fn finds_a_path_within_the_budget_that_python_counts() {
     let mut world = three();
     assert_eq!(world.path_of(leaf("end", "mid", 3)), Ok(vec![vec![3], vec![2], vec![1]]));
-    // The path needs two signatures, which cost 1000 thousandths of a unit each. It also needs two steps: a step from a path of n certificates costs
-    // 20 + 6 n, which is 26 and 32. The sum is 2058.
+    // The path needs two signatures, which cost 1000 thousandths of a unit each. It also needs two steps: a step from a path of n
+    // certificates costs 20 + 6 n, which is 26 and 32. The sum is 2058.
     world.limits.work = 2;
     assert_eq!(world.path_of(leaf("end", "mid", 3)), Err((Reason::BudgetSpent, "chain".to_owned())));
 }
@@ -90,8 +90,8 @@ fn limits_the_number_of_certificates_on_a_path() {
 #[test]
 fn caches_signatures_of_configured_certificates_only() {
     let world = three();
-    // The issuer of the signer is found by its name, as in the other tests. But the signer is not configured, so its signature is not in the cache.
-    // The search verifies the signature, which is invalid.
+    // The issuer of the signer is found by its name, as in the other tests. But the signer is not configured, so its signature is not in
+    // the cache. The search verifies the signature, which is invalid.
     let stranger = leaf("stranger", "mid", 3);
     assert_eq!(
         world.path_of(stranger),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imdskit.protocol import responses as r
-from imdskit.protocol.responses import ERROR_RESPONSES, ErrorResponse, Evidence
+from imdskit.emulator import error_responses as r
+from imdskit.emulator.error_responses import ERROR_RESPONSES, ErrorResponse, Evidence
 
 EXACT = {
     r.BAD_REQUEST: b'{ "error": "Bad request" }',

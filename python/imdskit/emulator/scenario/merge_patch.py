@@ -1,4 +1,4 @@
-"""Scenarios as JSON documents, and changes of a scenario by a merge patch.
+"""Conversion of scenarios to JSON documents, and changes of a scenario by a merge patch.
 
 :mod:`imdskit.emulator.scenario.scenario` validates the result, for files and patches alike.
 """
@@ -13,7 +13,7 @@ from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.errors import ScenarioError
 
 
-def document(scenario: Scenario) -> dict[str, Any]:
+def to_json(scenario: Scenario) -> dict[str, Any]:
     """Return the JSON document from which :meth:`Scenario.of` creates the same machine.
 
     The placeholders of a template are filled in.
@@ -37,7 +37,7 @@ def patched(scenario: Scenario, patch: object) -> Scenario:
         ScenarioError: the result is not a valid scenario; the location is a JSON pointer.
     """
     try:
-        return Scenario.of(merged(document(scenario), patch), scenario.name)
+        return Scenario.of(merged(to_json(scenario), patch), scenario.name)
     except RecursionError:
         raise ScenarioError("bad-scenario", "The patch is nested too deeply.") from None
 

@@ -14,8 +14,9 @@ from email.utils import parsedate_tz
 from functools import partial
 from typing import Any
 
+from imdskit.clock import LAST_SECOND
 from imdskit.emulator.events.event import LONGEST, NOTICE, REMAINS, USUAL, Event
-from imdskit.emulator.json_input import LATEST, Format, Input
+from imdskit.emulator.json_input import Format, Input
 from imdskit.errors import UsageError
 
 MEMBERS = (
@@ -34,7 +35,9 @@ EVENT = ("id", "type", "resources", "not_before", "ends", "remains", "descriptio
 STATES = ("Scheduled", "Started")
 SOURCES = ("Platform", "User")
 
-FORMAT = Format("The value", partial(UsageError, "bad-argument"), "The members are in docs/events.md.", root="/", unknown_at_object=True)
+FORMAT = Format(
+    "The value", partial(UsageError, "bad-argument"), "docs/events.md describes the members of an event.", root="/", unknown_at_object=True
+)
 
 LONGEST_TEXT = 1024
 """Maximum number of characters in a string of an event."""
@@ -53,8 +56,8 @@ def announced_events(value: object, now: int, name: str, new_id: Callable[[], st
             the list ``Events``.
         now: current Unix time.
         name: name of the machine, for events without ``Resources``.
-        new_id: function that returns an id for an event without ``EventId``. It is called only
-            after the whole value was found valid.
+        new_id: function that returns an id for an event without ``EventId``. It is called only if
+            the whole value is valid.
 
     Raises:
         UsageError: the value is invalid. The location is a JSON pointer.
@@ -79,9 +82,9 @@ def snapshot_events(value: object) -> tuple[dict[str, Any], tuple[Event, ...]]:
     """
     members = FORMAT.of(value).members(SNAPSHOT, required=SNAPSHOT)
     for name, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
-        members[name].integer(least, LATEST)
+        members[name].integer(least, LAST_SECOND)
     if members["visibleFrom"].value is not None:
-        members["visibleFrom"].integer(0, LATEST)
+        members["visibleFrom"].integer(0, LAST_SECOND)
     members["shown"].boolean()
     events = tuple(_snapshot_event(each) for each in members["events"].elements(LONGEST_LIST))
     return {name: member.value for name, member in members.items()}, events
@@ -93,9 +96,7 @@ def _announced(given: Input, now: int, name: str) -> Event:
     description, source, duration = USUAL[kind]
     if "ResourceType" in members and members["ResourceType"].value != "VirtualMachine":
         members["ResourceType"].must_be('"VirtualMachine"')
-    started = (
-        "EventStatus" in members and members["EventStatus"].one_of(STATES, "a state; an event that is over is not in the list") == "Started"
-    )
+    started = "EventStatus" in members and members["EventStatus"].one_of(STATES, "the state of an event that is not over") == "Started"
     if "DurationInSeconds" in members:
         duration = members["DurationInSeconds"].integer(-1, LONGEST)
     remains = max(REMAINS, duration)
@@ -122,12 +123,12 @@ def _snapshot_event(given: Input) -> Event:
     event_id = members["id"].text(128)
     if not event_id:
         members["id"].must_be("text that is not empty")
-    ends, begins = (None if members[name].value is None else members[name].integer(0, LATEST) for name in ("ends", "begins"))
+    ends, begins = (None if members[name].value is None else members[name].integer(0, LAST_SECOND) for name in ("ends", "begins"))
     return Event(
         event_id,
         members["type"].one_of(NOTICE, "a type of event"),
         _names(members["resources"]),
-        members["not_before"].integer(0, LATEST),
+        members["not_before"].integer(0, LAST_SECOND),
         ends,
         members["remains"].integer(0, LONGEST),
         members["description"].text(LONGEST_TEXT),
@@ -138,7 +139,7 @@ def _snapshot_event(given: Input) -> Event:
 
 
 def _names(given: Input) -> tuple[str, ...]:
-    return tuple(one.text(256) for one in given.elements(LONGEST_LIST, "a list of names of machines"))
+    return tuple(one.text(256) for one in given.elements(LONGEST_LIST, "a list of machine names"))
 
 
 def _time(given: Input) -> int:
@@ -155,6 +156,6 @@ def _time(given: Input) -> int:
             at = int(moment.timestamp())
     except (ValueError, OverflowError):
         at = -1
-    if not 0 <= at <= LATEST:
-        given.must_be("a time with a time zone", 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".')
+    if not 0 <= at <= LAST_SECOND:
+        given.must_be("a time with a time zone", 'Write it as the service does, for example "Thu, 01 Jan 2026 12:15:00 GMT".')
     return at

@@ -1,4 +1,5 @@
-"""The service's address on the loopback interface of this machine, as long as this process runs."""
+"""Addition of the service's address to the loopback interface of this machine, for as long as this
+process runs."""
 
 from __future__ import annotations
 
@@ -7,18 +8,18 @@ import os
 
 from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import loopback
-from imdskit.emulator.namespace.guard import Guard
+from imdskit.emulator.namespace.cleanup_process import CleanupProcess
 from imdskit.errors import UsageError
 
 
-def host_address() -> Guard:
+def service_address() -> CleanupProcess:
     """Return a context manager that adds the address on entry and removes it on exit, or when this
     process dies.
 
     Raises:
         UsageError: Entering the context manager raises this error if the address cannot be added.
     """
-    return Guard(_Address(), _refused)
+    return CleanupProcess(_Address(), _refused)
 
 
 class _Address:
@@ -35,6 +36,6 @@ class _Address:
 
 
 def _refused(why: str) -> UsageError:
-    hint = "Run it as root, or in a container with CAP_NET_ADMIN. Without root, leave out `--network host`."
+    hint = "Run the command as root, or in a container with CAP_NET_ADMIN. Without root, leave out `--network host`."
     message = f"The address {SERVICE} cannot be added to the loopback interface: {why or 'the process that adds it was killed'}."
     return UsageError("bad-argument", message, location="--network", hint=hint)

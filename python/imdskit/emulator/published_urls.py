@@ -1,9 +1,9 @@
 """Addresses that the emulator publishes to clients: its own base address, and the base addresses of
 its certificates and token issuers.
 
-By default they are derived from the address that the emulator listens on. They have to be given
-explicitly if clients reach the emulator through a host name, a port mapping or a proxy, or if a
-client accepts only a particular host.
+By default, they are derived from the address that the emulator listens on. The operator has to give
+them explicitly if clients reach the emulator through a host name, a port mapping or a proxy, or if
+a client accepts only a particular host.
 """
 
 from __future__ import annotations

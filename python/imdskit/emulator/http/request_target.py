@@ -1,5 +1,4 @@
-"""Decoding of requests in the same way as the service: path, parameters and the required header
-``Metadata``.
+"""Decoding of request targets, that is, of path and parameters, in the same way as the service.
 
 This module refuses no request; the emulator's rules do. Sources: IMDS documentation, "Access Azure
 Instance Metadata Service"; Azure/GuestProxyAgent, a program of Microsoft that had to match the
@@ -8,11 +7,10 @@ service's decoding byte for byte.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
-
-from imdskit.protocol.messages import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +22,24 @@ class Target:
         segments: segments of the path. Empty segments, which double or trailing slashes cause, are
             left out.
         parameters: pairs of name and value from the query, decoded, in the order of the query.
+        folded: segments in lower case, each after a slash.
+        category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None
+            for other paths.
+        rest: segments of the path after the category, in their original letter case.
+        route: the same segments in lower case.
+        first: first value of each parameter, by its name in lower case.
+        repeated: first name of a parameter that occurs twice, or None. Letter case is ignored.
     """
 
     path: str
     segments: tuple[str, ...]
     parameters: tuple[tuple[str, str], ...]
+    folded: str
+    category: str | None
+    rest: tuple[str, ...]
+    route: tuple[str, ...]
+    first: Mapping[str, str]
+    repeated: str | None
 
     def parameter(self, name: str) -> str | None:
         """Return the first value of the parameter called ``name``, or None if there is none.
@@ -37,22 +48,7 @@ class Target:
 
         A parameter that is written without a value has the value ``""``.
         """
-        wanted = name.lower()
-        for key, value in self.parameters:
-            if key.lower() == wanted:
-                return value
-        return None
-
-    @property
-    def repeated(self) -> str | None:
-        """First name of a parameter that occurs twice, or None. Letter case is ignored."""
-        seen: set[str] = set()
-        for key, _ in self.parameters:
-            folded = key.lower()
-            if folded in seen:
-                return key
-            seen.add(folded)
-        return None
+        return self.first.get(name.lower())
 
 
 @lru_cache(maxsize=256)
@@ -72,21 +68,31 @@ def parse_target(target: str) -> Target:
     if encoded_mark:
         parameters.extend(_pairs(decoded_query))
     parameters.extend((unquote_plus(name), unquote_plus(value)) for name, value in _pairs(query))
-    return Target(path, tuple(segment for segment in path.split("/") if segment), tuple(parameters))
+    segments = tuple(segment for segment in path.split("/") if segment)
+    lower = tuple(segment.lower() for segment in segments)
+    inside = lower[:1] == ("metadata",)
+    skipped = 2 if inside else 0
+    first: dict[str, str] = {}
+    repeated: str | None = None
+    for name, value in parameters:
+        folded = name.lower()
+        if folded not in first:
+            first[folded] = value
+        elif repeated is None:
+            repeated = name
+    return Target(
+        path,
+        segments,
+        tuple(parameters),
+        "/" + "/".join(lower),
+        (lower[1] if len(lower) > 1 else "") if inside else None,
+        segments[skipped:],
+        lower[skipped:],
+        first,
+        repeated,
+    )
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
     pairs = (part.partition("=") for part in query.split("&") if part)
     return [(name, value) for name, _, value in pairs]
-
-
-def has_metadata_header(request: Request) -> bool:
-    """Return whether the request has the header ``Metadata: true``.
-
-    Letter case is ignored, and so is white space around the value.
-
-    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs several times, every
-    value must be ``true``.
-    """
-    values = request.header_values("Metadata")
-    return bool(values) and all(value.strip().lower() == "true" for value in values)

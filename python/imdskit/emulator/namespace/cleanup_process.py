@@ -25,7 +25,7 @@ class Task(Protocol):
         """Undo the change."""
 
 
-class Guard:
+class CleanupProcess:
     """Context manager that begins a task on entry and ends it on exit, in a separate process.
 
     The calling process must have only one thread on entry.

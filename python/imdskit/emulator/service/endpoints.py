@@ -7,24 +7,24 @@ from collections.abc import Callable, Mapping
 from imdskit.clock import Clock
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import TokenCache
+from imdskit.emulator.error_responses import IDENTITY_NOT_ASSIGNED, JSON, SERVER, TEXT
+from imdskit.emulator.http.messages import Response
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import SelectionError
 from imdskit.protocol import attested
-from imdskit.protocol.attested import compact
-from imdskit.protocol.messages import Response
-from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, text_response
+from imdskit.protocol.json_writer import compact
 
 Attestor = Callable[[bytes, DocumentFault | None], bytes]
 """Function that signs the content of an attested document and returns the DER encoding of a
 SignedData.
 
-The second argument is a fault to inject into its signature or its certificate chain."""
+The second argument is a fault to inject into the signature or the certificate chain, or None."""
 
 RequestId = Callable[[], str]
 """Function that returns a new request id."""
 
 
-class Routes:
+class Endpoints:
     """Endpoints of one machine.
 
     Args:
@@ -58,9 +58,12 @@ class Routes:
 
         Newer builds of the service add ``x-ms-request-id`` (recorded in 2026).
         """
-        found, text = context.selection, context.wants_text
+        found, text = context.node, context.form == "text"
         if isinstance(found, SelectionError):  # The rule `leaf`, which refuses a leaf as JSON, is switched off.
-            found, text = context.machine.instance.select(context.served_version, context.rest, "text", extended=context.extended), True
+            found, text = (
+                context.machine.instance.select(context.served_version, context.target.rest, "text", extended=context.extended),
+                True,
+            )
         respond = text_response if text else json_response
         return respond(found, ("x-ms-request-id", self._request_id()))
 
@@ -84,15 +87,16 @@ class Routes:
         return json_response(attested.envelope(self._attestor(content, context.fault)))
 
     def identity(self, context: RequestContext) -> Response:
-        """Return an access token; or, for ``/identity/info``, the tenant.
+        """Return an access token or, for ``/identity/info``, the tenant.
 
-        The tenant is the tenant of the system-assigned identity (interface description). Without
-        such an identity, it is the tenant of the first identity (inferred). The token response
-        repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It repeats
-        ``mi_res_id`` as ``msi_res_id`` (inferred).
+        The tenant is that of the system-assigned identity. Without such an identity, it is that of
+        the first user-assigned identity (inferred). The token response repeats the parameters
+        ``msi_res_id`` and ``object_id``. It repeats ``mi_res_id`` as ``msi_res_id`` (inferred).
+
+        Source: Azure's interface description of IMDS (Swagger).
         """
         identities = context.machine.identities
-        if context.route == ("info",):
+        if context.target.route == ("info",):
             return json_response(compact({"tenantId": (identities.system or identities.user[0]).tenant_id}))
         if context.identity is None:
             return IDENTITY_NOT_ASSIGNED.response()
@@ -122,3 +126,13 @@ class Routes:
     def versions(self, context: RequestContext) -> Response:
         """Return the enabled api-versions in ascending order."""
         return json_response(compact({"apiVersions": list(context.machine.api_versions)}))
+
+
+def json_response(body: bytes, *headers: tuple[str, str]) -> Response:
+    """Return a JSON response with status 200."""
+    return Response(200, (("Content-Type", JSON), ("Server", SERVER), *headers), body)
+
+
+def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
+    """Return a text response with status 200. The parameter ``charset`` is inferred."""
+    return Response(200, (("Content-Type", TEXT), ("Server", SERVER), *headers), body)

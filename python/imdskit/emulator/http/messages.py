@@ -1,7 +1,7 @@
 """HTTP requests and responses, which the emulator's transport and the emulated service exchange.
 
-:mod:`imdskit.protocol.requests` decodes requests, and :mod:`imdskit.protocol.responses` contains
-the error responses of the service.
+:mod:`imdskit.emulator.http.request_target` decodes the target of a request, and
+:mod:`imdskit.emulator.error_responses` contains the error responses of the service.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from imdskit import versions
-from imdskit.protocol.messages import Response
+from imdskit.emulator.http.messages import Response
+from imdskit.protocol.json_writer import compact
 
 SERVER = "IMDS/150.870.65.1854"
 """Value of the header ``Server``, with a build number.
@@ -85,17 +86,7 @@ def spaced(text: str) -> bytes:
 def identity_error(error: str, description: str) -> bytes:
     """Return the body ``{"error":"...","error_description":"..."}``, formatted as by
     ``/metadata/identity`` (RFC 6749 section 5.2)."""
-    return json.dumps({"error": error, "error_description": description}, separators=(",", ":")).encode()
-
-
-def json_response(body: bytes, *headers: tuple[str, str]) -> Response:
-    """Return a JSON response with status 200."""
-    return Response(200, (("Content-Type", JSON), ("Server", SERVER), *headers), body)
-
-
-def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
-    """Return a text response with status 200. The parameter ``charset`` is inferred."""
-    return Response(200, (("Content-Type", TEXT), ("Server", SERVER), *headers), body)
+    return compact({"error": error, "error_description": description})
 
 
 _D, _O, _I = Evidence
@@ -309,7 +300,7 @@ def bad_version(enabled: Sequence[str], error: ErrorResponse = BAD_VERSION) -> E
     """
     body = json.loads(error.body)
     body["newest-versions"] = versions.newest(enabled)
-    return replace(error, body=json.dumps(body, separators=(",", ":")).encode())
+    return replace(error, body=compact(body))
 
 
 def not_allowed(error: ErrorResponse, methods: Sequence[str]) -> ErrorResponse:
@@ -392,7 +383,7 @@ def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlat
     body["error_description"] = "".join(piece + value for piece, value in zip(pieces, (*values, ""), strict=True))
     body |= {"timestamp": time, "trace_id": trace, "correlation_id": correlation}
     body["error_uri"] = f"https://{location}.login.microsoft.com/error?code=500011"
-    return replace(IDENTITY_UNKNOWN_RESOURCE, body=json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
+    return replace(IDENTITY_UNKNOWN_RESOURCE, body=compact(body))
 
 
 def entra_time(at: int) -> str:
