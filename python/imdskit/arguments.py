@@ -44,14 +44,14 @@ def number(value: object, name: str, least: float, most: float) -> float:
     return value
 
 
-def threads(value: object, name: str = "threads") -> int | None:
+def threads(value: object) -> int | None:
     """Return ``value`` if it is None or a whole number, 1 or more. None means one thread per
     processor. A number above :data:`MAX_THREADS` is reduced to this maximum.
     """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise mistake(name, "None or a whole number, 1 or more", value)
+        raise mistake("threads", "None or a whole number, 1 or more", value)
     return min(value, MAX_THREADS)
 
 

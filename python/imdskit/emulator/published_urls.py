@@ -66,7 +66,12 @@ class Addresses:
         return (PKI, OIDC, *chosen) if chosen else ()
 
     def published(self, path: str) -> tuple[str, ...]:
-        """Return the paths below ``/pki/`` and ``/oidc/`` that a request for ``path`` may refer to."""
+        """Translate the path of a request to the emulator's own paths.
+
+        In the result, ``/pki/`` replaces the path of ``pki``, and ``/oidc/`` replaces the path of
+        ``issuer``. A path that already begins with one of the two does not change. The result is
+        empty if ``path`` is below neither address, and has two elements if it is below both.
+        """
         if path.startswith((PKI, OIDC)):
             return (path,)
         chosen = ((urlsplit(url).path + "/", own) for url, own in ((self.pki, PKI), (self.issuer, OIDC)) if url is not None)

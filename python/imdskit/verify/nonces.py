@@ -36,9 +36,6 @@ from imdskit.backends.contract import MAX_SKEW
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import FreshnessError, UsageError
 
-CHARACTERS = 32
-"""Length of every nonce in characters. The documentation of the metadata service allows at most 32."""
-
 KEY_BYTES = 32
 """Minimum length of a key in bytes. It is the output length of HMAC-SHA256, as RFC 2104 section 3
 recommends."""

@@ -22,7 +22,7 @@ pub(crate) enum Payload<'d> {
     Der(&'d [u8]),
     Base64 {
         text: Cow<'d, [u8]>,
-        /// The JSON member that contains the message. Errors report it as their location.
+        /// The location that errors report: the JSON member that contains the message, or `document` if there is no JSON.
         location: &'static str,
     },
 }

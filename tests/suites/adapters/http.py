@@ -1,10 +1,11 @@
-"""Adapter of the kind http. A case has bytes that are sent on a new connection to a running emulator.
+"""Run the test cases of suites of kind ``http`` (``../scoring.py``) against an emulator. Each case has the bytes of one or more requests,
+which are sent on a new connection.
 
-A response is *ok* if the server understood the request: its status is not one that malformed requests get (404 and 405 are ok), or its
-status is 400 and its body gives a more specific reason than a bad request, as the service itself does. The adapter inserts ``Metadata:
-true`` after the request line, so that the emulator has no other reason to refuse. A case fails with more ok responses than it allows
-(``false-accept``), with none although it expects one (``false-reject``), or with a response that is incomplete after two seconds
-(``slow``). If the server stops, every case after it is an error.
+A response is *ok* if the server understood the request. 404 and 405 are ok, for example. Status 400 is ok if the body is not the one for
+malformed requests (``UNREADABLE``), because IMDS also uses this status for requests that it understands, such as one with a wrong api-
+version. The adapter inserts ``Metadata: true`` after the request line, so that the emulator has no other reason to refuse. A case fails
+with more ok responses than it allows (``false-accept``), with none although it expects one (``false-reject``), or with a response that is
+incomplete after two seconds (``slow``). If the server stops, every case after it is an error.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def score(suite: Suite, scopes: Iterable[str], backend: str) -> Score:
             for case, response in zip(wanted, pool.map(lambda case: _request(address, suite.blob(case["raw"])), wanted), strict=True):
                 _judge(found, case, response)
             if _request(address, b"GET /metadata/versions HTTP/1.1\r\nHost: localhost\r\n\r\n") != Response((200,), 1, late=False):
-                raise OSError("the emulator does not response any more")
+                raise OSError("the emulator does not respond any more")
     except OSError as error:
         finished = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))
         for case in wanted[finished:] or wanted[-1:]:

@@ -134,15 +134,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_batch(options: argparse.Namespace) -> None:
     """Raise UsageError if an option has no effect together with the other options."""
-    given = {"--output": options.output, "--resume": options.resume or None, "--threads": options.threads}
-    for name in [] if options.batch else [name for name, value in given.items() if value is not None]:
-        raise UsageError("bad-argument", f"{name} needs --batch.", location=name, hint="Give --batch as well.")
-    for name in [
-        name
-        for name, value in {"--nonce": options.nonce, "--explain": options.explain or None}.items()
-        if value is not None and options.batch
-    ]:
-        raise UsageError("bad-argument", f"{name} has no effect with --batch.", location=name, hint="Leave out --batch.")
+    if options.batch:
+        given, why, hint = {"--nonce": options.nonce, "--explain": options.explain or None}, "has no effect with", "Leave out --batch."
+    else:
+        given = {"--output": options.output, "--resume": options.resume or None, "--threads": options.threads}
+        why, hint = "needs", "Give --batch as well."
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError("bad-argument", f"{name} {why} --batch.", location=name, hint=hint)
     if options.resume and options.output is None:
         raise UsageError("bad-argument", "--resume needs --output.", location="--resume", hint="Give --output as well.")
     if options.threads is not None:

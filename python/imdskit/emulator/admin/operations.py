@@ -90,8 +90,8 @@ class Operation:
         method: method of the request.
         path: path of the request, with ``{id}`` for the id of an event.
         run: function that executes the operation. Its result becomes the JSON of the response.
-        parameters: names of the query parameters. All are optional, except ``machine`` in a fleet
-            if ``about`` is ``machine``.
+        parameters: names of the query parameters. All are optional, with one exception: if ``about``
+            is ``machine``, a request to a fleet must have the parameter ``machine``.
         takes_body: whether the request must have a JSON body.
         about: the object that ``run`` gets. ``all`` is the :class:`Host`, which is the whole
             emulator or fleet. ``machine`` is one machine; a request to a fleet selects it with the

@@ -16,13 +16,13 @@ _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/mnt", "/proc")  # noqa: S108
 is used. It need not be writable."""
 
 
-def map_names(names: Iterable[str], address: str = SERVICE) -> None:
-    """Make names resolve to an address in this mount namespace.
+def map_names(names: Iterable[str]) -> None:
+    """Make names resolve to the address of the service in this mount namespace.
 
     The hosts file must exist. Raise OSError on failure.
     """
     content = HOSTS.read_bytes()
-    lines = "".join(f"{address} {name}\n" for name in names).encode("ascii")
+    lines = "".join(f"{SERVICE} {name}\n" for name in names).encode("ascii")
     folder = next(each for each in _FOLDERS if Path(each).is_dir())
     # The mount hides the folder's content until it is detached.
     system.mount("tmpfs", folder, "tmpfs", system.NO_SUID | system.NO_DEVICES, "mode=0755")

@@ -1,6 +1,7 @@
 """Conversion of scenarios to JSON documents, and changes of a scenario by a merge patch.
 
-:mod:`imdskit.emulator.scenario.scenario` validates the result, for files and patches alike.
+:mod:`imdskit.emulator.scenario.scenario` validates a changed scenario in the same way as a scenario
+from a file.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ If there is no valid path, the order of the checks decides which reason is repor
 
 1. For each candidate, the search checks that the candidate signed the certificate below it. It then
    checks those requirements on the candidate that do not depend on the rest of the path.
-2. For each path that has reached an anchor, the search checks the same requirements on the signer.
+2. For each path that has reached an anchor, the search checks such requirements on the signer, too.
    It then checks the path as a whole.
 
 The search therefore reports a defect of the signer only if a path leads from the signer to an

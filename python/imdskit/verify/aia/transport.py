@@ -127,7 +127,7 @@ def _body(stream: io.BufferedIOBase, fields: dict[bytes, list[bytes]], target: T
     lengths, codings = fields[b"content-length"], fields[b"transfer-encoding"]
     if codings:
         if lengths or [coding.lower() for coding in codings] != [b"chunked"]:
-            raise _not_http("Its transfer coding is not `chunked` alone.", target)
+            raise _not_http("Its Transfer-Encoding is not `chunked`, or it has a Content-Length as well.", target)
         return _chunks(stream, target, limit)
     if not lengths:
         body = stream.read(limit + 1)

@@ -1,4 +1,4 @@
-//! A cache of verified certificate signatures, which searches for paths share.
+//! A cache of verified certificate signatures. All searches for paths of a checker share it.
 
 // Python counterpart: `pki/path/signature_cache.py`.
 
