@@ -1,9 +1,12 @@
-"""Search for documents that take long to check, by hill climbing over structural mutations. The processor time is the guide.
+"""Search for documents that take long to check, by hill climbing over structural mutations. The
+processor time is the guide.
 
     python tests/fuzz/slow.py [SECONDS] [SEED]
 
-starts from the shapes of tests/backends/hostile and keeps the documents that take longest for their size on either backend. For each
-backend, it prints the slowest documents, with their processor time in milliseconds, scaled to a size of 64 kB. If one is far above the table in docs/verification.md, add a shape for it.
+starts from the shapes of tests/backends/hostile and keeps the documents that take longest for their
+size on either backend. For each backend, it prints the slowest documents, with their processor time
+in milliseconds, scaled to a size of 64 kB. If one is far above the table in docs/verification.md,
+add a shape for it.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ def refused(checker: Checker, document: bytes) -> None:
 
 
 def multiply(data: bytes, rng: random.Random) -> bytes:
-    """Repeat one element a random number of times, so that the document has at most about the maximum size."""
+    """Repeat one element a random number of times, so that the document has at most about the
+    maximum size."""
     element = rng.choice(list(elements(data))[1:])
     part = data[element.start : element.stop]
     return replaced(data, element, part * rng.randint(2, max(2, (SIZE - len(data)) // len(part) + 1)))
