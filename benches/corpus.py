@@ -1,8 +1,10 @@
-"""Documents for the benches. Their certification path has the same structure as that of genuine documents, with generated keys.
+"""Documents for the benches. Their certification path has the same structure as that of genuine
+documents, with generated keys.
 
-The root has an RSA-2048 key, the intermediate RSA-4096, and the leaf RSA-2048. Certificates are signed with SHA-384 and documents with SHA-256. The leaf has
-the usual extensions and takes about 2 kB. The content is 300 bytes of JSON. There are no signed attributes. OpenSSL (pyca/cryptography) generates the keys,
-because Python takes too long for an RSA-4096 key.
+The root has an RSA-2048 key, the intermediate RSA-4096, and the leaf RSA-2048. Certificates are
+signed with SHA-384 and documents with SHA-256. The leaf has the usual extensions and takes about 2
+kB. The content is 300 bytes of JSON. There are no signed attributes. OpenSSL (pyca/cryptography)
+generates the keys, because Python takes too long for an RSA-4096 key.
 """
 
 from __future__ import annotations
@@ -65,17 +67,20 @@ def leaf(issuer: Made, key: rsa.RSAPrivateKey | None = None) -> Made:
 def signers(of: Chain, count: int) -> Iterator[Chain]:
     """Yield the chain with new leaves that share the key of its leaf.
 
-    Creating a certificate takes a millisecond, and generating a key takes a hundred times as long. The root issues these leaves, because its shorter key
-    signs faster. Their paths therefore have two certificates.
+    Creating a certificate takes a millisecond, and generating a key takes a hundred times as long.
+    The root issues these leaves, because its shorter key signs faster. Their paths therefore have
+    two certificates.
     """
     for _ in range(count):
         yield Chain(of.root, of.intermediate, leaf(of.root, of.leaf.key))
 
 
 def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, pss: bool = False) -> Iterator[bytes]:
-    """Yield messages in base64 that have the form of genuine messages, except for the identifier of the digest algorithm.
+    """Yield messages in base64 that have the form of genuine messages, except for the identifier of
+    the digest algorithm.
 
-    They use the identifier of RFC 5754, because half of the programs in the comparison refuse the identifier that the service uses.
+    They use the identifier of RFC 5754, because half of the programs in the comparison refuse the
+    identifier that the service uses.
 
     Args:
         of: the chain whose leaf signs.
@@ -107,7 +112,8 @@ def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, p
 
 
 def _pss() -> bytes:
-    """Return the algorithm identifier of RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 4055 section 3.1)."""
+    """Return the algorithm identifier of RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of
+    32 bytes (RFC 4055 section 3.1)."""
     mask = der.sequence(der.oid(oids.MGF1), SHA256)
     members = der.explicit(0, SHA256), der.explicit(1, mask), der.explicit(2, der.integer(32))
     return der.sequence(der.oid(oids.RSASSA_PSS), der.sequence(*members))
@@ -129,7 +135,8 @@ def _certificate(name: str, issuer: Made | None, bits: int, *, authority: bool, 
         ]
     if not authority:
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        # Real leaves have a list of signed certificate timestamps here, which takes about 370 bytes.
+        # Real leaves have a list of signed certificate timestamps here, which takes about 370
+        # bytes.
         timestamps = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2"), b"\x04\x82\x01\x6e" + os.urandom(366))
         extensions += [dns_names(name, DOMAIN), (x509.ExtendedKeyUsage(purposes), False), (timestamps, False)]
     return make(subject, issuer, extensions, valid=(AT - 30 * DAY, AT + 335 * DAY), own=own, digest=hashes.SHA384())

@@ -1,4 +1,7 @@
-"""Measure documents per second under each engine, from Parquet to Parquet.
+"""Measure how many documents per second each data engine verifies.
+
+The engines read the documents from Parquet files and write the results to
+Parquet files.
 
 Run ``make engines`` first, then
 
@@ -10,9 +13,10 @@ Run ``make engines`` first, then
 Each round measures every engine twice, from start to end: on a quarter of the
 files and on all of them. The difference of the two times gives the rate
 without the start-up of the engine. The start-up is reported separately. The
-bare batch is `check_many` on the same documents in memory, with as many
-threads. The overhead of an engine is its time per document divided by that of
-the bare batch in the same round. The pure Python backend gets 2 % of the rows.
+bare batch is `Verifier.verify_columns` on the same documents in memory, with
+as many threads. The overhead of an engine is its time per document divided by
+that of the bare batch in the same round. The rows of the Python backend
+verify only 2 % of the documents, because this backend is slow.
 """
 
 from __future__ import annotations
@@ -72,7 +76,8 @@ class Part:
 
 
 def bare(corpus: Path, backend: str, threads: int) -> Callable[[Part], float]:
-    """Return a function that measures the seconds for the verdicts on a part. Reading the documents is not counted."""
+    """Return a function that measures the seconds for the verdicts on a part. Reading the documents
+    is not counted."""
     trust = Trust.from_pem([(corpus / "root.pem").read_bytes()], [(corpus / "issuing.pem").read_bytes()])
     verifier = Verifier(trust, Policy.offline_audit(), backend=backends.get(backend))
 
@@ -122,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="folder that benches/fleet_corpus.py created")
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
-    parser.add_argument("--only", default="", help="only bare batches and rows that contain this word")
+    parser.add_argument("--only", default="", help="measure only the bare batches, and the rows that contain this word")
     options = parser.parse_args()
     corpus = options.corpus.resolve()
     files = sorted((corpus / "documents").iterdir())

@@ -49,12 +49,14 @@ START = 1_790_000_000
 REGIONS = ("westeurope", "northeurope", "eastus", "southcentralus", "japaneast", "brazilsouth")
 IMAGES = ("22_04-lts-gen2", "2022-datacenter-azure-edition", "9-lvm-gen2", "")
 FLEETS = 96
-"""Number of fleets. Each has one region, one image and one subscription. The machines belong to them in turn."""
+"""Number of fleets. Each has one region, one image and one subscription. The machines belong to
+them in turn."""
 FAULTS = (DocumentFault.BROKEN_SIGNATURE, DocumentFault.UNKNOWN_ROOT, DocumentFault.EXPIRED_LEAF, "cut", "late", "changed")
 ROWS = 32_768
 """Number of documents in a file."""
 DAYS = 20
-"""Number of days over which the documents were received. The leaf certificates change in this time."""
+"""Number of days over which the documents were received. The leaf certificates change in this
+time."""
 
 
 class Made(NamedTuple):
@@ -70,8 +72,9 @@ class Made(NamedTuple):
 class QuickKey(RsaKey):
     """Insecure RSA-2048 key that signs twenty times as fast as a normal key.
 
-    Its modulus has sixteen primes (RFC 8017 section 3.1 allows more than two). Verification is the same as for any key. The modulus is easy to factor, because
-    its factors have only 128 bits. The key protects nothing, and no emulator uses it.
+    Its modulus has sixteen primes (RFC 8017 section 3.1 allows more than two). Verification is the
+    same as for any key. The modulus is easy to factor, because its factors have only 128 bits. The
+    key protects nothing, and no emulator uses it.
     """
 
     __slots__ = ("_parts",)
@@ -97,7 +100,8 @@ class QuickKey(RsaKey):
 
 
 class QuickLeaves(Keys):
-    """Keys of an emulator with the same seed, except that the leaves have quick keys. The leaves sign all documents."""
+    """Keys of an emulator with the same seed, except that the leaves have quick keys. The leaves
+    sign all documents."""
 
     def key(self, seed: int | None, purpose: str) -> RsaKey:
         return QuickKey(purpose, seed or 0) if "leaf " in purpose else super().key(seed, purpose)
@@ -105,14 +109,16 @@ class QuickLeaves(Keys):
 
 @cache
 def authority(seed: int) -> tuple[Authority, ManualClock]:
-    """Return the authority of this process, and the clock of the authority. The clock starts at ``START``."""
+    """Return the authority of this process, and the clock of the authority. The clock starts at
+    ``START``."""
     clock = ManualClock(START)
     return Authority(clock, "http://127.0.0.1:8080", seed=seed, keys=QuickLeaves()), clock
 
 
 @cache
 def fleet(seed: int, number: int) -> FleetNumbering:
-    """Return the fleet that ``imdskit serve --fleet`` creates from a template with a region and an image."""
+    """Return the fleet that ``imdskit serve --fleet`` creates from a template with a region and an
+    image."""
     given = {"name": "vm-{index:05}", "location": REGIONS[number % len(REGIONS)], "sku": IMAGES[number % len(IMAGES)]}
     return FleetNumbering(Scenario.of({"template": True, "compute": given}), seed * FLEETS + number)
 
@@ -126,7 +132,8 @@ def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
 
 
 def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
-    """Yield the documents of the file that begins with the number ``first``, in the order of their receipt."""
+    """Yield the documents of the file that begins with the number ``first``, in the order of their
+    receipt."""
     made_by, clock = authority(options.seed)
     draw = random.Random(f"{options.seed} {first}")
     for number in range(first, min(first + ROWS, options.documents)):

@@ -1,8 +1,11 @@
-"""Programs in other languages that verify the same documents. Each is a file in ``other_languages`` and uses only its language's standard library.
+"""Programs in other languages that verify the same documents. Each is a file in ``other_languages``
+and uses only its language's standard library.
 
-If each document were sent when it is verified, the bench would measure the pipe. A program therefore stores the documents first and verifies them in rounds.
-Its input has one item in each line: the root and the intermediate in base64, the time in Unix seconds, the DNS name, and then commands. The program responds
-to every command except ``keep`` with ``accepted``, or with ``refused`` and the reason. The commands are:
+If the bench sent each document when it is verified, it would also measure the transfer through the
+pipe. A program therefore stores the documents first and verifies them in rounds. Its input has one
+item in each line: the root and the intermediate in base64, the time in Unix seconds, the DNS name,
+and then commands. The program responds to every command except ``keep`` with ``accepted``, or with
+``refused`` and the reason. The commands are:
 
     keep DOCUMENT
     check cached|uncached DOCUMENT
@@ -30,7 +33,8 @@ ROUND = 512
 SECONDS = 300
 """Timeout in seconds for compiling a program, and for each of its responses."""
 WARM = 1.5
-"""Seconds of work before the measurement, because some languages compile frequent code at run time."""
+"""Seconds of work before the measurement, because some languages compile frequent code at run
+time."""
 
 
 class Program:
@@ -118,7 +122,8 @@ def java(chain: Chain, mode: str) -> Program:
 def node(chain: Chain, mode: str) -> Program:
     """Start the program that uses node:crypto.
 
-    Node.js cannot validate paths. Without a cached chain, the program only checks the signatures, names and times of the chain.
+    Node.js cannot validate paths. Without a cached chain, the program only checks the signatures,
+    names and times of the chain.
     """
     runtime = _program("node")
     return Program(chain, mode, [runtime, str(SOURCES / "verify.mjs")], _version(runtime, "--version"))
@@ -127,7 +132,8 @@ def node(chain: Chain, mode: str) -> Program:
 def bun(chain: Chain, mode: str) -> Program:
     """Start the program for Node.js under bun, whose ``node:crypto`` calls BoringSSL.
 
-    `make bench` installs bun with npm beside the Python packages. npm does not run the installation script of bun here, so the binary is not on the PATH.
+    `make bench` installs bun with npm beside the Python packages. npm does not run the installation
+    script of bun here, so the binary is not on the PATH.
     """
     installed = sorted(Path(sys.prefix).glob("node_modules/@oven/bun-*/bin/bun"))
     runtime = str(installed[0]) if installed else _program("bun")

@@ -1,7 +1,8 @@
 """Adapter for the function ``CMS_verify`` of OpenSSL.
 
-The libcrypto comes from the wheel psycopg2-binary, whose OpenSSL is newer than that of the system. The function verifies the CMS message and the
-certification path, but no names and no claims. The adapter puts root and intermediate into one certificate store, as the adapter for ``openssl cms``
+The libcrypto comes from the wheel psycopg2-binary, whose OpenSSL is newer than that of the system.
+The function verifies the CMS message and the certification path, but no names and no claims. The
+adapter puts root and intermediate into one certificate store, as the adapter for ``openssl cms``
 does. It keeps nothing but this store between calls.
 """
 
@@ -21,7 +22,8 @@ PURPOSE_ANY = 7
 
 
 def load() -> ctypes.CDLL:
-    """Load the library and declare the types of the functions in use. Raise ``ImportError`` if the wheel is not installed."""
+    """Load the library and declare the types of the functions in use. Raise ``ImportError`` if the
+    wheel is not installed."""
     package = importlib.util.find_spec("psycopg2")
     folder = Path(package.origin).parent.parent / "psycopg2_binary.libs" if package and package.origin else Path("/nowhere")
     found = sorted(folder.glob("libcrypto-*"))

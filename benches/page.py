@@ -2,8 +2,9 @@
 
     python benches/page.py RESULTS PAGE
 
-RESULTS is a directory with verification.json, small_paths.json and startup.json. The page has a pair of comments around each table, and the script replaces
-everything between the two. It writes the figures into the directory ``figures`` next to the page.
+RESULTS is a directory with verification.json, small_paths.json and startup.json. The page has a
+pair of comments around each table, and the script replaces everything between the two. It writes
+the figures into the directory ``figures`` next to the page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Adapters for other programs that verify the same documents. Each adapter is a function that raises an exception for a bad document.
+"""Adapters for other programs that verify the same documents. Each adapter is a function that
+raises an exception for a bad document.
 
-Before any measurement, each adapter must accept a good document and refuse a broken one. If an adapter fails this check, or its packages are not installed,
-the bench reports it and skips it. Each docstring says which checks the other program does not make, because fewer checks are an advantage.
+Before any measurement, each adapter must accept a good document and refuse a broken one. If an
+adapter fails this check, or its packages are not installed, the bench reports it and skips it. Each
+docstring says which checks the other program does not make, because a program with fewer checks has
+an advantage.
 """
 
 from __future__ import annotations
@@ -24,9 +27,11 @@ Verify = Callable[[bytes], object]
 
 
 def bare_aws_lc(chain: Chain) -> Verify:
-    """Return an adapter for awscrt that makes one RSA-2048 verification with AWS-LC and nothing else.
+    """Return an adapter for awscrt that verifies one RSA-2048 signature with AWS-LC and does
+    nothing else.
 
-    The message is parsed and digested in advance. No verifier that Python calls once per document can be faster than this.
+    The message is parsed and digested in advance. No verifier that Python calls once per document
+    can be faster than this.
     """
     from hashlib import sha256
 
@@ -48,10 +53,13 @@ def bare_aws_lc(chain: Chain) -> Verify:
 
 
 def bare_pow(chain: Chain, *, whole: bool = False) -> Verify:
-    """Return an adapter that computes one ``pow`` of a signature in CPython and nothing else.
+    """Return an adapter that raises one signature to the power of the public exponent with ``pow``
+    of CPython, and does nothing else.
 
-    The message is parsed and its block is encoded in advance. The Python backend cannot be faster than this. With ``whole``, the adapter also computes
-    the ``pow`` of the signatures of leaf and intermediate. Without a cache, the Python backend cannot be faster than that.
+    The message is parsed, and the expected result (:func:`_block`) is computed in advance. The
+    Python backend cannot be faster than this. With ``whole``, the adapter also computes ``pow`` for
+    the signatures on the leaf and the intermediate. Without a cache, the Python backend cannot be
+    faster than that.
     """
     leaf = chain.leaf.key.public_key().public_numbers()
     path = []
@@ -88,8 +96,8 @@ def _block(signature: bytes, hash_name: str, message: bytes) -> int:
 def cryptography_cached(chain: Chain) -> Verify:
     """Return an adapter for pyca/cryptography with a trusted leaf.
 
-    It parses the message with :func:`parts`, compares the leaf with the trusted one, and makes one RSA verification. It checks no path, names, times or
-    claims.
+    It parses the message with :func:`parts`, compares the leaf with the trusted one, and verifies
+    one RSA signature. It checks no path, names, times or claims.
     """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
@@ -106,7 +114,8 @@ def cryptography_cached(chain: Chain) -> Verify:
 
 
 def cryptography_uncached(chain: Chain) -> Verify:
-    """Return an adapter for pyca/cryptography that uses its X.509 verifier, which checks the name and the time.
+    """Return an adapter for pyca/cryptography that uses its X.509 verifier, which checks the name
+    and the time.
 
     It parses the message with :func:`parts` and does not check claims.
     """
@@ -131,7 +140,8 @@ def cryptography_uncached(chain: Chain) -> Verify:
 
 
 def pyhanko(chain: Chain) -> Verify:
-    """Return an adapter for pyHanko, which verifies the CMS message and the certification path. It checks no names and no claims."""
+    """Return an adapter for pyHanko, which verifies the CMS message and the certification path. It
+    checks no names and no claims."""
     from datetime import UTC, datetime
 
     from asn1crypto import cms
@@ -178,7 +188,8 @@ def openssl_process(chain: Chain) -> Verify:
     if program is None:
         raise ImportError(name="the program openssl")
     folder = Path(tempfile.mkdtemp(prefix="imdskit-bench-"))
-    # The intermediate is in the same file as the root, because OpenSSL 3.0 uses the certificates of `-certfile` as signers only.
+    # The intermediate is in the same file as the root, because OpenSSL 3.0 uses the certificates of
+    # `-certfile` as signers only.
     (folder / "authorities.pem").write_text("".join(ssl.DER_cert_to_PEM_cert(pair.der) for pair in (chain.root, chain.intermediate)))
     command = [program, "cms", "-verify", "-inform", "DER", "-purpose", "any", "-attime", str(AT), "-out", "/dev/null"]
     command += ["-CAfile", str(folder / "authorities.pem")]
@@ -208,7 +219,8 @@ PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
 
 
 def ready(chain: Chain, good: bytes) -> tuple[dict[str, Verify], dict[str, str], dict[str, str]]:
-    """Return the adapters that work, the versions of their packages, and the reasons why the others are skipped."""
+    """Return the adapters that work, the versions of their packages, and the reasons why the others
+    are skipped."""
     broken = bytearray(base64.b64decode(good))
     broken[-1] ^= 1
     bad = base64.b64encode(bytes(broken))
@@ -249,7 +261,8 @@ def accepts(verify: Verify, document: bytes) -> bool:
 
 
 def parts(der: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return leaf, content and signature of a message from :mod:`corpus`, without any of the checks that a safe parser needs."""
+    """Return leaf, content and signature of a message from :mod:`corpus`, without any of the checks
+    that a safe parser needs."""
     _, wrapped = _children(der, 0)
     _, _, encapsulated, certificates, signers = _children(der, _first(der, wrapped))
     _, explicit = _children(der, encapsulated)

@@ -2,8 +2,9 @@
 
     python benches/plots.py RESULT.json DIRECTORY
 
-Writes throughput.svg, workloads.svg and latency.svg. A dot is a median, and its line extends from the slowest to the fastest round. The figures follow the
-reader's light or dark setting. They have their own background, so they are readable on any page.
+Writes throughput.svg, workloads.svg and latency.svg. A dot is a median, and its line extends from
+the slowest to the fastest round. The figures follow the reader's light or dark setting. They have
+their own background, so they are readable on any page.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def main(result: Path, directory: Path) -> None:
 
 
 def throughput(rates: dict[str, Any]) -> Figure:
-    """Return a figure with a row for each program, the fastest at the top, on a logarithmic axis."""
+    """Return a figure with a row for each program, the fastest at the top, on a logarithmic
+    axis."""
     rows = sorted(rates.items(), key=lambda row: row[1]["median"])
     peer, rate = next((row for row in reversed(rows) if not row[0].startswith((*OURS, "bare "))), (None, None))
     title = (
@@ -77,7 +79,8 @@ def throughput(rates: dict[str, Any]) -> Figure:
 
 
 def workloads(ratios: dict[str, Any]) -> Figure:
-    """Return a figure with a row for each workload: its time per document divided by that of the simple batch with which it is compared."""
+    """Return a figure with a row for each workload: its time per document divided by that of the
+    simple batch with which it is compared."""
     rows = list(reversed(ratios.items()))
     worst = max(spread["median"] for spread in ratios.values())
     figure, axes = canvas(
@@ -93,7 +96,8 @@ def workloads(ratios: dict[str, Any]) -> Figure:
 
 
 def latency(found: dict[str, dict[str, float]]) -> Figure:
-    """Return a figure with a line for each backend: the time that one call takes, at four quantiles."""
+    """Return a figure with a line for each backend: the time that one call takes, at four
+    quantiles."""
     titles = [f"{quantiles['p99']:,.0f} µs with {name}" for name, quantiles in found.items()]
     figure, axes = canvas(f"99 of 100 calls take at most {' and '.join(reversed(titles))}", 7)
     for name, quantiles in found.items():
@@ -140,7 +144,8 @@ def dot(axes: Axes, height: int, spread: dict[str, float], colour: str, label: s
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as SVG. Style sheets for the light and the dark colour scheme replace the fixed colours of the figure."""
+    """Write the figure as SVG. Style sheets for the light and the dark colour scheme replace the
+    fixed colours of the figure."""
     figure.savefig(path, metadata={"Date": None})
     text = path.read_text()
     for name, colour in LIGHT.items():

@@ -87,7 +87,8 @@ def our_bucket(name: str) -> Callable[[], Call]:
 
 
 def our_signature() -> Call:
-    """Return a call that signs a whole message with an emulator's authority. Every call returns the same bytes."""
+    """Return a call that signs a whole message with an emulator's authority. Every call returns the
+    same bytes."""
     from imdskit.clock import ManualClock
     from imdskit.emulator.authority import Authority, signed_document
 
@@ -147,7 +148,8 @@ def jiter_() -> Json:
 
 
 def simdjson_() -> Json:
-    """Return the functions for pysimdjson, which parses lazily. It serializes a tree by copying the text without white space."""
+    """Return the functions for pysimdjson, which parses lazily. It serializes a tree by copying the
+    text without white space."""
     import simdjson
 
     parser = simdjson.Parser()
@@ -174,7 +176,8 @@ def tree(load: Callable[[], Json]) -> Callable[[], Call]:
 
 
 def _all() -> Iterator[tuple[str, Callable[[], Call], str]]:
-    """Yield the name of each row, the function that creates its call, and the package whose version is reported."""
+    """Yield the name of each row, the function that creates its call, and the package whose version
+    is reported."""
     for name in ("rust", "python"):
         for kind, of in (("bucket", our_bucket), ("leaf", our_leaf), ("tree", our_tree)):
             yield f"{kind}: imdskit, {name}", of(name), ""

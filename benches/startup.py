@@ -51,7 +51,8 @@ def commands(folder: Path) -> dict[str, list[str]]:
 
 
 def run(arguments: list[str]) -> float:
-    """Run a process and return its duration in milliseconds. Raise ``CalledProcessError`` if it fails."""
+    """Run a process and return its duration in milliseconds. Raise ``CalledProcessError`` if it
+    fails."""
     start = perf_counter()
     subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
     return (perf_counter() - start) * 1000

@@ -16,7 +16,8 @@ def rates(result: dict[str, Any]) -> str:
 
 
 def workloads(result: dict[str, Any]) -> str:
-    """Return a table of the time per document for every workload, and its ratio to the workload with which it is compared."""
+    """Return a table of the time per document for every workload, and its ratio to the workload
+    with which it is compared."""
     lines = ["| workload | microseconds per document (fastest to slowest round) | compared with | ratio |", "|---|---|---|---|"]
     for name, found in result["workloads"].items():
         rate = result["rates"][name]

@@ -4,18 +4,19 @@
         [--calls N] [--no-kernels] [--processor-time] [--only TEXT]
         [--rows N] [--signers N] [--json OUT]
 
-Needs the packages of ``benches/requirements.txt``. The bench reports and skips
-programs that are not installed. In each round, all programs run in turn. Rates
-are medians over the rounds, with the slowest and the fastest round. Each ratio
-compares two rates of the same round. "Bare RSA" is a single RSA-2048 verification by AWS-LC,
-called from Python. The second table has the workloads of ``workloads.py``, each
-with the row with which it is compared. The terminal output, the page
-docs/performance.md and its figures use the same names for the rows.
+Needs the packages of ``benches/requirements.txt``. The bench reports and
+skips programs that are not installed. In each round, all programs run in
+turn. Rates are medians over the rounds, with the slowest and the fastest
+round. Each ratio compares two rates of the same round. "Bare RSA" is a single
+RSA-2048 verification by AWS-LC, called from Python. The second table has the
+workloads of ``workloads.py``, each with the row with which it is compared.
+The terminal output, the page docs/performance.md and its figures use the same
+names for the rows.
 
-If other programs use the machine, pass ``--processor-time``. It counts the processor
-time of this process instead of the wall time. It skips the rows with two
-threads and the programs that run as other processes, because the processor
-time of this process does not measure them.
+If other programs use the machine, pass ``--processor-time``. It counts the
+processor time of this process instead of the wall time. It skips the rows
+with two threads and the programs that run as other processes, because the
+processor time of this process does not measure them.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ REFERENCE = "bare RSA, AWS-LC (awscrt)"
 TITLES = {"python": "Python", "rust": "Rust"}
 """First words of the rows of imdskit, by backend."""
 TURNS = 32
-"""Number of passes of a thread through the documents. With many passes, the time for starting and stopping the thread does not matter."""
+"""Number of passes of a thread through the documents. With many passes, the time for starting and
+stopping the thread does not matter."""
 
 
 def main() -> int:
@@ -125,10 +127,12 @@ def main() -> int:
 
 
 def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict[str, Work]:
-    """Return imdskit's rows: one document per call with a warm cache, batches on one and two threads, two Python threads, and new signers.
+    """Return imdskit's rows: one document per call with a warm cache, batches on one and two
+    threads, two Python threads, and new signers.
 
-    For "cold cache", the documents contain their intermediate, because the checker caches nothing of such documents. For each document it verifies three
-    signatures and parses two certificates. Only the root is parsed in advance. For "cold start", it also parses the trusted certificates.
+    For "cold cache", the documents contain their intermediate, because the checker caches nothing
+    of such documents. For each document it verifies three signatures and parses two certificates.
+    Only the root is parsed in advance. For "cold start", it also parses the trusted certificates.
     """
     name, setup, at = TITLES[backend.name], chain.setup, corpus.AT
     checker = backend.checker(setup)
@@ -201,7 +205,8 @@ def _each(verify: peers.Verify, documents: list[bytes]) -> Work:
 
 
 def measure(work: Mapping[str, Work], rounds: int, seconds: float, clock: Callable[[], float] = perf_counter) -> dict[str, list[float]]:
-    """Return the rates of each round for every row. The preparation of a workload is not measured."""
+    """Return the rates of each round for every row. The preparation of a workload is not
+    measured."""
     rates: dict[str, list[float]] = {name: [] for name in work}
     for number in range(rounds + 1):
         for name, do in work.items():
@@ -217,7 +222,8 @@ def measure(work: Mapping[str, Work], rounds: int, seconds: float, clock: Callab
 
 
 def other_load(seconds: float = 0.3) -> dict[str, Any]:
-    """Return the load of other programs before the bench starts: the load average, and the share of a processor that a busy loop gets.
+    """Return the load of other programs before the bench starts: the load average, and the share of
+    a processor that a busy loop gets.
 
     ``busy`` is a warning if there is such load, or else an empty string.
     """
@@ -236,7 +242,8 @@ def other_load(seconds: float = 0.3) -> dict[str, Any]:
 
 
 def latency(checker: Checker, documents: list[bytes], calls: int) -> dict[str, float]:
-    """Return the microseconds of wall time that one call takes with a warm cache, at four quantiles."""
+    """Return the microseconds of wall time that one call takes with a warm cache, at four
+    quantiles."""
     for document in documents:
         checker.check(document, corpus.AT, None)
     taken = []

@@ -52,7 +52,8 @@ from imdskit.verify import NonceIssuer  # noqa: E402
 NONCE_KEY = "ab" * 32
 CONNECTIONS = 32
 SPREAD = ["--worker-connections", str(CONNECTIONS // 2)]
-"""Connection limit of each gunicorn worker. Without it, the first worker would accept all persistent connections."""
+"""Connection limit of each gunicorn worker. Without it, the first worker would accept all
+persistent connections."""
 START_SECONDS = 60
 """Maximum time in seconds until a server accepts connections."""
 FACTS = {"vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e", "subscriptionId": "11111111-2222-4333-8444-555555555555", "sku": "22_04-lts-gen2"}
@@ -67,7 +68,8 @@ class Contender:
     pid: int
 
     def processor_seconds(self) -> float:
-        """Return the processor time, user and system, of the server and its child processes in seconds."""
+        """Return the processor time, user and system, of the server and its child processes in
+        seconds."""
         pids = [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
         ticks = 0
         for pid in pids:
@@ -95,7 +97,8 @@ class Bench:
         subprocess.run(["go", "build", "-o", str(self.go), *sources], check=True, timeout=300)
 
     def start(self, command: list[str], port: int, given: bytes = b"", **environment: str) -> int:
-        """Run a server until the end of the bench, with ``given`` as its input, and return its process id."""
+        """Run a server until the end of the bench, with ``given`` as its input, and return its
+        process id."""
         servers = "0,1" if (os.cpu_count() or 1) > 4 else None
         command = ["taskset", "-c", servers, *command] if servers else command
         with (self.folder / "servers.log").open("ab") as log:
@@ -146,7 +149,8 @@ class Bench:
         return Contender(f"Go, chain {how}", f"http://127.0.0.1:{port}/v1/attestations", pid)
 
     def bodies(self, count: int) -> Path:
-        """Write requests with new documents to a file, one in each line. Return the path of the file."""
+        """Write requests with new documents to a file, one in each line. Return the path of the
+        file."""
         issuer = NonceIssuer([bytes.fromhex(NONCE_KEY)])
         path = self.folder / "bodies.ndjson"
         with path.open("w") as file:
@@ -156,7 +160,8 @@ class Bench:
         return path
 
     def load(self, contender: Contender, count: int, connections: int = CONNECTIONS) -> tuple[float, list[float]]:
-        """Send ``count`` requests to a server. Return requests per second, and the latencies in seconds."""
+        """Send ``count`` requests to a server. Return requests per second, and the latencies in
+        seconds."""
         path = self.bodies(count)
         command = [str(self.go), "load", contender.url, self.key, str(path), str(connections)]
         if (os.cpu_count() or 1) > 4:
@@ -246,7 +251,8 @@ def main() -> None:
 
 
 def report(rates: dict[str, list[float]], spent: dict[str, list[float]], latencies: dict[str, list[float]], path: Path | None) -> None:
-    """Print medians with the slowest and fastest round, and ratios within each round. Write them to ``path`` as JSON."""
+    """Print medians with the slowest and fastest round, and ratios within each round. Write them to
+    ``path`` as JSON."""
     base = next(iter(rates))
     found: dict[str, Any] = {}
     for name, each in rates.items():

@@ -1,7 +1,8 @@
 """Workloads with many signers, many message lengths, small batches, new signers and RSASSA-PSS.
 
-Benchmarks with one cached signer show the best case of a verifier. These rows show the additional cost of a realistic load. Each workload names the simpler
-workload with which it is compared. A workload without such a name is itself a reference.
+Benchmarks with one cached signer show the best case of a verifier. These rows show the additional
+cost of a realistic load. Each workload names the simpler workload with which it is compared. A
+workload without such a name is itself a reference.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ SMALL = (8, 16, 32)
 
 @dataclass(frozen=True)
 class Workload:
-    """Workload. ``run`` verifies documents and returns their number. ``prepare`` creates the argument of ``run`` and is not measured.
+    """Workload. ``run`` verifies documents and returns their number. ``prepare`` creates the
+    argument of ``run`` and is not measured.
 
     ``over`` is the name of the workload with which this one is compared.
     """

@@ -1,9 +1,11 @@
-// Verifies attested documents with the JDK alone, for benches/foreign.py, which describes the commands and responses.
+// Verifies attested documents with the JDK alone. benches/foreign.py starts this program, and
+// describes the commands and responses.
 //
-// With "cached", the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was validated, and makes
-// one RSA verification. With "uncached", it parses the leaf and validates its path each time (PKIX, without revocation), including the time but not
-// the name. The JDK itself caches parsed certificates and valid signatures on them. The program does not check the rest of the message and the
-// claims.
+// With "cached", the program parses the message without the checks of a safe parser, compares the
+// leaf with one whose chain was validated, and verifies one RSA signature. With "uncached", it
+// parses the leaf and validates its path each time (PKIX, without revocation), including the time
+// but not the name. The JDK itself caches parsed certificates and valid signatures on them. The
+// program checks neither the rest of the message nor the claims.
 
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;

@@ -1,8 +1,10 @@
-// Verifies attested documents with Go's standard library, for benches/foreign.py, which describes the commands and responses.
+// Verifies attested documents with Go's standard library. benches/foreign.py starts this program,
+// and describes the commands and responses.
 //
-// With "cached", the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was validated, and makes
-// one RSA verification. With "uncached", it parses the leaf and validates its chain each time, including name and time. It does not check the rest of
-// the message and the claims.
+// With "cached", the program parses the message without the checks of a safe parser, compares the
+// leaf with one whose chain was validated, and verifies one RSA signature. With "uncached", it
+// parses the leaf and validates its chain each time, including name and time. It checks neither the
+// rest of the message nor the claims.
 package main
 
 import (

@@ -1,9 +1,11 @@
-// Verifies attested documents with node:crypto, for benches/foreign.py, which describes the commands and responses.
+// Verifies attested documents with node:crypto. benches/foreign.py starts this program, and
+// describes the commands and responses.
 //
-// With "cached", the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was checked, and makes
-// one RSA verification. With "uncached", it parses the leaf each time and checks its signature, the signature of its issuer, its name and its times.
-// Node.js cannot validate paths, so the program does not check basic constraints, key usage and the other rules of RFC 5280. It does not check the
-// rest of the message and the claims either.
+// With "cached", the program parses the message without the checks of a safe parser, compares the
+// leaf with one whose chain was checked, and verifies one RSA signature. With "uncached", it parses
+// the leaf each time and checks its signature, the signature of its issuer, its name and its times.
+// Node.js cannot validate paths, so the program does not check basic constraints, key usage and the
+// other rules of RFC 5280. It checks neither the rest of the message nor the claims.
 
 import { createInterface } from "node:readline";
 import { verify as verifySignature, X509Certificate } from "node:crypto";

@@ -57,7 +57,8 @@ func (r *redis) setIfAbsent(key string, milliseconds int) (bool, error) {
 	return false, errors.New(line)
 }
 
-// load sends each line of a file once over persistent connections, and prints the duration, the status codes and the latencies.
+// load sends each line of a file once over persistent connections, and prints the duration, the
+// status codes and the latencies as JSON.
 func load(url, key, file string, connections int) {
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -1,8 +1,11 @@
-// A counterpart of imdskit's verification service in Go's standard library. benches/verification_service.py compares the two.
+// A counterpart of imdskit's verification service that uses Go's standard library.
+// benches/verification_service.py compares the two.
 //
-// For each request it makes the same checks as imdskit (key, nonce, signature, chain, name, times), stores both keys in Redis, and writes a line of the
-// audit log. It has no strict parsing (DER, JSON, certificates), no limits, no metrics and no revocation. With serve-cached, it verifies the
-// chain of a leaf once, and later only compares the leaf.
+// For each request, the service makes the same checks as imdskit (API key, nonce, signature, chain,
+// name, times). It records in Redis that the document and the nonce are used, and writes a line of
+// the audit log. It has no strict parsing (DER, JSON, certificates), no limits, no metrics and no
+// revocation. With serve-cached, it verifies the chain of a leaf once, and later only compares the
+// leaf.
 package main
 
 import (
@@ -184,8 +187,8 @@ func (s *service) record(document string, found *claims, decision error) error {
 	return err
 }
 
-// parts returns leaf certificate, content and signature of a message. It expects the structure of genuine messages. With any other message it panics, or a
-// later check fails.
+// parts returns leaf certificate, content and signature of a message. It expects the structure of
+// genuine messages. For any other message it returns an error, or a later check fails.
 func parts(document string) (certificate, content, signature []byte, err error) {
 	der, err := base64.StdEncoding.DecodeString(document)
 	if err != nil {

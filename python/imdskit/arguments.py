@@ -1,9 +1,9 @@
 """Checks of arguments and settings, for the whole package. This module is internal.
 
 Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) if the argument is
-invalid. ``location`` of the error is the argument ``name`` of the function. A wrong type and a
-value out of range raise the same error, because both are mistakes of the caller. A function or
-class that uses these checks makes all of them before it does anything else.
+invalid. The attribute ``location`` of the error is ``name``, the name of the argument. A wrong type
+and a value out of range raise the same error, because both are mistakes of the caller. A function
+or class checks all its arguments before it does anything else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_THREADS = 1024
-"""Maximum number of threads that a call uses."""
+"""Maximum number of threads that one call of this package uses."""
 LARGEST = 2**63 - 1
 """Largest number that :func:`whole` accepts by default, which is the largest signed 64-bit
 integer."""

@@ -90,9 +90,9 @@ class MovableClock:
     def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
         self._source = source or SystemClock()
         self._lock = threading.Lock()
-        # Time of this clock at its last change, time of the source then, rate, and total time of
-        # the source in which this clock stood still. The tuple is replaced as a whole, so that
-        # readers need no lock.
+        # Four values: the time of this clock at its last change, the time of the source at that
+        # moment, the rate, and how long this clock has stood still in total, as measured by the
+        # source. Each change replaces the whole tuple, so that readers need no lock.
         self._base = start * SECOND, self._source.monotonic_ns(), rate, 0
 
     @property

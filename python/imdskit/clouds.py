@@ -1,4 +1,5 @@
-"""The four Azure clouds, and their names in instance documents and in the certificates of signers.
+"""The four Azure clouds, with the names that identify them in instance documents and in the
+certificates that sign attested documents.
 
 Source: IMDS documentation, "Sovereign clouds" and "Attested data"; ``docs/fidelity.md``.
 """
@@ -17,8 +18,8 @@ class Cloud(NamedTuple):
     Attributes:
         name: short name used by this package.
         environment: value of ``compute.azEnvironment``.
-        domain: DNS name of the metadata service. The certificates of its signers contain this name
-            or a name below it.
+        domain: DNS name of the metadata service. Each certificate that signs its attested documents
+            contains this name or a subdomain of it.
         aliases: names that other programs use, in lower case.
     """
 
@@ -62,7 +63,7 @@ def find(name: str) -> Cloud:
         return _BY_NAME[arguments.instance(name, "cloud", str).lower()]
     except KeyError:
         message = f"`cloud` must be the name of a cloud; got {arguments.shown(name)}."
-        raise UsageError("bad-argument", message, location="cloud", hint="Known: " + ", ".join(c.name for c in CLOUDS) + ".") from None
+        raise UsageError("bad-argument", message, location="cloud", hint="Names: " + ", ".join(c.name for c in CLOUDS) + ".") from None
 
 
 __all__ = ["CHINA", "CLOUDS", "GERMANY", "PUBLIC", "US_GOVERNMENT", "Cloud", "find"]

@@ -5,8 +5,8 @@ There is one enumeration for each class of exceptions in :mod:`imdskit.errors`, 
 code may have different meanings in different classes. The members are strings, so
 ``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
 
-``docs/errors.md`` is generated from this module, and ``imdskit explain`` prints its texts. A
-sentence here describes all errors with a code. The message, the location and the hint of an
+``docs/errors.md`` is generated from this module, and ``imdskit explain`` prints its texts. The
+sentence of a code describes all errors with this code. The message, the location and the hint of an
 exception describe one particular error.
 """
 
@@ -82,7 +82,7 @@ class TrustCode(Code):
     BUNDLE_FORMAT = "bundle-format", "The format of the trust bundle is unknown.", "Update imdskit, or use an older bundle."
     BAD_INTERMEDIATE = (
         "bad-intermediate",
-        "A certificate was offered for a trust bundle that must not contain it.",
+        "The certificate must not be added to the trust bundle.",
         "The certificate must belong to an authority, and a path must lead from it to an anchor of the bundle. An update never adds an anchor.",
     )
     ISSUER_NOT_FOUND = (
@@ -164,7 +164,7 @@ class ClientCode(Code):
     SERVER_ERROR = "server-error", "The service failed (5xx).", "Retry with exponential back-off."
     UNEXPECTED_STATUS = (
         "unexpected-status",
-        "The documentation of the service does not have this status for such a request.",
+        "The response has a status that the documentation of the service does not list for such a request.",
         "Find out which program listens at the address.",
     )
     WRONG_NONCE = (
@@ -257,7 +257,7 @@ class FetchCode(Code):
 
     URL_REFUSED = (
         "url-refused",
-        "A certificate names a URL for its issuer that is not allowed.",
+        "The URL that a certificate gives for its issuer's certificate is not allowed.",
         "Only URLs on known servers of Azure's certificate authorities are allowed; see docs/intermediates.md.",
     )
     ADDRESS_REFUSED = (

@@ -55,8 +55,8 @@ class VerificationError(ImdskitError):
     Attributes:
         reason: reason for the refusal. The attribute ``code`` has the same value, as a plain str.
         stage: the stage of verification that refused the document.
-        location: ASN.1 path or JSON path of what is invalid. If its offset in the DER is known,
-            ``@`` and the offset in bytes follow.
+        location: ASN.1 path or JSON path of the invalid element. If the element's offset in the DER
+            is known, ``@`` and the offset in bytes follow the path.
         detail: what was found, for logs. The text may change in any release, so programs must not
             depend on it.
     """
@@ -99,8 +99,8 @@ class DerError(ImdskitError):
 
 
 class FreshnessError(ImdskitError):
-    """Raised if a nonce is not acceptable: another issuer issued it, it was issued for another
-    request, it has expired, or its time of issue is in the future.
+    """Raised if a nonce is not acceptable. Either another issuer issued it, or it was issued for
+    another request, or it has expired, or its time of issue is in the future.
 
     Codes: ``nonce-unknown``, ``nonce-not-yet``, ``nonce-expired``.
     """
@@ -144,7 +144,7 @@ class UsageError(ImdskitError, ValueError):
 
 
 class BackendError(ImdskitError):
-    """Raised when the requested native backend is unavailable.
+    """Raised when the native backend, which is the Rust extension, cannot be used or has failed.
 
     Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (a debug
     build, which must not be measured), ``backend-panic`` (the extension has a bug).
@@ -160,7 +160,7 @@ class ScenarioError(ImdskitError):
     """Raised when a scenario, a fault script or a snapshot of the emulator is invalid.
 
     Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``. ``location`` is a JSON pointer (RFC
-    6901).
+    6901), or ``""`` if the file cannot be read.
     """
 
 

@@ -1,8 +1,8 @@
 """Handling of ``fork()``, so that the child process does not hang. This module is internal.
 
 ``fork()`` copies only the calling thread. If another thread holds a lock at that moment, the lock
-stays locked in the child for ever, because the thread that would release it does not exist there.
-Therefore classes of objects with locks or connections are subclasses of :class:`ForkAware`, and
+stays locked in the child for ever: the thread that would release the lock does not exist there.
+Classes whose objects have locks or connections are therefore subclasses of :class:`ForkAware`. They
 recreate these locks and connections in the child.
 
 A comparison of process ids could not detect a fork reliably. The system reuses process ids, so a
@@ -20,10 +20,12 @@ from weakref import WeakSet
 class ForkAware:
     """Base class of objects with a lock, which is recreated in a child process.
 
-    A subclass calls :meth:`watch_forks` at the end of its constructor. Registered objects can be
-    garbage-collected, because the registry has only weak references. At each fork, the other three
-    methods are called. This includes forks by ``os.fork``, ``multiprocessing``, and ``subprocess``
-    with a ``preexec_fn``, but not a ``fork()`` by C code that does not inform Python.
+    A subclass calls :meth:`watch_forks` at the end of its constructor, which registers the object.
+    Registered objects can be garbage-collected, because the registry has only weak references. At
+    each fork, Python calls :meth:`prepare_fork`, and afterwards :meth:`resume_in_parent` or
+    :meth:`renew_in_child`. This includes forks by ``os.fork``, ``multiprocessing``, and
+    ``subprocess`` with a ``preexec_fn``, but not a ``fork()`` by C code that does not inform
+    Python.
     """
 
     __slots__ = ("__weakref__", "_lock")
@@ -51,8 +53,8 @@ class ForkAware:
         else has used the object yet.
 
         Args:
-            prepared: the result of :meth:`prepare_fork`. It is False if another thread created the
-                object after the preparations for the fork.
+            prepared: the result of :meth:`prepare_fork`. It is also False if another thread created
+                the object after the preparations for the fork.
         """
         self._lock = threading.Lock()
 

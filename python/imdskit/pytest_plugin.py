@@ -1,8 +1,8 @@
-"""Fixtures for pytest: one or more emulators for a test.
+"""Pytest fixtures that start one or more emulators for a test.
 
     def test_it(imds):
-        ...  # run the program, which finds the emulator by environment variables, or gets imds.url
-        assert_requested(imds, category="identity")
+        ... # run the program: environment variables tell it the emulator's address, as does
+        imds.url assert_requested(imds, category="identity")
 
 If imdskit is installed, pytest imports this module even for projects that do not use it. Therefore
 the module imports the rest of imdskit only when a test uses a fixture. See :mod:`imdskit.testing`
@@ -60,8 +60,9 @@ def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emula
 
 @pytest.fixture
 def imds(imds_factory: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """Return a running emulator with the options of the marker ``imds``. During the test, the
-    environment variables are set by which programs find the emulator."""
+    """Return a running emulator with the options of the marker ``imds``. During the test,
+    environment variables tell programs the address of this emulator (see
+    :func:`imdskit.testing.environment`)."""
     started = imds_factory()
     for name, value in imdskit.testing.environment(started.url, os.environ).items():
         if value is None:

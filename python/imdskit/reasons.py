@@ -236,8 +236,9 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.UNKNOWN_ISSUER: Entry(
         _C,
         "The certificate of an issuing authority is unknown.",
-        "Azure replaces its intermediates without notice, and documents do not contain them. Add the missing one to a bundle with `imdskit "
-        "trust update --bundle DIR --document FILE`, let `verify --fetch-intermediates` fetch it (AIA), or give it with `--intermediate`. "
+        "Azure replaces its intermediates without notice, and documents do not contain them. There are three remedies: add the missing one to "
+        "a bundle with `imdskit trust update --bundle DIR --document FILE`, fetch it with `verify --fetch-intermediates` (in Python: "
+        "`AiaFetcher`), or give it with `--intermediate`. "
         "A document of an emulator needs the emulator's root, which you give with `--trust`.",
         "RFC 5280 section 6.1; Azure Certificate Authority details",
     ),
@@ -446,7 +447,7 @@ def missing_authority(detail: str) -> str:
     """Return a sentence that names the missing authority and the URL of its certificate. ``detail``
     is the detail of ``unknown-issuer``, from which both are taken."""
     name, address = _issuer(detail)
-    where = f"the certificate below it gives the address {address}" if address else "the certificate below it gives no address"
+    where = f"the certificate that it issued gives the address {address}" if address else "the certificate that it issued gives no address"
     return f"The missing authority is {name}; {where}."
 
 

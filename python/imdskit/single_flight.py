@@ -17,8 +17,10 @@ E = TypeVar("E", bound=ImdskitError)
 
 
 class _Process:
-    """Lock and identity of this process. All instances of :class:`SingleFlight` share the lock. It
-    is not a bottleneck, because a thread holds it only for one operation on a dict."""
+    """Lock and identity of this process. The identity is an object that is replaced in a child
+    process, so that the child recognises calls that its parent has registered. All instances of
+    :class:`SingleFlight` share the lock. It is not a bottleneck, because a thread holds it only for
+    one operation on a dict."""
 
     def __init__(self) -> None:
         self.renew()

@@ -1,8 +1,9 @@
 """Parser of strict JSON (RFC 8259, RFC 7493 sections 2.1 to 2.3). This module is internal.
 
 The text must be UTF-8. It must not contain an object with two members of the same name, or a lone
-surrogate. Its depth is limited. The parser refuses JSON that other parsers could read differently,
-because an attacker could use such a difference for a forgery.
+surrogate (half of a surrogate pair). The number of opening brackets is limited, and with it the
+depth. The parser refuses JSON that other parsers could read differently, because an attacker could
+use such a difference for a forgery.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The emulator for tests of other projects. This module sets environment variables by which
-programs find the emulator, and has assertions about their requests.
+"""The emulator for tests of other projects. This module sets environment variables that tell
+programs the emulator's address, and has assertions about the requests that the emulator received.
 
     with imdskit.testing.running("linux") as imds:
-        ...  # run the program, which finds the emulator by environment variables
+        ...  # run the program: environment variables tell it the emulator's address
         assert_requested(imds, category="identity")
 
 This module works with every test framework. :mod:`imdskit.pytest_plugin` has fixtures for pytest.
@@ -42,7 +42,7 @@ _KEYS = Keys()
 
 
 def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the environment variables by which programs find the emulator at ``url``.
+    """Return the environment variables that make programs use the emulator at ``url``.
 
     The libraries azure-identity and msal (in several languages), the Azure CLI, PyArrow and TileDB
     read ``AZURE_POD_IDENTITY_AUTHORITY_HOST``. Terraform reads ``ARM_MSI_ENDPOINT``, and GDAL reads
@@ -61,8 +61,8 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
     names = ("NO_PROXY", "no_proxy")
-    # Some programs read NO_PROXY first, and others read no_proxy first. If either has a value, both
-    # are set.
+    # Some programs read NO_PROXY first, and others read no_proxy first. If only one of them has a
+    # value, this value is used for both.
     kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
     around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
@@ -132,8 +132,8 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
         The matching entries of the journal.
 
     Raises:
-        AssertionError: the number of matching requests is wrong. The message lists all requests
-            that the emulator received.
+        AssertionError: the number of matching requests is wrong. The message lists the last 50
+            requests that the emulator received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
@@ -152,11 +152,11 @@ def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
 
 def assert_no_refusals(imds: Emulator | Fleet) -> None:
     """Assert that the tested program obeys the rules of the service. This means that the emulator
-    refused no request, apart from those that an injected fault refused.
+    refused no request. Requests that an injected fault refused do not count.
 
     Raises:
         AssertionError: the emulator refused a request. The message names the rule, and lists the
-            requests that the emulator received.
+            last 50 requests that the emulator received.
     """
     __tracebackhide__ = True
     refused = [entry for entry in imds.journal if entry.status >= 400 and not entry.fault]

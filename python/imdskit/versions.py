@@ -1,5 +1,5 @@
-"""Tables of the api-versions. They contain all versions, and the first version of every endpoint,
-of every member of the instance document, and of every member of attested documents.
+"""Tables of the api-versions of IMDS. They list all versions, and the first version that has each
+endpoint, each member of the instance document, and each member of attested documents.
 
 The parts of a path are separated by dots. ``[]`` follows the name of an array:
 ``network.interface[]`` is the array itself, and ``network.interface[].macAddress`` is a member of
@@ -135,8 +135,8 @@ NEWER: Mapping[str, str] = {
     "compute.interconnectGroupId": "2025-11-11",
     "compute.interconnectSubgroupId": "2025-11-11",
 }
-"""Members that some programs request with an api-version that is newer than the last one in
-:data:`API_VERSIONS`.
+"""Maps a member to its first version, which is newer than the last one in :data:`API_VERSIONS`.
+Some programs request these members with that version.
 
 The emulator returns them only if a scenario contains them. Sources:
 Azure/azure-container-networking (CNS) for the first member, kubernetes-sigs/cloud-provider-azure

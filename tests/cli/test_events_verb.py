@@ -83,7 +83,7 @@ def test_machine_of_a_fleet_is_selected_by_number(
         assert json.loads(capsys.readouterr().out) == {"announced": ["one"]}
         assert [len(fleet.machine(index).events.list()) for index in range(3)] == [0, 0, 1]
         assert announce(monkeypatch, json.dumps(announced), "--state-file", str(state)) == 1
-        assert "say which machine" in capsys.readouterr().err
+        assert "must give the number of a machine" in capsys.readouterr().err
         assert announce(monkeypatch, "[]", "--state-file", str(state), "--machine", "3") == 1
         assert "from 0 to 2" in capsys.readouterr().err
         assert announce(monkeypatch, "[]", "--state-file", str(state), "--machine", "-1") == 2

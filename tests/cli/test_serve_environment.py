@@ -99,7 +99,7 @@ def test_without_variables_defaults_are_unchanged() -> None:
         ("PROFILE", "2020", "one of "),
         ("HEALTH", "maybe", "one of "),
         ("ACCESS_LOG", "xml", "one of off, common, json"),
-        ("FLEET", "\x1b[31m", "a valid seed"),
+        ("FLEET", "\x1b[31m", "a valid number of machines"),
     ],
 )
 def test_invalid_value_is_an_error_that_names_the_variable(variable: str, value: str, words: str) -> None:

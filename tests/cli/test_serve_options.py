@@ -81,8 +81,8 @@ def test_options_reach_the_fleet(
     ("arguments", "words"),
     [
         (("--profile", "2020"), "invalid choice"),
-        (("--rule", "leaf"), "invalid switch value"),
-        (("--rule", "leaf=on"), "invalid switch value"),
+        (("--rule", "leaf"), "invalid switch (NAME=off) value"),
+        (("--rule", "leaf=on"), "invalid switch (NAME=off) value"),
         (("--rule", "leafs=off"), "Did you mean leaf?"),
         (("--rule", "outside=off"), "cannot be switched off"),
         (("--faults", "nosuch.json"), "bad-faults"),
@@ -305,11 +305,11 @@ def good_snapshot() -> dict[str, Any]:
 
 
 MISTAKES: list[tuple[str, tuple[str, ...], str]] = [
-    ("a clock of no kind", ("--clock", "sundial"), "invalid clock value"),
-    ("a clock that goes back", ("--clock", "fast=-1"), "invalid clock value"),
-    ("a clock that stands still by another name", ("--clock", "fast=0"), "invalid clock value"),
-    ("a clock too fast", ("--clock", "fast=1000001"), "invalid clock value"),
-    ("a clock of no rate", ("--clock", "fast="), "invalid clock value"),
+    ("a clock of no kind", ("--clock", "sundial"), "invalid clock (manual or fast=N) value"),
+    ("a clock that goes back", ("--clock", "fast=-1"), "invalid clock (manual or fast=N) value"),
+    ("a clock that stands still by another name", ("--clock", "fast=0"), "invalid clock (manual or fast=N) value"),
+    ("a clock too fast", ("--clock", "fast=1000001"), "invalid clock (manual or fast=N) value"),
+    ("a clock of no rate", ("--clock", "fast="), "invalid clock (manual or fast=N) value"),
     ("a token and no admin side", ("--admin-token-file", "token"), "--admin-token-file needs the admin API"),
     ("an address of the admin API, and none", ("--admin-host", "0.0.0.0"), "location: --admin-host"),
     ("a host of the admin API, and none", ("--admin-allow-host", "x"), "location: --admin-allow-host"),
@@ -320,7 +320,7 @@ MISTAKES: list[tuple[str, tuple[str, ...], str]] = [
     ("a root in a folder that is not", ("--root-out", "no/such/root.pem"), "no/such/root.pem"),
     ("a log of no format", ("--access-log", "xml"), "invalid choice"),
     ("a token file that is not there", ("--admin-port", "0", "--admin-token-file", "no/such/token"), "no/such/token"),
-    ("an admin port that is none", ("--admin-port", "65536"), "invalid port value"),
+    ("an admin port that is none", ("--admin-port", "65536"), "invalid port (0 to 65535) value"),
     ("a state file in a folder that is not", ("--state-file", "no/such/state.json"), "no/such/state.json"),
     ("a snapshot in a folder that is not", ("--snapshot", "no/such/snapshot.json"), "no/such/snapshot.json"),
     ("a snapshot that is a folder", ("--snapshot", "."), "bad-snapshot"),
@@ -332,8 +332,8 @@ MISTAKES: list[tuple[str, tuple[str, ...], str]] = [
     ("a fleet at more ports than there are", ("--fleet", "9", "--fleet-by", "port", "--port", "65530"), "error: "),
     ("a way to choose, and no fleet", ("--fleet-by", "port"), "--fleet-by needs a fleet"),
     ("a network, and no fleet", ("--fleet-network", "127.1.0.0/16"), "--fleet-network needs a fleet"),
-    ("a delay of no length", ("--events-enabling", "-1"), "invalid seconds value"),
-    ("a delay of more than a day", ("--events-enabling", "86401"), "invalid seconds value"),
+    ("a delay of no length", ("--events-enabling", "-1"), "invalid seconds (0 to 86400) value"),
+    ("a delay of more than a day", ("--events-enabling", "86401"), "invalid seconds (0 to 86400) value"),
     ("a fleet chosen by the moon", ("--fleet", "2", "--fleet-by", "moon"), "invalid choice"),
     ("a profile of no name", ("--profile", ""), "invalid choice"),
 ]

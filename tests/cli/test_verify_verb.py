@@ -206,7 +206,7 @@ def test_rejects_invalid_times(run: Run, document: str, at: str) -> None:
 def test_rejects_unknown_cloud(run: Run, document: str) -> None:
     status, out, err = run("verify", document, "--cloud", "aws")
     assert (status, out) == (2, "")
-    assert "Known: public, usgovernment, china, germany." in err
+    assert "Names: public, usgovernment, china, germany." in err
 
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"

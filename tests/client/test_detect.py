@@ -85,7 +85,7 @@ def test_unreadable_chassis_tag_is_no_evidence(tmp_path: Path) -> None:
 
 def test_reads_no_chassis_tag_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    assert "not looked at on Windows" in seen(detect(nowhere(), root="/nonexistent"), "chassis")
+    assert "does not read it on Windows" in seen(detect(nowhere(), root="/nonexistent"), "chassis")
 
 
 def test_emulator_looks_like_the_service(emulator: Emulator) -> None:

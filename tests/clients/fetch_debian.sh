@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Download Debian packages of programs that always use 169.254.169.254, and unpack them into a folder. Nothing is installed or started.
+# Download Debian packages of programs that can use no other address than 169.254.169.254, and unpack
+# them into a folder. Nothing is installed or started.
 #   fetch_debian.sh FOLDER
 set -euo pipefail
 mkdir -p "$1"

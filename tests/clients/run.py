@@ -1,15 +1,18 @@
 """Run third-party programs against the emulator, and check that they work.
 
-    python tests/clients/run.py --emulator .venv/bin/python --clients .venv-clients/bin/python [--require] [--only NAME,...]
+    python tests/clients/run.py --emulator .venv/bin/python --clients .venv-clients/bin/python
+    [--require] [--only NAME,...]
 
-``make clients`` creates the environment of the clients and runs this program. Each script in ``scripts`` drives one client against a
-separate emulator with the limits on. As root, where ``unshare`` is allowed, the script runs in a network namespace in which the emulator
-has the service's own address, 169.254.169.254 port 80. Elsewhere, only clients that can use another address run, and the others are
-skipped by name.
+``make clients`` creates the environment of the clients and runs this program. Each script in
+``scripts`` runs one client against a separate emulator, which limits the rate of requests. If the
+user is root and the system allows ``unshare``, the script runs in a network namespace. There, the
+emulator has the service's own address, 169.254.169.254 port 80. Otherwise, only clients that can
+use another address run, and the output names the clients that are skipped.
 
-The first lines of a script describe it: ``# client:`` names a distribution or a Debian package, and ``# override:`` an environment
-variable, or ``url``, if the client can use another address. A script may end with status 77 if its client is not installed. With
-``--require`` a script that is skipped is a failure.
+The first lines of a script describe it: ``# client:`` names a distribution or a Debian package, and
+``# override:`` an environment variable, or ``url``, if the client can use another address. A script
+may end with status 77 if its client is not installed. With ``--require`` a script that is skipped
+is a failure.
 """
 
 from __future__ import annotations
@@ -44,19 +47,21 @@ class Client(NamedTuple):
     path: Path
     name: str
     override: str | None
-    """How the client can use another address: an environment variable, ``url`` if the script reads ``IMDS_URL`` itself, or None."""
+    """How the client can use another address: an environment variable, ``url`` if the script reads
+    ``IMDS_URL`` itself, or None."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Real clients against the emulator")
-    parser.add_argument("--emulator", default=sys.executable, help="Python that runs the emulator")
-    parser.add_argument("--clients", default=sys.executable, help="Python that has the clients")
-    parser.add_argument("--only", default="", help="names of scripts, with commas between them")
-    parser.add_argument("--require", action="store_true", help="fail, do not skip")
-    parser.add_argument("--no-namespace", action="store_true", help="do not make a network namespace")
+    parser = argparse.ArgumentParser(description="Run real clients against the emulator.")
+    parser.add_argument("--emulator", default=sys.executable, help="Python interpreter that runs the emulator")
+    parser.add_argument("--clients", default=sys.executable, help="Python interpreter that has the client libraries")
+    parser.add_argument("--only", default="", help="names of scripts to run, separated by commas")
+    parser.add_argument("--require", action="store_true", help="treat a skipped script as a failure")
+    parser.add_argument("--no-namespace", action="store_true", help="do not create a network namespace")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    # Scripts run in another folder, so paths must be absolute. Links are not resolved, because an environment is found by the path of the link.
+    # Scripts run in another folder, so paths must be absolute. Symbolic links are not resolved,
+    # because Python finds its virtual environment by the path of the link.
     options.emulator, options.clients = str(Path(options.emulator).absolute()), str(Path(options.clients).absolute())
     if not options.inside and not options.no_namespace and _may_unshare():
         os.execvp("unshare", ["unshare", "--net", "--kill-child", sys.executable, __file__, *sys.argv[1:], "--inside"])
@@ -84,9 +89,10 @@ def _clients(only: str) -> Iterator[Client]:
 
 
 def _run(client: Client, options: argparse.Namespace) -> tuple[str, str]:
-    """Return ``passed``, ``failed`` or ``skipped``, and the last line of output, or all of it after a failure."""
+    """Return ``passed``, ``failed`` or ``skipped``, and the last line of output, or all of it after
+    a failure."""
     if not options.inside and client.override is None:
-        return "skipped", f"{client.name} knows no other address, and there is no namespace"
+        return "skipped", f"{client.name} cannot use another address, and there is no namespace"
     interpreter = options.clients if client.path.suffix == ".py" else shutil.which("bash") or "bash"
     with tempfile.TemporaryDirectory() as folder, _emulator(options, Path(folder)) as (url, trust):
         environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and name != "PYTHONPATH"}

@@ -1,11 +1,12 @@
-"""Run third-party programs inside ``imdskit run``, as an unprivileged user, and check that they work.
+"""Run programs that cannot use another address inside ``imdskit run``, as an unprivileged user.
 
-    python tests/clients/run_verb.py --emulator .venv/bin/python --clients .venv-clients/bin/python --debian FOLDER --npm FOLDER [--require]
-        [--only NAME,...]
+    python tests/clients/run_verb.py --emulator .venv/bin/python --clients .venv-clients/bin/python
+        --debian FOLDER --npm FOLDER [--require] [--only NAME,...]
 
-These programs cannot use another address than 169.254.169.254. ``make run-clients`` downloads them and runs this program. Each script in
-``fixed_address``, and each script in ``scripts`` without an ``override``, drives one of them; ``run.py`` describes the scripts. A script
-passes if it ends with status 0, and the journal has a request with status 200 at the path that ``# requests:`` names.
+``make run-clients`` fetches the programs and then runs this one. It runs all scripts in
+``fixed_address``, and the scripts in ``scripts`` that have no line ``# override:``; ``run.py``
+describes the scripts. A script passes if it ends with status 0 and the journal has a request with
+status 200 at the path that ``# requests:`` names.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ NOT_INSTALLED = 77
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Programs with a fixed address inside `imdskit run`")
-    parser.add_argument("--emulator", default=sys.executable, help="Python that runs imdskit")
-    parser.add_argument("--clients", default=sys.executable, help="Python that has the clients")
+    parser = argparse.ArgumentParser(description="Run programs with a fixed address inside `imdskit run`.")
+    parser.add_argument("--emulator", default=sys.executable, help="Python interpreter that runs imdskit")
+    parser.add_argument("--clients", default=sys.executable, help="Python interpreter that has the client libraries")
     parser.add_argument("--debian", default="", help="folder with unpacked Debian packages")
     parser.add_argument("--npm", default="", help="folder with packages of npm")
-    parser.add_argument("--only", default="", help="names of scripts, with commas between them")
-    parser.add_argument("--require", action="store_true", help="fail, do not skip")
+    parser.add_argument("--only", default="", help="names of scripts to run, separated by commas")
+    parser.add_argument("--require", action="store_true", help="treat a skipped script as a failure")
     options = parser.parse_args()
-    # Scripts run in another folder, so paths must be absolute. Links are not resolved, because an environment is found by the path of the link.
+    # Scripts run in another folder, so paths must be absolute. Symbolic links are not resolved,
+    # because Python finds its virtual environment by the path of the link.
     options.emulator, options.clients = (str(Path(shutil.which(each) or each).absolute()) for each in (options.emulator, options.clients))
     user = _user(options)
     counts: Counter[str] = Counter()
@@ -57,7 +59,8 @@ def main() -> int:
 
 
 def _user(options: argparse.Namespace) -> dict[str, Any]:
-    """Return arguments of ``subprocess`` for an unprivileged user, or none if that user cannot execute the interpreters."""
+    """Return arguments of ``subprocess`` for an unprivileged user, or none if that user cannot
+    execute the interpreters."""
     if os.geteuid() != 0:
         return {}
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -71,7 +74,8 @@ def _user(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(path: Path, requests: str, options: argparse.Namespace, user: dict[str, Any]) -> tuple[str, str]:
-    """Return ``passed``, ``failed`` or ``skipped``, and the last line of output, or all of it after a failure."""
+    """Return ``passed``, ``failed`` or ``skipped``, and the last line of output, or all of it after
+    a failure."""
     interpreter = options.clients if path.suffix == ".py" else shutil.which("bash") or "bash"
     with tempfile.TemporaryDirectory() as folder:
         if user:

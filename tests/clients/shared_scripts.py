@@ -1,10 +1,14 @@
-"""The client scripts of the shared data, each against the emulator at 169.254.169.254.
+"""Run the client scripts of the shared data against the emulator, which they reach at
+169.254.169.254.
 
-    python tests/clients/shared_scripts.py [--emulator PYTHON] [--home FOLDER] [--install] [--quick] [--only NAME,...] [--require]
+    python tests/clients/shared_scripts.py [--emulator PYTHON] [--home FOLDER] [--install] [--quick]
+        [--only NAME,...] [--require]
 
-The scripts and the harness that runs them belong to the shared data, in ``clients``. The harness creates a network namespace, so it needs
-root. A script is skipped if its program is not in ``--home``. ``--install`` puts the programs there: from package registries, and from
-Debian into the system. All of them take about 7 GB and half an hour. ``--quick`` is for the scripts whose programs install quickly.
+The scripts and the harness that runs them belong to the shared data, in ``clients``. The harness
+creates a network namespace, so it needs root. A script is skipped if its program is not in
+``--home``. ``--install`` installs the programs: those from package registries into ``--home``, and
+those from Debian into the system. All of them take about 7 GB and half an hour. ``--quick`` runs
+only the scripts whose programs install quickly.
 """
 
 from __future__ import annotations
@@ -43,14 +47,14 @@ LISTEN = "127.0.0.1:8169"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Client scripts of the shared data against the emulator")
-    parser.add_argument("--emulator", default=sys.executable, help="Python that runs the emulator")
+    parser = argparse.ArgumentParser(description="Run the client scripts of the shared data against the emulator.")
+    parser.add_argument("--emulator", default=sys.executable, help="Python interpreter that runs the emulator")
     parser.add_argument("--home", default="build/shared-clients", help="folder with the programs")
     parser.add_argument("--install", action="store_true", help="install the programs first")
-    parser.add_argument("--quick", action="store_true", help="only scripts whose programs install quickly")
-    parser.add_argument("--only", default="", help="names of scripts, with commas between them")
-    parser.add_argument("--seconds", type=int, default=300, help="for one script")
-    parser.add_argument("--require", action="store_true", help="fail, do not skip")
+    parser.add_argument("--quick", action="store_true", help="run only scripts whose programs install quickly")
+    parser.add_argument("--only", default="", help="names of scripts to run, separated by commas")
+    parser.add_argument("--seconds", type=int, default=300, help="time limit for one script, in seconds")
+    parser.add_argument("--require", action="store_true", help="treat a skipped script as a failure")
     options = parser.parse_args()
     clients = Path(os.environ.get("IMDSKIT_SHARED") or ROOT.parent / "shared").absolute() / "clients"
     if not (clients / "harness.py").exists():
@@ -82,7 +86,7 @@ def main() -> int:
     passed, failed, skipped = (int(each) for each in tally.groups())
     expected = len(names.split(",")) if names else passed + failed + skipped
     if passed + failed + skipped != expected:
-        print(f"{expected} scripts were wanted; the harness knows {passed + failed + skipped} of them")
+        print(f"The harness must run {expected} scripts; it ran or skipped {passed + failed + skipped}.")
         return 1
     return int(ran.returncode != 0 or not passed or (options.require and skipped > 0))
 

@@ -2,11 +2,13 @@
 
     python3 tests/reverted/run.py [--verbose] [CASE ...]
 
-The files ``*.toml`` beside this program list faults that were found and fixed, by the number of their case. Each entry has the text that fixes
-the fault, the text that brings the fault back, and the test that has to fail then. ``README.md`` describes the format.
+The files ``*.toml`` beside this program list faults that were found and fixed, by the number of
+their case. Each entry has the text that fixes the fault, the text that brings the fault back, and
+the test that has to fail then. ``README.md`` describes the format.
 
-The program copies the checkout to a temporary folder and runs the tests there. First, every test must pass. Then the program applies one entry
-after the other. The entry's test must fail by itself: an error in a fixture, in an import or in the entry does not count.
+The program copies the checkout to a temporary folder and runs the tests there. First, every test
+must pass. Then the program applies one entry after the other. The entry's test must fail by itself:
+an error in a fixture, in an import or in the entry does not count.
 
 The exit status is 0 if every fix has a test that notices, and 1 otherwise.
 """
@@ -68,7 +70,8 @@ class Fix:
     test: str
 
     def reverted(self, text: str) -> str:
-        """Return the content of the file without the fix. Raise ValueError unless the content has ``today`` exactly once."""
+        """Return the content of the file without the fix. Raise ValueError unless the content has
+        ``today`` exactly once."""
         found = text.count(self.today)
         if found != 1:
             raise ValueError(f"{self.file} has the text of {self.case} {found} times: {self.today!r:.120}")
@@ -82,7 +85,8 @@ class Exempt:
     Attributes:
         case: number of the case.
         reason: sentences that say why there is no such fix.
-        record: path of the file that explains it: a decision record, or the test that this program cannot run.
+        record: path of the file that explains it: a decision record, or the test that this program
+            cannot run.
         test: pytest node id of a test that pins today's behaviour, or ``""``.
     """
 
@@ -93,7 +97,8 @@ class Exempt:
 
 
 def load(folder: Path = HERE) -> tuple[list[Fix], list[Exempt]]:
-    """Return the entries of all files in a folder. Raise TypeError if an entry lacks a member or has an unknown one."""
+    """Return the entries of all files in a folder. Raise TypeError if an entry lacks a member or
+    has an unknown one."""
     tables: list[Mapping[str, Any]] = [tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))]
     return [Fix(**each) for one in tables for each in one.get("fix", ())], [
         Exempt(**each) for one in tables for each in one.get("exempt", ())
@@ -115,13 +120,15 @@ class Report:
     messages: list[str] = field(default_factory=list)
 
     def passed(self, test: str) -> bool:
-        """Return whether a test has passed. Some of its parameters may have been skipped, but not all of them."""
+        """Return whether a test has passed. Some of its parameters may have been skipped, but not
+        all of them."""
         found = {result for name, result in self.results.items() if name == test or name.startswith(test + "[")}
         return "passed" in found and found <= {"passed", "skipped"}
 
 
 def verdict(report: Report) -> str:
-    """Return ``noticed`` if the test failed by itself without the fix. Otherwise return what happened."""
+    """Return ``noticed`` if the test failed by itself without the fix. Otherwise return what
+    happened."""
     found = set(report.results.values())
     if report.status is None:
         return f"no result within {SECONDS} s"
@@ -134,7 +141,8 @@ def verdict(report: Report) -> str:
 
 
 def read(file: Path) -> tuple[dict[str, Result], list[str]]:
-    """Return the results by node id, and the first lines of failures and errors, from a report in pytest's JUnit format."""
+    """Return the results by node id, and the first lines of failures and errors, from a report in
+    pytest's JUnit format."""
     results: dict[str, Result] = {}
     messages = []
     for case in ElementTree.parse(file).iter("testcase"):
@@ -158,7 +166,8 @@ class Tree:
     """
 
     _times = count(2_000_000_000)
-    """Modification times of changed files. They are unique, because Python finds a stale ``.pyc`` file only by time and size."""
+    """Modification times of changed files. They are unique, because Python finds a stale ``.pyc``
+    file only by time and size."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -200,7 +209,8 @@ class Tree:
 
     @contextmanager
     def without(self, fix: Fix) -> Iterator[None]:
-        """Take out a fix for the duration of the context. Raise ValueError if that cannot be done."""
+        """Take out a fix for the duration of the context. Raise ValueError if that cannot be
+        done."""
         path = self.folder / fix.file
         text = path.read_text("utf-8")
         self._write(path, fix.reverted(text))

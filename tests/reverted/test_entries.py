@@ -1,4 +1,5 @@
-"""Tests that the entries of reverted fixes fit the code, and that the program notices a test which cannot fail."""
+"""Tests that the entries of reverted fixes fit the code, and that the program notices a test which
+cannot fail."""
 
 from __future__ import annotations
 

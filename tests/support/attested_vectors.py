@@ -1,4 +1,5 @@
-"""The vectors of attested documents, read once for all tests: ``tests/vectors/attested/README.md`` describes them."""
+"""Test vectors of attested documents, read once for all tests. ``tests/vectors/attested/README.md``
+describes them."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ USAGES = "digital_signature content_commitment key_encipherment data_enciphermen
 
 @cache
 def key(label: str, bits: int = 0) -> PrivateKey:
-    """Return a key that is generated once per process. It is a P-256 key, or an RSA key of ``bits`` bits. The same arguments return the
-    same key."""
+    """Return a P-256 key, or an RSA key of ``bits`` bits. The same label and size give the same
+    key, which is generated once per process."""
     return rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(ec.SECP256R1())
 
 
@@ -69,8 +69,10 @@ def make(
     """Create a certificate.
 
     Args:
-        subject: a name, or a common name. Unless ``own`` is given, the common name is also the label of the key.
-        issuer: a certificate, or a common name, which is then also the label of the issuer's key. None makes a self-signed certificate.
+        subject: a name, or a common name. Unless ``own`` is given, the text is also the label of
+            the key (:func:`key`).
+        issuer: a certificate, or a common name, which is then also the label of the issuer's key.
+            None makes a self-signed certificate.
         valid: start and end of the validity period in Unix seconds.
         signer: the signing key, if it is not the issuer's.
     """
@@ -122,14 +124,15 @@ def dns_names(*names: str) -> Extension:
 
 
 def issuers_at(*addresses: str) -> list[Extension]:
-    """Return the extension with the URLs of the issuer's certificate, or nothing if there are no URLs."""
+    """Return the extension with the URLs of the issuer's certificate, or nothing if there are no
+    URLs."""
     at = [x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(one)) for one in addresses]
     return [(x509.AuthorityInformationAccess(at), False)] if at else []
 
 
 def document(signer: Made, *, at: int, nonce: str = "4071882193") -> bytes:
-    """Return an attested document in base64. Like the service, it is signed without signed attributes and contains only the signer's
-    certificate."""
+    """Return an attested document in base64. Like the service, it is signed without signed
+    attributes and contains only the signer's certificate."""
     created, expires = (datetime.fromtimestamp(second, UTC).strftime("%m/%d/%y %H:%M:%S -0000") for second in (at, at + 6 * 3600))
     content = {
         "nonce": nonce,

@@ -8,10 +8,11 @@ from threading import Lock, Thread
 
 
 def advances_during(work: Callable[[], object], other: Thread | None = None) -> bool:
-    """Return True if another thread gets the interpreter's lock during ``work``. It then runs ``other``, an unstarted thread, to its end.
+    """Return True if another thread gets the interpreter's lock during ``work``. It then runs
+    ``other``, an unstarted thread, to its end.
 
-    The interpreter cannot switch threads by itself meanwhile, so only ``work`` can release the lock. The result may also be False because
-    the system did not run the thread in time.
+    The interpreter cannot switch threads by itself meanwhile, so only ``work`` can release the
+    lock. The result may also be False because the system did not run the thread in time.
     """
     gate, advanced = Lock(), []
     run = other.run if other else None

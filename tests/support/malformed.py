@@ -1,6 +1,8 @@
-"""Certificates, revocation lists and signed messages that are built element by element, so that a test can make any element wrong.
+"""Certificates, revocation lists and signed messages that are built element by element, so that a
+test can make any element wrong.
 
-Every member is DER. It is valid unless the caller replaces it. ``certificates.py`` creates certificates that a library can create.
+Every argument of type bytes is DER. The default values are valid. ``certificates.py`` creates
+certificates that a library can create.
 """
 
 from __future__ import annotations
@@ -98,7 +100,8 @@ def revocation_list(
     sign: Sign = unsigned,
     change: Callable[[bytes], bytes] = bytes,
 ) -> bytes:
-    """Return a CertificateList (RFC 5280 section 5.1). ``change`` changes the TBSCertList before it is signed."""
+    """Return a CertificateList (RFC 5280 section 5.1). ``change`` changes the TBSCertList before it
+    is signed."""
     listed = sequence(*entries) if entries else b""
     tbs = change(sequence(version, algorithm, issuer, this_update, next_update, listed, explicit(0, sequence(*extensions))))
     return sequence(tbs, algorithm, bit_string(sign(tbs)))
@@ -129,7 +132,8 @@ def signed_data(
     outer_type: str = oids.SIGNED_DATA,
     tail: bytes = b"",
 ) -> bytes:
-    """Return the ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1). ``content``, ``certificates`` and ``crls`` include their tags."""
+    """Return the ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1). ``content``,
+    ``certificates`` and ``crls`` include their tags."""
     inner = sequence(oid(content_type), content)
     body = sequence(version, digests, inner, certificates, crls, element(0x31, *infos), tail)
     return sequence(oid(outer_type), explicit(0, body))

@@ -1,4 +1,5 @@
-"""Single parts of the extension, which are available only in builds with the cargo feature ``parts``."""
+"""Single parts of the extension, which are available only in builds with the cargo feature
+``parts``."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def build(
     *,
     require_lists: bool = True,
 ) -> None:
-    """Search for a path like :func:`imdskit.pki.path.building.build`, but in the extension. ``inputs.policies`` is ignored."""
+    """Search for a path like :func:`imdskit.pki.path.building.build`, but in the extension.
+    ``inputs.policies`` is ignored."""
     import imdskit._native
 
     if not hasattr(imdskit._native, "parts"):

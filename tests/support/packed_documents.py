@@ -1,4 +1,5 @@
-"""The valid and invalid documents of ``tests/vectors/attested`` in one buffer, and the setup for checking them."""
+"""The valid and invalid documents of ``tests/vectors/attested`` in one buffer, and the setup for
+checking them."""
 
 from __future__ import annotations
 

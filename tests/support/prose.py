@@ -1,4 +1,5 @@
-"""Wrap the prose of Markdown files at 100 columns. Tables, code, headings and links stay as they are.
+"""Wrap the prose of Markdown files at 100 columns. Tables, code, headings and links stay as they
+are.
 
 ``python3 tests/support/prose.py FILE...`` wraps files.
 """
@@ -67,7 +68,8 @@ def _blocks(text: str) -> Iterator[tuple[bool, list[str]]]:
 
 
 def wrap(text: str) -> str:
-    """Return a page in which each paragraph with a line of more than `WIDTH` columns is wrapped again. Other lines are unchanged."""
+    """Return a page in which each paragraph with a line of more than `WIDTH` columns is wrapped
+    again. Other lines are unchanged."""
     lines: list[str] = []
     for prose, block in _blocks(text):
         lines += _fill(block) if prose and any(len(line) > WIDTH for line in block) else block

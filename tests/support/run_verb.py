@@ -1,4 +1,5 @@
-"""Helpers that start ``imdskit run`` as a process. If the tests run as root, an unprivileged user runs it."""
+"""Helpers that start ``imdskit run`` as a process. If the tests run as root, an unprivileged user
+runs it."""
 
 from __future__ import annotations
 
@@ -42,13 +43,15 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def identity(user: int | None = NOBODY) -> dict[str, Any]:
-    """Return the arguments of ``subprocess`` that select a user. None keeps the current user. Only root can select another one."""
+    """Return the arguments of ``subprocess`` that select a user. None keeps the current user. Only
+    root can select another one."""
     return {"user": user, "group": user, "extra_groups": []} if IS_ROOT and user is not None else {}
 
 
 @cache
 def package() -> Path:
-    """Return a folder with the package that every user can read: the source folder, or a copy in a temporary folder."""
+    """Return a folder with the package that every user can read: the source folder, or a copy in a
+    temporary folder."""
     if not IS_ROOT or not subprocess.run(["test", "-r", PYTHON / "imdskit" / "__init__.py"], check=False, **identity()).returncode:
         return PYTHON
     copy = Path(tempfile.mkdtemp(prefix="imdskit-package-"))
@@ -60,7 +63,8 @@ def package() -> Path:
 
 @cache
 def interpreter() -> str:
-    """Return a Python interpreter that an unprivileged user can execute: this one, or that of the system. Return "" if there is none."""
+    """Return a Python interpreter that an unprivileged user can execute: this one, or that of the
+    system. Return "" if there is none."""
     for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         if _imports(candidate):
             return candidate
@@ -91,8 +95,8 @@ def python(program: str) -> list[str]:
 
 
 def call(*arguments: str | Path, user: int | None = NOBODY, before: tuple[str, ...] = (), **more: str) -> Outcome:
-    """Run `imdskit run` to its end. ``before`` is the command line of a program that starts it, and ``more`` are additional environment
-    variables."""
+    """Run `imdskit run` to its end. ``before`` is the command line of a program that starts it, and
+    ``more`` are additional environment variables."""
     done = subprocess.run(
         [*before, *words(*arguments)],
         env=environment(**more),

@@ -1,4 +1,5 @@
-"""Pytest plugin that skips a test module if it needs a package that has no wheel for this interpreter, or a module that only CPython has."""
+"""Pytest plugin that skips a test module if it needs a package that has no wheel for this
+interpreter, or a module that only CPython has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Root file systems of Debian releases, and programs that run in them. Needs root, and Debian's package mmdebstrap."""
+"""Root file systems of Debian releases, and programs that run in them. Needs root, and Debian's
+package mmdebstrap."""
 
 from __future__ import annotations
 
@@ -28,11 +29,12 @@ pivot_root . .host
 cd "$folder"
 exec "$@"
 """
-"""A chroot does not suffice, because the kernel refuses user namespaces in it, and `imdskit run` needs them."""
+"""Shell script that makes a folder the root file system and executes a command there. A chroot does
+not suffice, because the kernel refuses user namespaces in it, and `imdskit run` needs them."""
 
 
 def missing() -> str:
-    """Return why no root file system can be made here, or ``""``."""
+    """Return the reason why no root file system can be created on this machine, or ``""``."""
     absent = [program for program in ("mmdebstrap", "unshare", "pivot_root") if shutil.which(program) is None]
     if absent:
         return f"there is no {absent[0]} on the PATH"
@@ -40,7 +42,8 @@ def missing() -> str:
 
 
 def make(root: Path, suite: str, packages: Sequence[str]) -> None:
-    """Unpack and configure a release with these packages, and configure its network access like that of the host."""
+    """Unpack and configure a release with these packages, and configure its network access like
+    that of the host."""
     options = ["--quiet", "--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"']
     subprocess.run(["mmdebstrap", *options, f"--include={','.join(packages)}", suite, str(root)], check=True, timeout=1800)
     for path in FROM_HOST:
@@ -50,7 +53,8 @@ def make(root: Path, suite: str, packages: Sequence[str]) -> None:
 
 
 def command(root: Path, arguments: Sequence[str], *, folder: str = "/", binds: Mapping[Path, str] | None = None) -> list[str]:
-    """Return the command that runs ``arguments`` there, with folders of the host bound to paths of ``root``."""
+    """Return the command that runs ``arguments`` in the root file system. ``binds`` maps folders of
+    the host to the paths at which they are visible there."""
     bound = [part for source, target in (binds or {}).items() for part in (str(source), target)]
     return ["unshare", "--mount", "sh", "-c", ENTER, "sh", str(root), folder, *bound, "--", *arguments]
 

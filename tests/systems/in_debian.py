@@ -1,6 +1,8 @@
-"""Tests of the README's install lines and first examples, as written, on Debian releases with their own Python and cargo.
+"""Tests of the README's install lines and first examples, as written, on Debian releases with their
+own Python and cargo.
 
-`make debian` runs them. They need root, Debian's package mmdebstrap, and a Python index. They print how long each line takes.
+`make debian` runs them. They need root, Debian's package mmdebstrap, and a Python index. They print
+how long each line takes.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class System:
             shutil.copy(wheel, checkout)
 
     def bash(self, *lines: str, network: bool = True) -> str:
-        """Run the lines one after the other until one fails, print how long each took, and return their output."""
+        """Run the lines one after the other until one fails, print how long each took, and return
+        their output."""
         timed = [f"SECONDS=0\n{line}\nprintf '\\n@%s %s\\n' $SECONDS {shlex.quote(line.splitlines()[0])}\n" for line in lines]
         script = "set -e\n" + "".join(timed)
         command = debian_root.command(self.root, ["bash", "-c", script], folder=CHECKOUT)

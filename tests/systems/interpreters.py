@@ -1,7 +1,9 @@
-"""Run the suite without the extension on every interpreter that can be found, and print a table. Run by `make interpreters`.
+"""Run the suite without the extension on every interpreter that can be found, and print a table.
+Run by `make interpreters`.
 
-An interpreter is found on the PATH, among the versions of pyenv, or (as root, where mmdebstrap is installed) in a root file system of
-Debian testing. Interpreters that are not found are reported. They fail the run only with ``--require``.
+The program looks for an interpreter on the PATH and among the versions of pyenv. As root, and if
+mmdebstrap is installed, it takes missing interpreters from a root file system of Debian testing.
+The table lists interpreters that are not found. They make the run fail only with ``--require``.
 """
 
 from __future__ import annotations
@@ -91,9 +93,9 @@ def systems(names: Sequence[str], tree: Path, shared: Path | None, roots: Path) 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--require", action="store_true", help="fail where an interpreter is absent")
-    parser.add_argument("--only", choices=INTERPRETERS, action="append", help="this interpreter (repeat for more)")
-    parser.add_argument("pytest", nargs="*", help="more arguments for pytest, after --")
+    parser.add_argument("--require", action="store_true", help="fail if an interpreter is absent")
+    parser.add_argument("--only", choices=INTERPRETERS, action="append", help="run only this interpreter; may be repeated")
+    parser.add_argument("pytest", nargs="*", help="further arguments for pytest, after --")
     chosen = parser.parse_args()
     build = ROOT / "build" / "interpreters"
     shutil.rmtree(build, ignore_errors=True)

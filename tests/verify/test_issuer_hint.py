@@ -37,23 +37,25 @@ def refusal(signed: bytes, backend: Backend, trust: Trust = TRUST) -> Verificati
 def test_the_hint_names_authority_address_and_remedies(backend: Backend) -> None:
     hint = refusal(document(leaf(AZURE.ocsp(16), "http://www.microsoft.com/pkiops/certs/16.crt")), backend).hint
     assert hint.startswith(
-        "The missing authority is 'Microsoft TLS G2 RSA CA OCSP 16'; the certificate below it gives the address "
+        "The missing authority is 'Microsoft TLS G2 RSA CA OCSP 16'; the certificate that it issued gives the address "
         "'http://www.microsoft.com/pkiops/certs/16.crt'. Azure replaces its intermediates without notice"
     )
-    for remedy in ("imdskit trust update", "--document FILE", "--fetch-intermediates", "AIA", "--intermediate"):
+    for remedy in ("imdskit trust update", "--document FILE", "--fetch-intermediates", "AiaFetcher", "--intermediate"):
         assert remedy in hint
     assert "emulator" not in hint
 
 
 def test_hint_says_that_the_certificate_gives_no_address(backend: Backend) -> None:
-    assert "OCSP 16'; the certificate below it gives no address. " in refusal(document(leaf(AZURE.ocsp(16))), backend).hint
+    assert "OCSP 16'; the certificate that it issued gives no address. " in refusal(document(leaf(AZURE.ocsp(16))), backend).hint
 
 
 def test_hint_names_a_missing_authority_higher_up(backend: Backend) -> None:
     known = make("Known CA", make("Unknown CA"), addresses=["http://cacerts.digicert.com/u.crt"])
     refused = refusal(document(leaf(known)), backend, Trust(TRUST.anchors, (known.der,)))
     assert refused.location == "chain[1].issuer"
-    assert refused.hint.startswith("The missing authority is 'Unknown CA'; the certificate below it gives the address 'http://cacerts.dig")
+    assert refused.hint.startswith(
+        "The missing authority is 'Unknown CA'; the certificate that it issued gives the address 'http://cacerts.dig"
+    )
 
 
 @pytest.mark.parametrize("of_root", [False, True], ids=["no intermediate", "intermediate alone"])

@@ -53,7 +53,8 @@ VERBS = {verb: what for verb, (_, what) in _VERBS.items()}
 MODULES = {verb: f"imdskit.cli.{module}" for verb, (module, _) in _VERBS.items()}
 
 SERVERS = frozenset(("serve",))
-"""Verbs that run until a signal stops them. Environment variables can set their options."""
+"""Verbs whose options can also be set by environment variables. They run until a signal stops
+them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,7 +114,7 @@ def _run_verb(verb: str, arguments: list[str], variables: Mapping[str, str] | No
 
 
 def _found(verb: str) -> bool:
-    """Return whether this package contains the module of a verb. The smaller one of the two zipapp
+    """Return whether this package contains the module of a verb. The smaller of the two zipapp
     archives does not contain all modules."""
     try:
         return find_spec(MODULES[verb]) is not None

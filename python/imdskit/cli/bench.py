@@ -5,8 +5,13 @@ There are several rounds, and each round measures every operation once. Other lo
 therefore affects all operations alike. The output shows the median of all rounds, the slowest round
 and the fastest round. No network is used.
 
-Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an
-extension that was built for debugging."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments, a backend that
+     is not installed, or an extension that was
+     built for debugging
+"""
 
 from __future__ import annotations
 
@@ -36,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         metavar="N",
-        type=inputs.whole(f"number from 1 to {MAX_THREADS}", 1, MAX_THREADS),
+        type=inputs.whole("number", 1, MAX_THREADS),
         default=1,
         help="number of threads of the measurement that verifies many documents per call; by default 1",
     )
@@ -45,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", metavar="N", type=_COUNT, default=7, help="number of rounds; by default 7")
     parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="approximate duration of a round; by default 0.3")
-    parser.add_argument("--no-kernels", action="store_true", help="do not use the AVX-512 kernels")
+    parser.add_argument("--no-kernels", action="store_true", help="do not use the code for processors with AVX-512")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
 
 

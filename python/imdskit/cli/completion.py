@@ -4,7 +4,11 @@
   zsh:  imdskit completion zsh > "${fpath[1]}/_imdskit"
   fish: imdskit completion fish > ~/.config/fish/completions/imdskit.fish
 
-Exit status: 0 success; 2 a mistake in the arguments."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,11 @@ reason why a document was refused.
 An error message starts with its code. In JSON output, the code is the member `reason` or `code`.
 Without CODE, all codes are listed.
 
-Exit status: 0 success; 2 the code does not exist."""
+Exit status:
+
+  0  success
+  2  the code does not exist
+"""
 
 from __future__ import annotations
 

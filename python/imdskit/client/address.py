@@ -117,7 +117,8 @@ def category_of(url: str) -> str:
 def segments_of(url: str) -> tuple[str, ...]:
     """Return the segments of a complete URL's path after ``/metadata``.
 
-    The prefix of a base address has no segment ``metadata``.
+    The first segment ``metadata`` ends the prefix of the base address, because a prefix cannot
+    contain this segment.
     """
     found = urlsplit(url).path.split("/")
     start = next((index for index, segment in enumerate(found) if segment.lower() == "metadata"), len(found))
@@ -133,6 +134,7 @@ def category(full: str) -> str:
 
 
 def target(full: str, parameters: Mapping[str, str]) -> str:
-    """Return the path with the query parameters, encoded, in origin form (RFC 9112 section 3.2.1)."""
+    """Return the path with the query parameters, encoded, in origin form (RFC 9112 section
+    3.2.1)."""
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
     return quote(full) + ("?" + query if query else "")

@@ -1,7 +1,6 @@
 """Client for asyncio.
 
-It runs the same operations as the client for threads. Delays between requests do not block a
-thread.
+It runs the same operations as the blocking client. Delays between requests do not block a thread.
 
 Each HTTP exchange runs in a thread of the event loop's executor and ends within its timeout.
 Everything else runs in the event loop (``docs/decisions/0012-async.md``). A method without further
@@ -103,7 +102,7 @@ class AsyncClient:
         return await self._run(self._operations.instance(api_version))
 
     async def versions(self) -> tuple[str, ...]:
-        """Return the api-versions that the host supports, in ascending order."""
+        """Return the api-versions that the service supports, in ascending order."""
         return await self._run(self._operations.versions())
 
     async def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:

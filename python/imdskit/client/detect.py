@@ -65,8 +65,8 @@ SOURCES: Mapping[str, str] = {
 """Mapping from the name of a step to the source of its rule."""
 
 _PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
-"""Codes of failures that do not show whether the metadata service or another program uses the
-address."""
+"""Codes of failures that do not show which program listens at the address: the metadata service or
+another one."""
 
 _OTHERS = (
     (b"metadata-flavor", "Google Cloud's metadata service"),
@@ -91,7 +91,7 @@ its address. The agent writes this name into ``compute.resourceId`` (observed in
 document).
 """
 _FIRST = "2017-04-02"
-"""First api-version after the preview. Every host supports it."""
+"""First api-version after the preview. Every Azure host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
 """Reasons for refusing a document that are no evidence against Azure.
@@ -122,11 +122,16 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved`` if the step ``attested`` is ``yes``. ``unlikely`` if ``attested`` is
-            ``no`` or the agent of Azure Arc responds. In all other cases, ``chassis`` and ``shape``
-            decide: ``likely`` if ``chassis`` is ``yes``, or if ``chassis`` is ``unknown`` and
-            ``shape`` is ``yes``; ``unlikely`` if at least one of the two is ``no`` and neither is
-            ``yes``; otherwise ``unknown``.
+        conclusion: the first of the following lines that applies.
+
+            - ``proved``: the step ``attested`` is ``yes``.
+            - ``unlikely``: ``attested`` is ``no``, or the agent of Azure Arc responds.
+            - ``likely``: ``chassis`` is ``yes``.
+            - ``likely``: ``shape`` is ``yes``, and ``chassis`` is ``unknown``.
+            - ``unknown``: ``shape`` is ``yes``, and ``chassis`` is ``no``.
+            - ``unlikely``: ``chassis`` or ``shape`` is ``no``.
+            - ``unknown``: all other cases.
+
         steps: the steps in the order in which they ran.
         vm_id: ``compute.vmId`` in the instance document, or None if there is none.
     """
@@ -202,7 +207,7 @@ def _chassis(root: str | os.PathLike[str]) -> Step:
         with open(path, "rb") as file:
             tag = file.read(_TAG_BYTES).decode("ascii", "replace").strip()
     except FileNotFoundError:
-        where = "not looked at on Windows" if sys.platform == "win32" else f"there is no {path}"
+        where = "imdskit does not read it on Windows" if sys.platform == "win32" else f"there is no {path}"
         return _step("chassis", "unknown", f"The chassis asset tag is not known: {where}.")
     except OSError as error:
         return _step("chassis", "unknown", f"The chassis asset tag cannot be read: {error.strerror or error}.")
@@ -300,7 +305,8 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
 def _instance(client: Client) -> Mapping[str, Json]:
     """Return the instance document.
 
-    If the host does not support the client's api-version, request the oldest one.
+    If the service does not support the client's api-version, request the version :data:`_FIRST`,
+    which every Azure host supports.
     """
     try:
         return client.instance()

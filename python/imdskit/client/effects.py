@@ -72,7 +72,8 @@ class RetrySettings(NamedTuple):
 
 
 def send_with_retries(target: str, category: str, settings: RetrySettings, body: bytes | None = None) -> Operation[Response]:
-    """Send a request until a good response arrives or the policy gives up.
+    """Send a request, and repeat it until a successful response arrives or the retry policy gives
+    up.
 
     Raises:
         ClientError: the error of the last attempt.

@@ -1,9 +1,9 @@
 """Scheduled events: their data, the changes between two responses, and the operation that follows
 events.
 
-Source: Azure's documentation of scheduled events. ``DocumentIncarnation`` changes if, and only if,
-the list of events changes. The service removes an event from the list when it is over. Clients
-should poll once per second.
+Source: Azure's documentation of scheduled events. It says that ``DocumentIncarnation`` changes if,
+and only if, the list of events changes. The service removes an event from the list when the event
+is over. Clients should poll once per second.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Schedule:
 def schedule(response: Response) -> Schedule:
     """Return the list of events in a response.
 
-    An empty body counts as an empty list, because some hosts send one (observed). A response
-    without a list of events raises ClientError ``not-imds``.
+    An empty body counts as an empty list, because the service sends one on some machines
+    (observed). A response without a list of events raises ClientError ``not-imds``.
     """
     if not response.body.strip():
         return Schedule(None, ())
@@ -123,7 +123,7 @@ class EventFollower:
         patience: number of seconds for which failures of the service are tolerated. After that time
             an error is raised.
         seen: mapping from the id to the status of each event that an earlier follower has returned.
-        api_version: api-version of scheduled events. None selects a version that every host
+        api_version: api-version of scheduled events. None selects a version that every Azure host
             supports.
 
     Attributes:

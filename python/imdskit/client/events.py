@@ -50,9 +50,11 @@ class FollowedEvents:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Mapping from the id of each event that was returned to its last status.
+        """Mapping from the id to the status of each event that the iterator has returned and that
+        the service still lists.
 
-        A later iterator that gets this mapping continues here.
+        If this mapping is passed to a later iterator, that iterator does not return the same events
+        again.
         """
         waiting = {event.id for event in self._waiting}
         return {name: status for name, status in self._follower.seen.items() if name not in waiting}

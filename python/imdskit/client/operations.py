@@ -3,9 +3,9 @@
 Each one decides which requests to send and which responses are valid. The blocking client and the
 asyncio client share them.
 
-An operation is a generator of effects (:mod:`imdskit.client.effects`). The operations for tokens,
-for scheduled events and for attested documents with a checked nonce are in separate modules, which
-are imported on first use.
+An operation is a generator of effects (:mod:`imdskit.client.effects`). Three kinds of operations
+are in separate modules, which are imported on first use: those for tokens, for scheduled events,
+and for attested documents whose nonce is checked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from imdskit import versions
+from imdskit import arguments, versions
 from imdskit.client import address, responses
 from imdskit.client.effects import Operation, RetrySettings, Send, Share, send_with_retries
 from imdskit.client.responses import Json, Response
@@ -29,13 +29,13 @@ API_VERSION = "2021-02-01"
 """Default api-version.
 
 New versions reach some regions months later than others (IMDS documentation, "Versions"). The
-default is therefore a version that every host has supported for years. Newer versions add no
+default is therefore a version that every region has supported for years. Newer versions add no
 members to attested documents.
 """
 
 NEWEST = "newest"
-"""Value of ``api_version`` that selects the newest api-version that both the host and this package
-support."""
+"""Value of ``api_version`` that selects the newest api-version that both the service and this
+package support."""
 
 PROBE_TARGET = "/metadata/versions"
 PROBE_SECONDS = 1.0
@@ -64,7 +64,7 @@ class Operations:
         timeout: maximum number of seconds for one exchange.
         connect_timeout: maximum number of seconds for establishing a connection.
         api_version: default api-version. With ``newest``, it is determined from the versions that
-            the host lists.
+            the service lists.
         retry: retry policy, or its name. None means a single attempt.
         clock: clock that measures time.
 
@@ -77,7 +77,7 @@ class Operations:
         connect_timeout: the argument ``connect_timeout``.
 
     Raises:
-        UsageError: an argument or the environment variable is invalid.
+        UsageError: an argument or an environment variable is invalid.
     """
 
     def __init__(
@@ -99,13 +99,15 @@ class Operations:
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
-            raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Known: json, text.")
+            raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Give json or text.")
         if form == "text" and category != "instance":
-            raise UsageError("bad-argument", "The format `text` exists only below /metadata/instance.", location="format")
+            hint = "Leave out the format, or request a path below /metadata/instance."
+            raise UsageError("bad-argument", "The format `text` exists only below /metadata/instance.", location="format", hint=hint)
         query = {"format": form} if category == "instance" else {}
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):
-                raise UsageError("bad-argument", f"{name} is a separate argument.", location=name)
+                message = f"`{name}` must not be among the further parameters of the query; it is a separate argument."
+                raise UsageError("bad-argument", message, location=name, hint="Use the argument `api_version` or `format`.")
             query[name] = text(value, name)
         version = self._version(category) if api_version is None else text(api_version, "api_version")
         if version != NEWEST:
@@ -117,7 +119,7 @@ class Operations:
             try:
                 return (yield from self._shared(full, category, known, query))
             except ClientError as error:
-                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to an older host
+                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to an Azure host with an older service
                     raise
         self._negotiated = version = yield from self._negotiate()
         return (yield from self._shared(full, category, version, query))
@@ -132,7 +134,9 @@ class Operations:
             UsageError: no id is given, or an id is not text.
         """
         if not 0 < len(ids) <= MAX_EVENTS:
-            raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")
+            raise UsageError(
+                "bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids", hint="Give the ids of events."
+            )
         body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
         target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
         yield from send_with_retries(target, "scheduledevents", self.settings, body)
@@ -153,9 +157,9 @@ class Operations:
         return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
-        """Return the newest version that both the host and :mod:`imdskit.versions` list.
+        """Return the newest version that both the service and :mod:`imdskit.versions` list.
 
-        If the host has no list, return the default.
+        If the service has no list, return the default.
         """
         try:
             offered = yield from self.versions()
@@ -168,7 +172,7 @@ class Operations:
             hint = f"It supports {', '.join(offered[-3:]) or 'none'}; imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             location = f"{self.base_url}/metadata/versions"
             raise ClientError(
-                ClientCode.UNSUPPORTED_VERSION, "The host supports no api-version that imdskit supports.", location=location, hint=hint
+                ClientCode.UNSUPPORTED_VERSION, "The service supports no api-version that imdskit supports.", location=location, hint=hint
             )
         return max(common)
 
@@ -197,7 +201,7 @@ class Operations:
         return value
 
     def versions(self) -> Operation[tuple[str, ...]]:
-        """Request the versions that the host supports."""
+        """Request the versions that the service supports."""
         response = yield from self.request("/metadata/versions", "json", None, {})
         return listed(response)
 
@@ -209,7 +213,12 @@ class Operations:
 
             if not isinstance(nonce, str) or not valid_nonce(nonce):
                 hint = "The documentation allows 10 digits, or up to 32 letters and digits."
-                raise UsageError("bad-argument", "The nonce must have 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
+                raise UsageError(
+                    "bad-argument",
+                    f"`nonce` must be 1 to 32 letters, digits, or - . _ ~; got {arguments.shown(nonce)}.",
+                    location="nonce",
+                    hint=hint,
+                )
             parameters["nonce"] = nonce
         response = yield from self.request("/metadata/attested/document", "json", api_version, parameters)
         value = responses.parsed(response)
@@ -219,9 +228,9 @@ class Operations:
 
 
 def is_empty_list(response: Response) -> bool:
-    """Return whether a successful response has an empty body.
+    """Return whether a response about scheduled events has an empty body.
 
-    Some hosts send it instead of an empty list of scheduled events (observed).
+    On some machines, the service sends an empty body instead of an empty list of events (observed).
     """
     return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 
@@ -241,7 +250,8 @@ def listed(response: Response) -> tuple[str, ...]:
 def seconds(value: float, name: str) -> float:
     """Return ``value`` if it is a valid timeout in seconds. Raise UsageError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-        raise UsageError("bad-argument", "A timeout must be more than 0 and at most 3600 seconds.", location=name)
+        message = f"`{name}` must be a number of seconds, more than 0 and at most 3600; got {arguments.shown(value)}."
+        raise UsageError("bad-argument", message, location=name)
     return value
 
 
@@ -253,7 +263,7 @@ def text(value: str, name: str) -> str:
             return value
     except UnicodeEncodeError:
         pass
-    raise UsageError("bad-argument", f"`{name}` must be text that is not empty.", location=name)
+    raise UsageError("bad-argument", f"`{name}` must be text that is not empty; got {arguments.shown(value)}.", location=name)
 
 
 def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> RetrySettings:
@@ -264,7 +274,7 @@ def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> Ret
     if policy is None:
         raise UsageError(
             "bad-argument",
-            "`retry` must be a policy or the name of one.",
+            f"`retry` must be a policy or the name of one; got {arguments.shown(given)}.",
             location="retry",
             hint="Give an imdskit.client.retry.Policy, 'default', 'patient' or None.",
         )

@@ -4,7 +4,7 @@ A successful response gives its body, and every other response gives an error.
 
 Other programs may respond at the service's address, too: forgotten proxies, captive portals, the
 metadata services of other clouds. The metadata service sends JSON, or text if the client requests
-it, but never HTML. Any other response raises the error ``not-imds``.
+it, but never HTML. If a response is clearly from another program, the error is ``not-imds``.
 
 Source: IMDS documentation, "Errors and debugging"; managed identities documentation; recorded
 errors.
@@ -52,9 +52,10 @@ _HINTS_BY_TEXT = (
     ("Multiple user assigned", "Name one of the machine's identities by client_id, object_id or msi_res_id."),
     ("'resource' is missing", "Say what the token is for, such as https://vault.azure.net."),
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
-    ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
+    ("AADSTS", "The service passed the request to Entra ID, which refused it. Look the code up in the documentation of Entra ID."),
 )
-"""Mapping from a text in an error response of the service to a hint, for every status.
+"""Pairs of a text in an error response of the service, and the hint for a response with this text,
+whatever its status.
 
 The first text that is found counts.
 """
@@ -131,7 +132,10 @@ def text(response: Response) -> str:
 
 def foreign(response: Response, message: str) -> ClientError:
     """Return the error for a response of another program."""
-    hint = "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. Inspect `body`."
+    hint = (
+        "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. "
+        "The attribute `body` of the error contains the response."
+    )
     return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
@@ -168,7 +172,9 @@ def check(response: Response) -> None:
         what = "The service does not accept the request" if status == 400 else "There is nothing at this path"
         raise _error(code, response, f"{what}{quoted}.", _hint(response.url, status, quoted))
     if status == 401 and _ARC.match(response.challenge):
-        raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{quoted}.", _ARC_HINT)
+        raise _error(
+            ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} requires its own kind of authentication, status 401{quoted}.", _ARC_HINT
+        )
     hint = "The service does not document this status for such a request."
     if response.challenge:
         hint = "The service never demands a login. Look for a proxy that responds instead."
@@ -182,7 +188,7 @@ def check(response: Response) -> None:
 def _check_version(response: Response, quoted: str) -> None:
     """Raise ``unsupported-version`` if the service refused the api-version.
 
-    Current hosts send 400 with a list of versions. From 2017 to 2020 hosts sent 404 (recorded
+    Today, the service sends 400 with a list of versions. From 2017 to 2020, it sent 404 (recorded
     responses).
     """
     body = _json(response.body)
@@ -193,9 +199,9 @@ def _check_version(response: Response, quoted: str) -> None:
     about_version = isinstance(message, str) and ("api-version is invalid" in message or "Invalid version requested" in message)
     if not about_version and newest is None:
         return
-    hint = "Request /metadata/versions for the versions that this machine's host supports."
+    hint = "Request /metadata/versions for the versions that the service on this machine supports."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
-        hint = "The newest that this machine's host supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
+        hint = "The newest that the service on this machine supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
     raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{quoted}.", hint)
 
 
@@ -220,21 +226,22 @@ def quoted_error(response: Response) -> str:
             members[name] for name in ("error", "code", "error_description", "message", "Message") if isinstance(members.get(name), str)
         ]
         text = ": ".join(found) if found else text
-    elif "<Message>" in text:  # an error of the host's web server is XML
+    elif "<Message>" in text:  # an error of the Azure host's web server is XML
         text = text.partition("<Message>")[2].partition("</Message>")[0]
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f' ("{text[:_QUOTED]}")' if text else ""
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a response is the error page of a proxy, although its status (408, 410, 429 or
-    5xx) usually means a temporary failure. A retry is useless then.
+    """Return whether a response with the status 408, 410, 429 or 5xx is the error page of a proxy.
+    These statuses usually mean a temporary failure of the service, but if a proxy sends them, a
+    retry is useless.
 
-    The service itself sends no HTML with these statuses. While the service is down, the host's web
-    server, which is made by Microsoft, may send its own HTML pages. All other HTML comes from a
-    proxy. Neither the service nor the web server is a gateway, so a response with the status 502 or
-    504 comes from a proxy, too, unless its body is empty or the service's JSON
-    (Azure/azure-sdk-for-js#20223).
+    The service itself sends no HTML with these statuses. While the service is down, the web server
+    of the Azure host, which is made by Microsoft, may send its own HTML pages. All other HTML comes
+    from a proxy. A response with the status 502 or 504 counts as one of a proxy, too, because
+    neither the service nor the web server is a gateway. There are two exceptions: an empty body,
+    and the service's JSON (Azure/azure-sdk-for-js#20223).
     """
     if response.status in (502, 504):
         return bool(response.body.strip()) and not _has_error(response.body)

@@ -95,7 +95,12 @@ class Policy:
         _within(self.deadline, 0.001, "deadline")
         _within(self.jitter, 0, "jitter")
         if unknown := set(self.rules) - {"updating", "gone", "throttled", "failed", "silent", "absent"}:
-            raise UsageError("bad-argument", f"Unknown kinds of failure: {', '.join(sorted(map(str, unknown)))}.", location="rules")
+            raise UsageError(
+                "bad-argument",
+                f"Unknown kinds of failure: {', '.join(sorted(map(str, unknown)))}.",
+                location="rules",
+                hint="See imdskit.client.retry.Kind.",
+            )
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
 
 

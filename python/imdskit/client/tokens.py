@@ -3,8 +3,9 @@ expire.
 
 Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed at the same
 time as in azure-identity 1.27.0. If the service sends ``refresh_in``, a token is renewed at that
-time. Otherwise, a token with a lifetime of two hours or more is renewed after half its lifetime,
-and any other token five minutes before it expires.
+time. Otherwise, a token with a lifetime of two hours or more is renewed after half its lifetime. A
+token with a shorter lifetime is renewed five minutes before it expires, but not before half its
+lifetime has passed.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
 VERSION = "2018-02-01"
-"""Api-version of requests for tokens. It is the first one that has tokens, and every SDK uses it."""
+"""Api-version of requests for tokens. It is the first one that has tokens, and every SDK uses
+it."""
 
 EARLY = 5 * 60
-"""Number of seconds before its expiry at which a token is renewed, unless another rule applies."""
+"""Number of seconds before its expiry at which a token with a shorter lifetime than :data:`LONG` is
+renewed."""
 
 LONG = 2 * 60 * 60
-"""Lifetime in seconds from which on a token is renewed after half its lifetime."""
+"""Lifetime in seconds. A token with this lifetime or a longer one is renewed after half of it."""
 
 PAUSE = 30
 """Number of seconds between a failed early renewal and the next attempt to renew the token."""

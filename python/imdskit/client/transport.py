@@ -222,7 +222,7 @@ def _addresses(host: str, port: int, flags: int) -> list[str]:
 
 def _too_large() -> ClientError:
     return ClientError(
-        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Another program responds at this address."
+        ClientCode.TOO_LARGE, "The response is larger than any response of the service.", hint="Another program responds at this address."
     )
 
 

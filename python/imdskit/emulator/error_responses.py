@@ -1,9 +1,10 @@
 """Error responses of the service, with the evidence for each of them.
 
-The bodies equal those of the service byte for byte. The older part of the service writes ``{
-"error": "..." }`` with blanks inside the braces, and the rest writes compact JSON. A body is JSON
-even if the client requested text; the only exception is :data:`TOO_MANY_TEXT`. The emulator's rules
-decide when to send which response.
+The bodies equal those of the service byte for byte. The older part of the service writes blanks
+inside the braces, as in ``{ "error": "..." }``, and the rest writes compact JSON. The service sends
+JSON even if the client requested text; the only exception is :data:`TOO_MANY_TEXT`. The web server
+of the Azure host, which passes requests to the service, sends its errors as XML, HTML or plain
+text. The emulator's rules decide when to send which response.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SERVER = "IMDS/150.870.65.1854"
 It was observed in responses of 2025 and 2026.
 """
 HOST_SERVER = "Microsoft-IIS/10.0"
-"""Value of the header ``Server`` in responses of the host's web server.
+"""Value of the header ``Server`` in responses of the Azure host's web server.
 
 That server passes most requests to the service, and responds to some itself.
 """
@@ -278,7 +279,7 @@ HOST_ERROR = ErrorResponse(
 WRONG_HOST = ErrorResponse(
     "wrong-host",
     421,
-    b'{"error":"The emulator does not answer to this Host. Give the name with --allow-host."}',
+    b'{"error":"The emulator does not accept this Host. Give the name with --allow-host."}',
     _I,
     "added by the emulator (RFC 9110 section 15.5.20); IMDS does not check the Host",
 )
@@ -332,7 +333,7 @@ def failure(status: int, category: str | None, text: bool = False) -> ErrorRespo
 
 
 def host_failure(status: int) -> ErrorResponse:
-    """Return an error response with ``status``, as the host's web server sends it.
+    """Return an error response with ``status``, as the Azure host's web server sends it.
 
     The body is plain text.
     """

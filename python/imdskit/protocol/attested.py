@@ -58,7 +58,7 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
 
     Args:
         facts: mapping from the path of a member of :data:`imdskit.versions.ATTESTED` to its value.
-            The value of all other members is ``""``.
+            All other members have the value ``""``.
         version: api-version of the request. It determines which members the content has.
         created_on: time of creation in Unix seconds.
         nonce: nonce of the request. None selects the result of :func:`default_nonce`.

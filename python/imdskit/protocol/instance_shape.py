@@ -6,7 +6,8 @@ are parsed JSON, and all their simple values are strings. :data:`imdskit.version
 table of known members. For unknown members, the caller names the first api-version that has them.
 From that version on, they are copied unchanged.
 
-Source: IMDS documentation. ``docs/fidelity.md`` describes how this conversion was checked against recorded responses.
+Source: IMDS documentation. ``docs/fidelity.md`` describes how this conversion was checked against
+recorded responses.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Member:
 def tree(paths: Mapping[str, str]) -> Member:
     """Return the tree of members.
 
-    ``paths`` maps the path of a member to its first version. A path contains dots, and ``[]`` for
-    each element of an array.
+    ``paths`` maps the path of a member to its first version. The names in a path are separated by
+    dots, and ``[]`` follows the name of an array.
     """
     return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
 

@@ -1,4 +1,5 @@
-"""Run cloud-init's data source for Azure, which requests an unlisted version first, and then an older one."""
+"""Run cloud-init's data source for Azure, which requests an unlisted version first, and then an
+older one."""
 # client: cloud-init
 # requests: /metadata/instance
 

@@ -1,6 +1,7 @@
 # client: facter
 # requests: /metadata/instance
-# Facter sends a request only if the program virt-what reports Hyper-V, so this script provides a virt-what that does.
+# Facter sends a request only if the program virt-what reports Hyper-V. This script therefore creates a
+# program of that name that does so.
 set -eu
 command -v facter > /dev/null || exit 77
 mkdir bin

@@ -1,6 +1,7 @@
 # client: ohai
 # requests: /metadata/instance?api-version=
-# Ohai sends requests only if a hint file says that the machine is on Azure. Its first request is for the supported api-versions.
+# Ohai sends requests only if a hint file says that the machine is on Azure. It first requests the list of
+# api-versions.
 set -eu
 command -v ohai > /dev/null || exit 77
 mkdir hints

@@ -1,7 +1,7 @@
 # client: prometheus
 # requests: /metadata/identity/oauth2/token
-# Prometheus's service discovery gets a token of the managed identity. It then retries, because Azure Resource Manager cannot be reached from
-# inside `imdskit run`. Prometheus logs neither step.
+# Prometheus requests a token for service discovery with a managed identity. It then retries, because it
+# cannot reach Azure Resource Manager from here. It logs neither.
 set -eu
 program=$CLIENTS_DEBIAN/prometheus/usr/bin/prometheus
 [ -x "$program" ] || exit 77

@@ -1,6 +1,6 @@
 # client: ansible-core
 # override: url
-# Ansible's module uri parses a response as JSON only if its Content-Type is JSON.
+# Ansible's module uri parses a body as JSON only if Content-Type says that it is JSON.
 set -eu
 cat > book.yml <<EOF
 - hosts: localhost

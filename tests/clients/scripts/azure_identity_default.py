@@ -1,4 +1,5 @@
-"""Get a token with DefaultAzureCredential, which detects the service with a request without the Metadata header."""
+"""Get a token with DefaultAzureCredential, which finds the service with a request that lacks the
+header Metadata."""
 # client: azure-identity
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

@@ -1,4 +1,5 @@
-"""Get a token for each kind of identity with azure-identity. The credential requests each token once and caches it."""
+"""Get a token for each kind of identity with azure-identity. The credential requests each token
+once and caches it."""
 # client: azure-identity
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

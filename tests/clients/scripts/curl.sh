@@ -1,6 +1,7 @@
 # client: curl
 # override: url
-# Send two requests on one connection, use HTTP/1.0, offer HTTP/2, and check error responses.
+# Two requests on one connection, HTTP/1.0, an offer of HTTP/2, JSON, and three requests that the service
+# refuses: without api-version, with the method DELETE, and without the header Metadata.
 set -eu
 command -v curl >/dev/null && command -v jq >/dev/null || exit 77
 ask() { curl -sS --noproxy '*' --fail-with-body --max-time 10 -H Metadata:true "$@"; }

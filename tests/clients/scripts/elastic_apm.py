@@ -1,4 +1,4 @@
-"""Detect the cloud with Elastic's agent for performance monitoring, which first checks whether the port is open."""
+"""Detect the cloud with the agent of Elastic APM, which first checks whether the port is open."""
 # client: elastic-apm
 
 from importlib.metadata import version

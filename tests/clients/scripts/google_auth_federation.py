@@ -1,4 +1,5 @@
-"""Use workload identity federation of google-auth, with an access token of the machine's identity as subject token."""
+"""Use workload identity federation of google-auth, with an access token of the machine's identity
+as subject token."""
 # client: google-auth
 # override: url
 

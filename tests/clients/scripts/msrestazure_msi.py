@@ -1,4 +1,5 @@
-"""Get a token with msrestazure, an older library. It needs expires_on as text, and resource and token_type in the response."""
+"""Get a token with the older library msrestazure. It requires resource, token_type, and expires_on
+as text in the response."""
 # client: msrestazure
 
 import time

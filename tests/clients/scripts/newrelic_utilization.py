@@ -1,4 +1,4 @@
-"""Read the metadata of the machine with New Relic's agent, which requests the oldest api-version."""
+"""Read the instance document with the agent of New Relic, which requests the oldest api-version."""
 # client: newrelic
 
 from importlib.metadata import version

@@ -1,4 +1,5 @@
-"""Get a token with a Rust client (object_store), which uses api-version 2019-08-01 and header names in lower case."""
+"""Get a token with the Rust library object_store, which uses api-version 2019-08-01 and header
+names in lower case."""
 # client: obstore
 
 import http.server

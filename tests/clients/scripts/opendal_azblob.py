@@ -1,4 +1,5 @@
-"""Get a token with a Rust client (reqsign in OpenDAL), which then sends the token to a server of this script."""
+"""Get a token with the Rust library reqsign, which then sends it to a server that this script
+starts."""
 # client: opendal
 
 import http.server

@@ -1,6 +1,7 @@
 # client: openssl
 # override: url
-# Verify the chain and the nonce of an attested document with the commands of the documentation's sample, and refuse a changed document.
+# Verify an attested document and its nonce with the commands of the sample in the IMDS documentation, and
+# check that a changed document is refused.
 set -eu
 command -v openssl >/dev/null && command -v curl >/dev/null && command -v jq >/dev/null || exit 77
 curl -sS --noproxy '*' -H Metadata:true "$IMDS_URL/metadata/attested/document?api-version=2021-02-01&nonce=1234567890" | jq -r .signature | base64 -d > message.der

@@ -1,4 +1,5 @@
-"""Read the metadata of the machine with OpenTelemetry's resource detector, which waits at most 200 ms."""
+"""Read the metadata of the machine with OpenTelemetry's resource detector, which waits at most 200
+ms."""
 # client: opentelemetry-resource-detector-azure
 
 from importlib.metadata import version

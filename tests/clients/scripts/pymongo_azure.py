@@ -1,4 +1,4 @@
-"""Get a token with the MongoDB driver, and the driver's error for an empty resource."""
+"""Get a token with the MongoDB driver, and check its error for an empty resource."""
 # client: pymongo
 
 from importlib.metadata import version

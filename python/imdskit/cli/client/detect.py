@@ -1,12 +1,19 @@
 """Check whether this machine runs on Azure, and show the evidence.
 
-The first check reads the chassis asset tag of the firmware. The second one tests whether a program
-responds at the service's address, and the third one whether its responses look like those of the
-service. With --attested, the last check verifies an attested document with a fresh nonce.
+The first check reads the chassis asset tag of the firmware. The second check tests whether a
+program responds at the service's address. The third check tests whether its responses look like
+those of the service. With --attested, the last check verifies an attested document with a fresh
+nonce. The conclusion is proved, likely, unlikely or unknown.
 
-Exit status: 0 if the result is proved, or if it is likely and --attested is not given; 1 if it is
-unlikely; 2 for a mistake in the arguments; 3 if it is unknown, or if it is likely and --attested is
-given."""
+Exit status:
+
+  0  the conclusion is proved or, without
+     --attested, likely
+  1  the conclusion is unlikely
+  2  a mistake in the arguments
+  3  the conclusion is unknown or, with
+     --attested, only likely
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,13 @@
 
 `imdskit events ACTION --help` describes one action.
 
-Exit status: 0 success; 1 the service or the emulator does not respond, or refuses the request; 2 a
-mistake in the arguments."""
+Exit status:
+
+  0  success
+  1  the service or the emulator does not
+     respond, or refuses the request
+  2  a mistake in the arguments
+"""
 
 from __future__ import annotations
 
@@ -28,8 +33,8 @@ _ACTIONS = {
     "acknowledge": "Approve events by their ids, so that they start at once.",
     "announce": """Announce test events to a running emulator.
 
-Standard input is a JSON list of events in the service's own form. It replaces the events that the emulator has, unless you give --keep. The
-emulator is found by --admin and --token-file, by --state-file, or by the environment variable IMDSKIT_STATE_FILE.""",
+Standard input is a JSON list of events in the service's own form. It replaces the events that the emulator has, unless you give --keep. To say
+which emulator, give --state-file, or --admin and --token-file, or set the environment variable IMDSKIT_STATE_FILE.""",
 }
 """Description of each action."""
 
@@ -122,7 +127,7 @@ def _announce(options: argparse.Namespace) -> int:
 
 
 def _where(options: argparse.Namespace) -> tuple[str, str]:
-    """Return address and token of the admin API."""
+    """Return the address and the token of the admin API."""
     path = options.state_file or os.environ.get(VARIABLE)
     if options.admin is not None:
         if options.token_file is None:

@@ -4,7 +4,12 @@ Without --format, objects and arrays are written as JSON. Single values are writ
 the service offers no other format for them. Temporary errors (408, 410, 429, 5xx, a timeout) are
 retried for up to 100 seconds.
 
-Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments.
+Exit status:
+
+  0  success
+  1  the service does not respond, or its
+     response is an error
+  2  a mistake in the arguments
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--api-version",
         metavar="V",
-        help="api-version, by default 2021-02-01; with newest, the newest version that both the host and imdskit support",
+        help="api-version, by default 2021-02-01; the word newest selects the newest version that both the service and imdskit support",
     )
     parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
     parser.add_argument("--no-retry", action="store_true", help="make one attempt only")

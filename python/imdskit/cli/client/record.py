@@ -5,8 +5,14 @@ Values that identify the machine or its owner are replaced, unless you give --ke
 before you share it. The scenario contains no managed identities, because no token is requested. It
 contains no scheduled events, because the first request for them would enable them on this machine.
 
-Exit status: 0 recorded; 1 no response, or an error from the service; 2 a mistake in the arguments,
-or the file cannot be written."""
+Exit status:
+
+  0  the machine was recorded
+  1  the service does not respond, or its
+     response is an error
+  2  a mistake in the arguments, or the file
+     cannot be written
+"""
 
 from __future__ import annotations
 
@@ -95,8 +101,8 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         del parts["compute"]["location"]
     if "compute" in parts and not _is_cloud(_below(parts, "compute", "azEnvironment")):
         scenario["cloud"] = "public"
-    # If the host lists no versions, the emulator supports all of them. Members that are absent here
-    # must not appear at a later version.
+    # If the service lists no versions, the emulator supports all of them. Members that are absent
+    # here must not appear at a later version.
     parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
     if "kind" in scenario:
         parts.pop("compute", None)
@@ -104,9 +110,9 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
 
 
 def _versions(client: Client) -> tuple[str, ...]:
-    """Return the api-versions of the host that a scenario can list.
+    """Return those api-versions of the service that a scenario can list.
 
-    The result is empty if the host has no list, as was usual before 2020.
+    The result is empty if the service has no list, as was usual before 2020.
     """
     try:
         return tuple(sorted({version for version in client.versions() if is_version(version)}))
@@ -119,8 +125,8 @@ def _versions(client: Client) -> tuple[str, ...]:
 def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
     """Return the load balancer document.
 
-    The result is empty if the service responds with an error. It does so if the machine has no load
-    balancer.
+    The result is empty if the service responds with 404 or 400, which means that the machine has no
+    load balancer.
     """
     if version < versions.ENDPOINTS["loadbalancer"]:
         return {}

@@ -2,10 +2,10 @@
 document can be shared.
 
 A replacement contains a number, such as ``name-1``. Values are numbered in the order in which the
-document contains them. Equal values get equal replacements, so a resource id still contains the
-names of its resources. Addresses of one network stay in one network. Replacements are not computed
-from the values, so nobody can compute the values from them. Empty values stay empty. Members that
-the table ``_KINDS`` does not contain are left out.
+document contains them. Equal values get equal replacements, so the name of a resource still occurs
+in its resource id. Addresses of one network stay in one network. Replacements are not computed from
+the values, so nobody can compute the values from them. Empty values stay empty. Members that the
+table ``_KINDS`` does not contain are left out.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ _KINDS: Mapping[str, str] = {
         loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].privateIpAddress
         loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress""",
 }
+"""Maps a kind of value to the paths of the members that have values of this kind. The kind
+determines how a value is replaced. Values of the kind ``plain`` are kept."""
 KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path in paths.split()}
 """Mapping from the path of a member, written as in :mod:`imdskit.versions`, to the kind of its
 value."""

@@ -5,7 +5,12 @@ Without an option that names an identity, the token is for the system-assigned i
 none, it is for the user-assigned identity, provided that the machine has only one. Temporary errors
 (404, 408, 410, 429, 5xx, a timeout) are retried.
 
-Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments.
+Exit status:
+
+  0  success
+  1  the service does not respond, or its
+     response is an error
+  2  a mistake in the arguments
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The access log of `serve`: one line on standard error for each request that the journal records."""
+"""The access log of `serve`: one line on standard error for each request that the journal
+records."""
 
 from __future__ import annotations
 

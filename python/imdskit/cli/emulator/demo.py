@@ -2,7 +2,11 @@
 
 The demo uses only the loopback network, and changes nothing on this machine.
 
-Exit status: 0 every step gave the expected result; 1 at least one step did not."""
+Exit status:
+
+  0  every step gave the expected result
+  1  at least one step did not
+"""
 
 from __future__ import annotations
 
@@ -93,7 +97,7 @@ class _Demo:
             self._step("Verify the unchanged document with another nonce, as if somebody had copied an old document.")
             self._refused(Verifier(trust, Policy.online()), document, NonceIssuer().issue(), Reason.NONCE_MISMATCH)
 
-            self._step("Verify it like a service in production, which trusts only Azure's roots.")
+            self._step("Verify the unchanged document like a service in production, which trusts only Azure's roots.")
             azure = Trust.bundled().with_intermediates(emulator.trust_pem.encode())
             self._refused(Verifier(azure, Policy.online()), document, nonce, Reason.UNTRUSTED_ROOT)
 

@@ -7,9 +7,15 @@ capabilities.
   imdskit run -- curl -s -H Metadata:true \\
     'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
 
-Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist;
-126 the command cannot be executed; 2 a mistake in the arguments, or the system refuses to create
-the namespaces."""
+Exit status: that of the command, or one of these:
+
+  128 + N  signal N ended the command
+  127      the command does not exist
+  126      the command cannot be executed
+  2        a mistake in the arguments, or the
+           system refuses to create the
+           namespaces
+"""
 
 from __future__ import annotations
 
@@ -69,7 +75,9 @@ def run(options: argparse.Namespace) -> int:
     if not words:
         raise UsageError("bad-argument", "The command is missing.", location="COMMAND", hint="Write it after `--`.")
     if options.force and options.network != "host":
-        raise UsageError("bad-argument", "--force needs --network host.", location="--force", hint="Leave it out.")
+        raise UsageError(
+            "bad-argument", "--force needs --network host.", location="--force", hint="Leave out --force, or give --network host."
+        )
     mapped = _mapped(options.map_host)
     options.allow_host = [*options.allow_host, *mapped]
     changed = {**os.environ, **environment(f"http://{SERVICE}", os.environ)}

@@ -1,11 +1,16 @@
-"""Emulate the Instance Metadata Service on this machine. Attested documents have valid signatures,
-made by a test-only authority.
+"""Emulate the Instance Metadata Service on this machine. The emulator signs attested documents with
+a test-only authority. Verifiers accept them only if they trust this authority.
 
 As soon as the emulator accepts requests, it writes one line of JSON on standard output. It stops on
 SIGTERM, SIGINT or SIGHUP.
 
-Exit status: 0 stopped by a signal; 2 a mistake in the arguments or the scenario, or the emulator
-cannot listen on the address."""
+Exit status:
+
+  0  a signal stopped the emulator
+  2  a mistake in the arguments or the scenario,
+     or the emulator cannot listen on the
+     address
+"""
 
 from __future__ import annotations
 
@@ -25,19 +30,24 @@ from imdskit.cli.emulator import access_log
 from imdskit.cli.shared import environment, inputs, output, stopping
 from imdskit.clock import Clock, MovableClock, SystemClock
 from imdskit.emulator import Emulator, Fleet, Scenario, private_files, snapshot
-from imdskit.emulator.fleet import NETWORK, SELECT
+from imdskit.emulator.fleet import MOST, NETWORK, SELECT
 from imdskit.emulator.host import Host
 from imdskit.emulator.service.profiles import PROFILES
 from imdskit.errors import ImdskitError, UsageError
 
-_PORT, _SEED = inputs.whole("port", 0, 65535), inputs.whole("seed")
+_PORT, _SEED, _MACHINES = inputs.whole("port", 0, 65535), inputs.whole("seed"), inputs.whole("number of machines", 1, MOST)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", metavar="N", type=_PORT, default=0, help="port to listen on; 0, the default, chooses a free one")
     add("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
-    add("--fleet", metavar="N", type=_SEED, help="emulate N machines in one process, each derived from the scenario (docs/fleet.md)")
+    add(
+        "--fleet",
+        metavar="N",
+        type=_MACHINES,
+        help="emulate N machines in one process, each derived from the scenario, by default fleet (docs/fleet.md)",
+    )
     add(
         "--fleet-by",
         choices=SELECT,
@@ -46,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--fleet-network",
         metavar="NET",
-        help=f"with --fleet-by source: requests to machine N come from address N + 1 of this network; by default {NETWORK}",
+        help=f"with --fleet-by source: a request from address N + 1 of this network is for machine N; by default {NETWORK}",
     )
     add("--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on")
     add("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
@@ -57,13 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `imdskit serve` and `imdskit run` share."""
     add = parser.add_argument
-    names = "the machine: the path of a scenario file, or one of\n" + ", ".join(Scenario.names())
+    names = "machine to emulate: a scenario file, or one of these:\n" + ", ".join(Scenario.names()) + "; by default linux"
     add("--scenario", metavar="NAME|FILE", help=names)
     add(
         "--seed",
         metavar="N",
         type=_SEED,
-        help="number from which the machine and its keys are generated; anyone who knows it can sign documents",
+        help="number from which the machine and its keys are generated; by default random. Anyone who knows it can sign documents",
     )
     add("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
     add("--root-out", metavar="PEM", help="write only the root certificate to this file, for programs that read one certificate")
@@ -71,7 +81,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--profile",
         choices=tuple(PROFILES),
-        help="service profile, a known behaviour of the service; by default that of the scenario, or else today",
+        help="service profile, which selects one of several known behaviours of the service (docs/fidelity.md); by default that of the scenario, or else today",
     )
     add(
         "--rule",
@@ -94,7 +104,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="accept this name in the Host header; * accepts any. Loopback addresses are always accepted; may be repeated",
+        help="accept this name in the Host header; * accepts any name. Loopback addresses are always accepted; may be repeated",
     )
     add("--admin-port", metavar="N", type=_PORT, help="start the admin API on this port (docs/admin.md); 0 chooses a free one")
     add("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
@@ -104,10 +114,10 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock",
         metavar="manual|fast=N",
         type=_rate,
-        help="use a clock that stands still until it is moved, or one that runs N times as fast",
+        help="manual: use a clock that stands still until the admin API moves it. fast=N: use a clock that runs N times as fast as that of the machine",
     )
     add("--backend", choices=backends.NAMES, default="auto", help="implementation that reads JSON members and limits the rate of requests")
-    add("--pki-url", metavar="URL", help="URL of certificates and CRLs; by default /pki below the public URL")
+    add("--pki-url", metavar="URL", help="base URL of the emulator's certificates and CRLs; by default /pki below the public URL")
     add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL")
     add("--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file")
     add(
@@ -164,8 +174,8 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
 def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
     """Create the emulator.
 
-    If that fails, the error names the invalid option, and lists the environment variables that set
-    options.
+    If that fails, the error names the invalid option. A note lists the environment variables that
+    set options.
     """
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
@@ -321,7 +331,7 @@ def _rule_off(text: str) -> str:
     return name
 
 
-_rule_off.__name__ = "switch"
+_rule_off.__name__ = "switch (NAME=off)"
 
 
 def _rate(text: str) -> int:
@@ -333,4 +343,4 @@ def _rate(text: str) -> int:
     return int(number)
 
 
-_rate.__name__ = "clock"
+_rate.__name__ = "clock (manual or fast=N)"

@@ -1,2 +1,2 @@
-"""Layout, environment variables, input, output, progress and signals, for all verbs. This package
-is internal."""
+"""Code that all verbs share: layout, environment variables, input, output, progress and signals.
+This package is internal."""

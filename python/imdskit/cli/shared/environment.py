@@ -1,5 +1,5 @@
 """Environment variables that set options. The name of the variable for an option is ``IMDSKIT_``,
-followed by the name of the option in upper case.
+followed by the name of the option in upper case: ``IMDSKIT_ADMIN_PORT`` sets ``--admin-port``.
 
 If an option is given on the command line, its variable is ignored. Otherwise, the variable takes
 precedence over the default of the option. An empty variable counts as absent.

@@ -28,7 +28,9 @@ def read(path: str, limit: int) -> bytes:
             return file.read(limit + 1)
     except (OSError, ValueError) as failure:
         why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise UsageError("bad-argument", f"The file cannot be read: {why}.", location=path) from None
+        raise UsageError(
+            "bad-argument", f"The file cannot be read: {why}.", location=path, hint="Check its path and permissions."
+        ) from None
 
 
 def write(path: str, data: bytes) -> None:
@@ -37,14 +39,17 @@ def write(path: str, data: bytes) -> None:
         Path(path).write_bytes(data)
     except (OSError, ValueError) as failure:
         why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise UsageError("bad-argument", f"The file cannot be written: {why}.", location=path) from None
+        raise UsageError(
+            "bad-argument", f"The file cannot be written: {why}.", location=path, hint="Check its path and permissions."
+        ) from None
 
 
 def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], int]:
     """Return the argument ``type`` of an option whose value is a whole number from ``least`` to
     ``most``.
 
-    ``name`` says in error messages what the value is, such as "port".
+    For an invalid value, the error message of argparse contains ``name``, such as "port", and the
+    range.
     """
 
     def convert(text: str) -> int:
@@ -53,7 +58,7 @@ def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], 
             raise ValueError
         return number
 
-    convert.__name__ = name
+    convert.__name__ = f"{name} ({least} to {most})" if most < math.inf else f"{name} ({least} or more)"
     return convert
 
 

@@ -2,8 +2,8 @@
 error.
 
 Text from documents and services is untrusted. For this reason, control characters are replaced by
-escape sequences. On a terminal, a word at the beginning of a line that states a result, such as
-``refused``, is coloured, unless the environment variable NO_COLOR is set (no-color.org).
+escape sequences. On a terminal, a line that begins with a result, such as ``refused``, shows this
+word in colour. The environment variable NO_COLOR switches colours off (no-color.org).
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def run(
             "bad-argument",
             "The input contains no documents.",
             location=path,
-            hint="Name a folder of documents, or a file with one per line.",
+            hint="Name a folder of documents, or a file with one document per line.",
         )
     for line in tally.lines():
         output.note(wrapped(line, 12))
@@ -278,7 +278,8 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
                 # beginning of a result.
                 raise _other(path, "Its last line is not a result.")
     except OSError as failure:
-        raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
+        message = f"The results cannot be read: {failure.strerror or failure}."
+        raise UsageError("bad-argument", message, location=path, hint="Check its path and permissions.") from None
     finally:
         progress.end()
     if last:
@@ -317,7 +318,8 @@ def _results(path: str, complete: int, resume: bool) -> BinaryIO:
         hint = "Continue with --resume, or remove the file."
         raise UsageError("bad-argument", "The file for the results already exists.", location=path, hint=hint) from None
     except OSError as failure:
-        raise UsageError("bad-argument", f"The results cannot be written: {failure.strerror or failure}.", location=path) from None
+        message = f"The results cannot be written: {failure.strerror or failure}."
+        raise UsageError("bad-argument", message, location=path, hint="Check its path and permissions.") from None
     return file
 
 

@@ -2,8 +2,8 @@
 or the files of a folder. They are read one at a time, and always in the same order.
 
 A line is either a document, or a JSON object that contains a document and optionally its id, time
-and nonce. If a line has another form, it is passed to the verifier unchanged, which refuses it with
-a reason.
+and nonce. A line in another form is passed unchanged to the verifier, which refuses it with a
+reason.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Item(NamedTuple):
         failure: text that says why the document could not be read, or ``""``.
         position: number of bytes of the input up to the end of this document. For a folder, this is
             the number of files so far.
-        at: the document is judged as of this time of the line, in Unix seconds. None if the line has no
-            time.
-        nonce: the document must contain this nonce of the line. None if the line has no nonce.
+        at: time in the line, in Unix seconds, as of which the document is judged. None if the line
+            has no time.
+        nonce: nonce in the line, which the document must contain. None if the line has no nonce.
     """
 
     where: dict[str, int | str]
@@ -161,8 +161,8 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
-    # The service's JSON contains exactly eight quotation marks. A line that looks like the service's JSON is
-    # not parsed here, to save time. The whole line is the document.
+    # The service's JSON contains exactly eight quotation marks. To save time, a line that looks
+    # like it is not parsed here: the whole line is the document.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return unchanged
     try:
@@ -257,4 +257,4 @@ def _files(top: str, document_bytes: int) -> Iterator[Item]:
 
 def _unreadable(failure: OSError | ValueError, path: str) -> UsageError:
     why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-    return UsageError("bad-argument", f"The input cannot be read: {why}.", location=path)
+    return UsageError("bad-argument", f"The input cannot be read: {why}.", location=path, hint="Check its path and permissions.")

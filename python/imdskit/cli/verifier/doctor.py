@@ -1,10 +1,17 @@
 """Check the verification backend and the trusted certificates, and say what to do.
 
-The output shows which backend is used and why, how long each trusted certificate is valid, and for which clouds documents can be verified. It reports
-certificates that expire soon, and missing certificates of authorities that are known to sign documents. No network is used.
+The output shows the backend and the reason for its choice, how long each trusted certificate is
+valid, and the clouds whose documents can be verified. It reports certificates that expire soon, and
+missing certificates of authorities that are known to sign documents. No network is used.
 
-Exit status: 0 there is nothing to do; 1 there is a problem, or there will be one within the number of days in --days; 2 a mistake in the arguments,
-or a bundle that cannot be read."""
+Exit status:
+
+  0  there is nothing to do
+  1  there is a problem, or there will be one
+     within the days of --days
+  2  a mistake in the arguments, or a bundle
+     that cannot be read
+"""
 
 from __future__ import annotations
 

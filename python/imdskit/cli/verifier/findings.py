@@ -115,7 +115,7 @@ class Findings:
 
     def outliers(self) -> list[tuple[str, str, int, list[str]]]:
         """Return the rare values, the rarest first. Each is a tuple of the property, the value, the
-        number of documents with this value, and the first ones of them."""
+        number of documents with this value, and the first of these documents."""
         found = [
             (counted.noun, value, count, counted.first[value])
             for counted in (self.reasons, self.clouds, self.regions, self.issuers, self.images)

@@ -1,9 +1,16 @@
 """Turn the results of `imdskit verify --batch` into an HTML page.
 
-The page needs no other file and no script. It shows how often the values of some properties occur, such as reasons, clouds and regions, and names the
-documents that have rare values. Of the claims in the documents, it contains only the names of images.
+The page needs no other file and no script. For properties such as reason, cloud and region, it
+shows how often each value occurs. It names the documents that have rare values. The only claim that
+it contains is `sku`, the name of the image.
 
-Exit status: 0 success; 2 a mistake in the arguments, or RESULTS cannot be read or contains a line that is not a result."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments, or RESULTS
+     cannot be read or contains a line that is
+     not a result
+"""
 
 from __future__ import annotations
 
@@ -37,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
         with open(options.output, "wb") as file:
             file.write(page)
     except OSError as failure:
-        raise UsageError("bad-argument", f"The page cannot be written: {failure.strerror or failure}.", location=options.output) from None
+        message = f"The page cannot be written: {failure.strerror or failure}."
+        raise UsageError("bad-argument", message, location=options.output, hint="Check its path and permissions.") from None
     return 0
 
 
@@ -51,7 +59,8 @@ def gathered(path: str) -> Findings:
         with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
             return _gathered(_lines(file), path)
     except OSError as failure:
-        raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
+        message = f"The results cannot be read: {failure.strerror or failure}."
+        raise UsageError("bad-argument", message, location=path, hint="Check its path and permissions.") from None
 
 
 def _lines(file: BinaryIO) -> Iterable[bytes]:

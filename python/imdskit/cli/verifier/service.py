@@ -2,7 +2,12 @@
 
 `imdskit verifier ACTION --help` describes one action.
 
-Exit status: 0 success; 2 a mistake in the arguments or the configuration."""
+Exit status:
+
+  0  success
+  2  a mistake in the arguments or the
+     configuration
+"""
 
 from __future__ import annotations
 
@@ -25,7 +30,7 @@ ROLES = ("client", "operator", "metrics")
 _ACTIONS = {
     "serve": "Run the service for development and tests, until SIGTERM or SIGINT.",
     "key": "Generate a key, write it on standard output, and add its hash to a key file.",
-    "nonce-key": "Create the file with the secret that all processes of one service share.",
+    "nonce-key": "Create a file with a secret from which nonces are generated. All processes of one service share it.",
 }
 """Description of each action."""
 
@@ -67,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
     def stop(_: int, __: FrameType | None) -> None:
         threading.Thread(
             target=server.shutdown
-        ).start()  # shutdown() waits until serve_forever() ends, which runs in the thread of this handler
+        ).start()  # in another thread, because shutdown() waits for serve_forever(), which this handler interrupts
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -118,4 +123,6 @@ def _append(path: str, line: str) -> None:
         finally:
             os.close(file)
     except OSError as error:
-        raise UsageError("bad-argument", f"The file cannot be written: {error.strerror}.", location=path) from None
+        raise UsageError(
+            "bad-argument", f"The file cannot be written: {error.strerror}.", location=path, hint="Check its path and permissions."
+        ) from None

@@ -1,9 +1,17 @@
-"""List the certificates of a trust bundle, or add intermediates to it between two releases.
+"""List the certificates of a trust bundle, or add intermediates to it between two releases of
+imdskit.
 
 `imdskit trust ACTION --help` describes one action.
 
-Exit status: 0 success, even if no certificate was missing; 1 a document was refused for another reason than an unknown issuer; 2 a mistake in the
-arguments, a bundle that cannot be read or written, or a certificate that cannot be fetched or is not acceptable."""
+Exit status:
+
+  0  success, even if no certificate was missing
+  1  a document was refused, and not because its
+     issuer is unknown
+  2  a mistake in the arguments, a bundle that
+     cannot be read or written, or a certificate
+     that cannot be fetched or is not acceptable
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,21 @@
 """Check that Azure signed an attested document, and write its claims as JSON.
 
-FILE contains the service's JSON, plain base64 or DER. No network is used, except with --fetch-intermediates.
+FILE contains the service's JSON, plain base64 or DER. No network is used, except with
+--fetch-intermediates.
 
-With --batch, FILE is a folder of documents, or a file with one document per line. The output is one line of JSON for each document (docs/cli.md).
+With --batch, FILE is a folder of documents, or a file with one document per line. The output is one
+line of JSON for each document (docs/cli.md). The exit status is 1 if at least one document is not
+accepted.
 
-Exit status: 0 the document is accepted, and its claims are on standard output; 1 the document is refused, and the reason and a hint are on standard
-error; 2 a mistake in the arguments, or a file that cannot be read."""
+Exit status:
+
+  0  the document is accepted; its claims are on
+     standard output
+  1  the document is refused; the reason and a
+     hint are on standard error
+  2  a mistake in the arguments, or a file that
+     cannot be read
+"""
 
 from __future__ import annotations
 

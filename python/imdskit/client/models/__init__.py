@@ -1,6 +1,7 @@
 """Responses as typed objects.
 
-Each object in a response has a frozen dataclass with the members of all api-versions.
+For each kind of object in a response, there is a frozen dataclass with the members of all
+api-versions.
 
 Values are not converted. For example, a number that the service sends as text stays text. A model
 therefore writes the same JSON that it was created from. This package takes longer to import than

@@ -200,7 +200,8 @@ class SecurityProfile(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsProfile(Model):
-    """Profile of the operating system. ``disable_password_authentication`` exists from 2020-10-01."""
+    """Profile of the operating system. ``disable_password_authentication`` exists from
+    2020-10-01."""
 
     admin_username: str | None = None
     computer_name: str | None = None

@@ -48,7 +48,7 @@ class Model:
 
         Args:
             value: parsed JSON.
-            place: JSON pointer to the object (RFC 6901), which errors contain.
+            place: JSON pointer to the object (RFC 6901), for the location of errors.
 
         Raises:
             ClientError: ``not-imds``: a member has an unexpected type. ``location`` is its JSON
@@ -89,7 +89,8 @@ class Member(NamedTuple):
 
 
 def members(model: type[Model]) -> Mapping[str, Member]:
-    """Return a mapping from the name of each JSON member to its field, in the order of the fields."""
+    """Return a mapping from the name of each JSON member to its field, in the order of the
+    fields."""
     if model not in _MEMBERS:
         hints = typing.get_type_hints(model)
         _MEMBERS[model] = {

@@ -59,8 +59,8 @@ def parse_target(target: str) -> Target:
 
     The path is percent-decoded *before* it is routed, so an encoded question mark starts the query
     like a plain one. Bytes that are not UTF-8 are replaced by U+FFFD. A percent sign without two
-    hexadecimal digits after it is kept. Decoding such a target is not an error, although no
-    endpoint has such a path. The last results are cached, because clients often repeat requests.
+    hexadecimal digits after it is kept. Neither of the two is an error in this function, although
+    no endpoint has such a path. The last results are cached, because clients often repeat requests.
     """
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")
