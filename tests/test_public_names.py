@@ -123,6 +123,7 @@ def test_unknown_name_raises_attribute_error(package: str) -> None:
 
 
 def test_type_checkers_see_the_same_names(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="the development tool mypy")
     program = tmp_path / "program.py"
     uses = "\n".join(f"imdskit.{name}" for name in imdskit.__all__)
     program.write_text(

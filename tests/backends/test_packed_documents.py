@@ -42,7 +42,7 @@ def test_rejects_another_number_of_times(backend: Backend) -> None:
         backend.checker(SETUP).check_column(packed([GOOD, GOOD]), array("q", [AT]))
     verifier = Verifier(Trust(SETUP.anchors), Policy.offline_audit(), backend=backend)
     for times in ([AT], [AT, -1], [AT, "1"]):
-        with pytest.raises(UsageError, match="must have one time"):
+        with pytest.raises(UsageError, match="must contain one time"):
             verifier.verify_columns(packed([GOOD, GOOD]), times)  # type: ignore[arg-type]  # a mistake
     assert verifier.verify_columns(packed([b"no"]), AT).rows == 1
 
