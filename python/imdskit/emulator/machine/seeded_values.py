@@ -17,8 +17,8 @@ class Seeded:
             precedence over the seed.
 
     Attributes:
-        made: all values returned so far, in hexadecimal, by purpose. They are public and do not
-            reveal the seed.
+        made: all values returned so far, in hexadecimal, by purpose. They are public. A small
+            seed can be guessed from them.
     """
 
     def __init__(self, seed: int, kept: Mapping[str, str] | None = None) -> None:
@@ -39,7 +39,8 @@ class Seeded:
         return str(uuid.UUID(bytes=self.bytes_for(purpose, 16), version=4))
 
     def mac(self, index: int) -> str:
-        """Return a MAC address in the service's format, from an address block that Azure uses."""
+        """Return a MAC address as IMDS writes it, with 12 upper-case hexadecimal digits and no
+        separators, from an address block that Azure uses."""
         return "000D3A" + self.bytes_for(f"mac {index}", 3).hex().upper()
 
     def public_key(self, user: str, host: str) -> str:
