@@ -201,7 +201,7 @@ ENTRIES: dict[Reason, Entry] = {
         _G,
         "The signature algorithm or the digest algorithm is not accepted.",
         "Accepted: RSA PKCS#1 v1.5, RSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512. The service uses RSA with SHA-256.",
-        "RFC 5754; RFC 4056; every genuine document",
+        "RFC 5754; RFC 4056; observed in every genuine document",
     ),
     Reason.SIGNATURE_KEY: Entry(
         _G,

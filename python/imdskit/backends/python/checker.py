@@ -1,9 +1,10 @@
 """All checks of a document, in the order in which they run.
 
-This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of the
-table :data:`CHECKS`. ``check`` runs the rows in order and stops at the first failure. ``explain``
-runs as many rows as possible and records the outcome of each. If an earlier document had the same
-signer, :mod:`imdskit.backends.python.cache` saves a part of the work.
+This is the reference implementation of :class:`imdskit.backends.contract.Checker`: the Rust backend
+must return the same results. Each check is a row of the table :data:`CHECKS`. ``check`` runs the
+rows in order and stops at the first failure. ``explain`` runs as many rows as possible and records
+the outcome of each. If an earlier document had the same signer,
+:mod:`imdskit.backends.python.cache` saves a part of the work.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ class Checker:
     def _algorithm(self, case: _Case) -> None:
         assert case.signer
         if case.from_template:
-            return  # the template comes from an accepted message with the same algorithms and the same key
+            return  # an accepted message, from which the template was made, has the same algorithms and the same key
         cms.check_algorithms(case.signer)
 
     def _key(self, case: _Case) -> None:
@@ -287,7 +288,7 @@ class _Row(NamedTuple):
         needs: attributes of :class:`_Case` that earlier checks must have set.
         run: method of the checker that runs the check.
         evidence: function that says in reports what a successful check found.
-        source: document that defines the rule.
+        source: standards that define the rule, or the observation on which it is based.
     """
 
     name: str
@@ -349,7 +350,7 @@ CHECKS: tuple[_Row, ...] = (
         ("signer",),
         Checker._algorithm,
         lambda case: f"digest {case.signer.digest_algorithm.oid}, signature {case.signer.signature_algorithm.oid}" if case.signer else "",
-        "RFC 5754; RFC 4056; every genuine document",
+        "RFC 5754; RFC 4056; observed in every genuine document",
     ),
     _Row("signature key", Stage.SIGNATURE, ("certificate",), Checker._key, _seen_key, "CA/Browser Forum Baseline Requirements 6.1.5"),
     _Row(

@@ -28,8 +28,8 @@ MAX_RSA_EXPONENT_BITS = 32
 
 MAX_PSS_OCTETS = 128
 """Maximum length of RSASSA-PSS-params in bytes. Parameters with known hashes have fewer than 80
-bytes. Longer parameters are refused without parsing, so an attacker cannot fill the cache with
-them."""
+bytes. Longer parameters are refused without parsing, so that the cache of :func:`_pss_parameters`
+stays small."""
 
 RSA_WITH = {
     oids.SHA1_WITH_RSA: "sha1",

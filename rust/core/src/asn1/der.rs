@@ -112,7 +112,7 @@ pub(crate) struct Trail {
 const NOWHERE: u32 = u32::MAX;
 
 impl Trail {
-    /// Creates an empty trail. `base` is the offset of this buffer in the outermost buffer.
+    /// Creates an empty trail. If the data of its readers are a part of a larger buffer, `base` is their offset in that buffer.
     pub(crate) fn new(base: usize) -> Self {
         Self {
             entries: RefCell::new(Vec::with_capacity(64)),
@@ -176,7 +176,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Returns a reader over a range of this buffer. `field` is the name of the range inside the element that this reader reads.
+    /// Returns a reader over a range of this buffer. `field` names the range: its ASN.1 path is the path of this reader, followed by `field`.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
         Self {
             data: self.data,
