@@ -37,8 +37,8 @@ NONCE_SECONDS = 2 * MAX_LIFETIME
 """Minimum time in seconds for which a store keeps the record of a used nonce. :data:`MAX_SKEW` and
 :data:`MARGIN` are added to this time.
 
-The value is twice the maximum lifetime of a bound nonce, which is six hours. The first half covers
-the time in which the nonce is valid. The second half is needed because a verifier whose clock is
+The maximum lifetime of a nonce of :class:`NonceIssuer` is six hours, and the value is twice this
+time. The first half covers the time in which the nonce is valid. The second half is needed because a verifier whose clock is
 ahead removes records too early. Such a clock can be ahead by at most six hours: a verifier whose
 clock is further ahead refuses every document as expired.
 """

@@ -16,7 +16,7 @@ pub struct Key {
     pub(crate) modulus: Prepared,
 }
 
-/// The modulus, by its length in blocks of 416 bits.
+/// The modulus, with one variant for each length. The number in `Modulus` is the number of blocks of eight 52-bit limbs.
 #[derive(Clone, Debug)]
 pub(crate) enum Prepared {
     Bits2048(Box<Modulus<5>>),
@@ -74,7 +74,7 @@ impl Key {
         })
     }
 
-    /// Returns the length in bytes of the modulus, of a signature and of an encoded block: 256, 384 or 512.
+    /// Returns the length of the modulus in bytes: 256, 384 or 512. A signature and an encoded message (RFC 8017) have the same length.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.octets.len()
@@ -99,7 +99,7 @@ impl Key {
         })
     }
 
-    /// Returns whether the signature produces exactly `block`, the encoded block.
+    /// Returns whether the signature produces exactly `block`, the encoded message.
     ///
     /// The block is compared as a whole; nothing is extracted from the result of the computation. Returns false if the signature or the
     /// block does not have the length of the modulus, or if the signature is not less than the modulus.

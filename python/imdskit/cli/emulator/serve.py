@@ -116,9 +116,9 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         type=_rate,
         help="manual: use a clock that stands still until the admin API moves it. fast=N: use a clock that runs N times as fast as that of the machine",
     )
-    add("--backend", choices=backends.NAMES, default="auto", help="implementation that reads JSON members and limits the rate of requests")
-    add("--pki-url", metavar="URL", help="base URL of the emulator's certificates and CRLs; by default /pki below the public URL")
-    add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the public URL")
+    add("--backend", choices=backends.NAMES, default="auto", help="implementation of JSON lookups and rate limits")
+    add("--pki-url", metavar="URL", help="base URL of the emulator's certificates and CRLs; by default /pki below the URL of the emulator")
+    add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the URL of the emulator")
     add("--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file")
     add(
         "--admin-allow-host",

@@ -35,7 +35,7 @@ CHUNK = 2048
 """Maximum number of documents in a chunk."""
 CHUNK_BYTES = 8 * 1024 * 1024
 """Size of a chunk in bytes. When the documents of a chunk reach this size, no further document is
-added. The last document may exceed the size."""
+added. With its last document, a chunk can therefore be larger."""
 VERIFIED_AGAIN = 64
 """Number of documents that a resumed run verifies again. They are the last ones of the interrupted
 run. If the results are the same as before, the trust, the policy and the input have probably not

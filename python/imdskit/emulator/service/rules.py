@@ -247,11 +247,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "api-version",
-        "The api-version is missing or not enabled. `/versions` and the newer requests below `/identity` (`cred-api-version`) need "
-        "no api-version.",
+        "The api-version is missing or not enabled. `/versions` needs none, and neither do the requests below `/identity` that have the "
+        "parameter `cred-api-version` instead.",
         (r.BAD_VERSION,),
         _O,
-        "recordings of 2020-12 and 2025-07; the recording of 2025-07 has only the path `/metadata`",
+        "recordings of 2020-12 and 2025-07; the recording of 2025-07 has only a request for `/metadata` itself",
         _version,
         "The emulator uses the newest version before the requested one. If there is none, it uses the newest version.",
     ),
