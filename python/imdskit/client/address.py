@@ -117,8 +117,8 @@ def category_of(url: str) -> str:
 def segments_of(url: str) -> tuple[str, ...]:
     """Return the segments of a complete URL's path after ``/metadata``.
 
-    The first segment ``metadata`` ends the prefix of the base address, because a prefix cannot
-    contain this segment.
+    The prefix of the base address cannot contain a segment ``metadata``, so the first segment with
+    this name is the one that the function looks for.
     """
     found = urlsplit(url).path.split("/")
     start = next((index for index, segment in enumerate(found) if segment.lower() == "metadata"), len(found))

@@ -53,8 +53,9 @@ class Client:
             both the service and this package support. The client determines that version once and
             caches it.
         connect_timeout: maximum number of seconds for establishing a connection. On Azure,
-            connecting takes less than a millisecond. On other networks, packets to this address are
-            often lost. Without this limit, the client would then wait for the whole ``timeout``.
+            connecting takes less than a millisecond. On other networks, packets to the service's
+            address are often lost. Without this limit, the client would wait there for the whole
+            ``timeout``.
         retry: a policy of :mod:`imdskit.client.retry`, or the name of one (``default`` or
             ``patient``). None means a single attempt.
         clock: clock that measures the timeouts and waits between attempts.

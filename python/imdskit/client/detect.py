@@ -84,14 +84,14 @@ programs.
 """
 
 _ARC = "microsoft.hybridcompute"
-"""Resource provider of machines outside Azure that Azure Arc connects.
+"""Resource provider of the machines that run outside Azure and are connected to it by Azure Arc.
 
 The agent of Arc serves an instance document, too, and the variable ``IMDS_ENDPOINT`` often contains
 its address. The agent writes this name into ``compute.resourceId`` (observed in a published
 document).
 """
 _FIRST = "2017-04-02"
-"""First api-version after the preview. Every Azure host supports it."""
+"""First api-version after the preview version 2017-03-01. Every Azure host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
 """Reasons for refusing a document that are no evidence against Azure.

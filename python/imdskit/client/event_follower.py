@@ -34,7 +34,7 @@ After that time an error is raised.
 class Event:
     """Scheduled event.
 
-    An attribute is ``""``, ``()`` or None if the api-version does not have this member.
+    If the api-version does not have a member, the attribute for it is ``""``, ``()`` or None.
 
     Attributes:
         id: id of the event.
@@ -155,7 +155,7 @@ class EventFollower:
     def changes(self) -> Operation[list[Event]]:
         """Wait for the next change, and return all events that are new or have a new status.
 
-        There is at least one.
+        The list that is returned is never empty.
 
         The follower tolerates a restart of the service. During a restart, the service may send
         errors. Afterwards ``DocumentIncarnation`` may differ although the events are the same.

@@ -149,8 +149,8 @@ class Operations:
     def _version(self, category: str) -> str:
         """Return the api-version for an endpoint.
 
-        ``versions`` and ``THIM`` have no api-version. Scheduled events have a separate list of
-        api-versions.
+        Requests to the endpoints ``versions`` and ``THIM`` have no api-version, so the result for
+        them is ``""``. Scheduled events have a separate list of api-versions.
         """
         if category in ("versions", "thim"):
             return ""
@@ -159,7 +159,7 @@ class Operations:
     def _negotiate(self) -> Operation[str]:
         """Return the newest version that both the service and :mod:`imdskit.versions` list.
 
-        If the service has no list, return the default.
+        If the service does not send a list of versions, return :data:`API_VERSION`.
         """
         try:
             offered = yield from self.versions()

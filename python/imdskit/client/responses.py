@@ -233,15 +233,16 @@ def quoted_error(response: Response) -> str:
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a response with the status 408, 410, 429 or 5xx is the error page of a proxy.
+    """Return whether a proxy sent this response, and its status is 408, 410, 429 or 5xx.
+
     These statuses usually mean a temporary failure of the service, but if a proxy sends them, a
     retry is useless.
 
     The service itself sends no HTML with these statuses. While the service is down, the web server
-    of the Azure host, which is made by Microsoft, may send its own HTML pages. All other HTML comes
-    from a proxy. A response with the status 502 or 504 counts as one of a proxy, too, because
-    neither the service nor the web server is a gateway. There are two exceptions: an empty body,
-    and the service's JSON (Azure/azure-sdk-for-js#20223).
+    of the Azure host may send its own HTML pages, which are recognised by :data:`_MICROSOFT`. All
+    other HTML comes from a proxy. A response with the status 502 or 504 also counts as one of a
+    proxy, because neither the service nor the web server is a gateway. There are two exceptions for
+    502 and 504: an empty body, and the service's JSON (Azure/azure-sdk-for-js#20223).
     """
     if response.status in (502, 504):
         return bool(response.body.strip()) and not _has_error(response.body)

@@ -28,8 +28,8 @@ VERSION = "2018-02-01"
 it."""
 
 EARLY = 5 * 60
-"""Number of seconds before its expiry at which a token with a shorter lifetime than :data:`LONG` is
-renewed."""
+"""A token whose lifetime is shorter than :data:`LONG` is renewed at most this number of seconds
+before it expires."""
 
 LONG = 2 * 60 * 60
 """Lifetime in seconds. A token with this lifetime or a longer one is renewed after half of it."""
@@ -81,9 +81,9 @@ class Tokens:
     def token(self, resource: str, selectors: Mapping[str, str | None]) -> Operation[Token]:
         """Return a valid token from the cache or from the service.
 
-        A token is renewed while the old one is still valid. One caller makes a single attempt to
-        renew it, and the other callers get the old token meanwhile. If the attempt fails, the first
-        caller gets the old token, too.
+        A new token is fetched while the old one is still valid. One caller makes a single attempt
+        to fetch it, and the other callers get the old token meanwhile. If the attempt fails, the
+        caller that made it gets the old token, too.
 
         Raises:
             ClientError: the cache contains no valid token, and none could be fetched from the

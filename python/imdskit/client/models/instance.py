@@ -43,8 +43,8 @@ class ManagedDisk(Model):
 class DataDisk(Model):
     """Data disk.
 
-    Five members exist from 2021-05-01: the two throttles, ``disk_capacity_bytes``,
-    ``is_shared_disk`` and ``is_ultra_disk``.
+    Five members exist from 2021-05-01: ``bytes_per_second_throttle``, ``ops_per_second_throttle``,
+    ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk``.
     """
 
     NAMES: ClassVar[Mapping[str, str]] = _SIZE
