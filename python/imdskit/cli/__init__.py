@@ -47,7 +47,7 @@ _VERBS = {
     "completion": ("completion", "write a completion script for bash, zsh or fish"),
     "demo": ("emulator.demo", "see the emulator, client and verifier work together"),
 }
-"""Module below this package, and description, of each verb."""
+"""Mapping from a verb to the name of its module in this package, and its description."""
 
 VERBS = {verb: what for verb, (_, what) in _VERBS.items()}
 MODULES = {verb: f"imdskit.cli.{module}" for verb, (module, _) in _VERBS.items()}

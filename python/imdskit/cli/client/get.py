@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         body = client.get_bytes(options.path, options.format or "json", options.api_version)
     except ClientError as error:
-        # The service refuses a request for a single value as JSON with status 400, but its error
-        # does not say so.
+        # The service has no JSON form of a single value. If a request demands one, the service
+        # responds with status 400, but its error does not name this reason.
         is_instance = address.category(address.full_path(options.path)) == "instance"
         if options.format is not None or error.code != ClientCode.BAD_REQUEST or not is_instance:
             raise

@@ -101,8 +101,9 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         del parts["compute"]["location"]
     if "compute" in parts and not _is_cloud(_below(parts, "compute", "azEnvironment")):
         scenario["cloud"] = "public"
-    # If the service lists no versions, the emulator supports all of them. Members that are absent
-    # here must not appear at a later version.
+    # If the service lists no versions, the scenario does not limit them, and the emulator supports
+    # all versions. For a later version than the recorded one, the emulator must not invent members
+    # that are absent here.
     parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
     if "kind" in scenario:
         parts.pop("compute", None)
@@ -112,7 +113,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
 def _versions(client: Client) -> tuple[str, ...]:
     """Return those api-versions of the service that a scenario can list.
 
-    The result is empty if the service has no list, as was usual before 2020.
+    The result is empty if the service does not send a list of versions, as was usual before 2020.
     """
     try:
         return tuple(sorted({version for version in client.versions() if is_version(version)}))

@@ -2,8 +2,8 @@
 host`. Internal.
 
 The virtual machines of hosted CI services are often Azure machines. Their agents need the real
-service at that address. The emulator therefore does not replace the real service, unless the caller
-gives `--force`.
+service at that address. Without `--force`, the emulator therefore does not take the address from
+the real service.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def address(*, force: bool) -> Iterator[None]:
     """Add the service's address to the loopback interface, and remove it at the end of the context.
 
     Args:
-        force: whether to add the address even if a service responds there, or if this seems to be
+        force: whether to add the address even if a program responds there, or if this seems to be
             an Azure machine.
 
     Raises:
@@ -43,8 +43,8 @@ def address(*, force: bool) -> Iterator[None]:
 
 
 def check(evidence: Evidence) -> None:
-    """Raise UsageError if the evidence shows that a metadata service responds, or that this is an
-    Azure machine."""
+    """Raise UsageError if the evidence shows that a program responds at the service's address, or
+    that this is an Azure machine."""
     found = {step.name: step.seen for step in evidence.steps if step.outcome == "yes"}
     hint = (
         "Use `imdskit run` without `--network host`, which does not change this machine. --force hides the real service from all programs."

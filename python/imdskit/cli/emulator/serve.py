@@ -174,8 +174,8 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
 def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
     """Create the emulator.
 
-    If that fails, the error names the invalid option. A note lists the environment variables that
-    set options.
+    If that fails, write a line on standard error that lists the environment variables that set
+    options. If an option is invalid, the error names this option or its variable.
     """
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)

@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         description: paragraphs, separated by blank lines. A paragraph that begins with a space is
             printed unchanged.
         epilog: paragraphs in the same form, which are printed after the options.
-        inherited: options that argparse passes from a parser to its subparsers, such as ``color``
-            since Python 3.14.
+        inherited: keyword arguments that argparse passes from a parser to its subparsers, such as
+            ``color`` since Python 3.14.
     """
 
     def __init__(self, prog: str, description: str = "", epilog: str | None = None, **inherited: Any) -> None:

@@ -161,8 +161,9 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
-    # The service's JSON contains exactly eight quotation marks. To save time, a line that looks
-    # like it is not parsed here: the whole line is the document.
+    # The service's JSON contains exactly eight quotation marks. To save time, this function does
+    # not parse a JSON object with this number of quotation marks, unless it has a member
+    # `document`. The whole line is then the document.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return unchanged
     try:

@@ -66,7 +66,7 @@ class Findings:
         times: maps a time to the number of documents that were judged as of this time.
         rare_below: a value is rare if fewer than this number of documents have it. The number is a
             thousandth of all documents, but at least 2. Therefore a value that only one document
-            has is always rare.
+            has is rare.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,11 @@ class Findings:
 
     def outliers(self) -> list[tuple[str, str, int, list[str]]]:
         """Return the rare values, the rarest first. Each is a tuple of the property, the value, the
-        number of documents with this value, and the first of these documents."""
+        number of documents with this value, and the first of these documents.
+
+        A cloud, region, issuer or image is left out if all accepted documents have it. A reason is
+        left out if all documents were refused for it.
+        """
         found = [
             (counted.noun, value, count, counted.first[value])
             for counted in (self.reasons, self.clouds, self.regions, self.issuers, self.images)
