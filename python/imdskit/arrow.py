@@ -2,8 +2,8 @@
 returned as typed columns.
 
     verify = VerifyBatch(trust, policy, document="document", at="received")
-    verdicts = verify(batch) # pyarrow.RecordBatch to pyarrow.RecordBatch
-    frame.mapInArrow(verify.each, schema) # Spark
+    verdicts = verify(batch)  # batch and verdicts are objects of pyarrow.RecordBatch
+    frame.mapInArrow(verify.each, schema)  # frame is a DataFrame of Spark
 
 The backend writes the columns of the result directly, so no Python object is created per row. This
 module needs pyarrow: install ``imdskit[arrow]``. It does not import Spark or any other data engine.

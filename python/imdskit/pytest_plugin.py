@@ -1,8 +1,8 @@
 """Pytest fixtures that start one or more emulators for a test.
 
     def test_it(imds):
-        ... # run the program: environment variables tell it the emulator's address, as does
-        imds.url assert_requested(imds, category="identity")
+        ...  # run the program: environment variables tell it the emulator's address, imds.url
+        assert_requested(imds, category="identity")
 
 If imdskit is installed, pytest imports this module even for projects that do not use it. Therefore
 the module imports the rest of imdskit only when a test uses a fixture. See :mod:`imdskit.testing`
