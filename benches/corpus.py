@@ -65,7 +65,8 @@ def leaf(issuer: Made, key: rsa.RSAPrivateKey | None = None) -> Made:
 
 
 def signers(of: Chain, count: int) -> Iterator[Chain]:
-    """Yield the chain with new leaves that share the key of its leaf.
+    """Yield copies of the chain, each with a new leaf. All these leaves have the key of the leaf in
+    the given chain.
 
     Creating a certificate takes a millisecond, and generating a key takes a hundred times as long.
     The root issues these leaves, because its shorter key signs faster. Their paths therefore have
@@ -135,8 +136,8 @@ def _certificate(name: str, issuer: Made | None, bits: int, *, authority: bool, 
         ]
     if not authority:
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        # Real leaves have a list of signed certificate timestamps here, which takes about 370
-        # bytes.
+        # The list of signed certificate timestamps that genuine leaves contain takes about 370
+        # bytes. These random bytes have the same size.
         timestamps = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2"), b"\x04\x82\x01\x6e" + os.urandom(366))
         extensions += [dns_names(name, DOMAIN), (x509.ExtendedKeyUsage(purposes), False), (timestamps, False)]
     return make(subject, issuer, extensions, valid=(AT - 30 * DAY, AT + 335 * DAY), own=own, digest=hashes.SHA384())

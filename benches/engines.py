@@ -39,7 +39,7 @@ from imdskit.verify import Policy, Trust, Verifier
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "engines"
 BATCH_ROWS = 16_384
-"""Number of documents in a bare batch."""
+"""Number of documents in each call of a bare batch."""
 BARE = {"bare batch, Python": ("python", 1), "bare batch, Rust, one thread": ("rust", 1), "bare batch, Rust, two threads": ("rust", 2)}
 PROGRAMS = {
     "Python, one process": ("bare batch, Python", ["alone", "--backend=python", "--processes=1"]),

@@ -49,8 +49,8 @@ START = 1_790_000_000
 REGIONS = ("westeurope", "northeurope", "eastus", "southcentralus", "japaneast", "brazilsouth")
 IMAGES = ("22_04-lts-gen2", "2022-datacenter-azure-edition", "9-lvm-gen2", "")
 FLEETS = 96
-"""Number of fleets. Each has one region, one image and one subscription. The machines belong to
-them in turn."""
+"""Number of fleets. Each has one region, one image and one subscription. The machine with number N
+belongs to the fleet with number N modulo :data:`FLEETS`."""
 FAULTS = (DocumentFault.BROKEN_SIGNATURE, DocumentFault.UNKNOWN_ROOT, DocumentFault.EXPIRED_LEAF, "cut", "late", "changed")
 ROWS = 32_768
 """Number of documents in a file."""
@@ -132,8 +132,8 @@ def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
 
 
 def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
-    """Yield the documents of the file that begins with the number ``first``, in the order of their
-    receipt."""
+    """Yield the documents of one file in the order in which they were received. ``first`` is the
+    number of the first document in the file."""
     made_by, clock = authority(options.seed)
     draw = random.Random(f"{options.seed} {first}")
     for number in range(first, min(first + ROWS, options.documents)):
@@ -154,7 +154,7 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
 
 
 def write(first: int, options: argparse.Namespace) -> None:
-    """Write the file that begins with the number ``first``."""
+    """Write one file. ``first`` is the number of its first document."""
     ids, machines, texts, received, kinds = zip(*documents(first, options), strict=True)
     columns = {
         "id": pa.array(ids, pa.int64()),

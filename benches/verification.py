@@ -130,9 +130,10 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
     """Return imdskit's rows: one document per call with a warm cache, batches on one and two
     threads, two Python threads, and new signers.
 
-    For "cold cache", the documents contain their intermediate, because the checker caches nothing
-    of such documents. For each document it verifies three signatures and parses two certificates.
-    Only the root is parsed in advance. For "cold start", it also parses the trusted certificates.
+    In the row "cold cache", each document contains its intermediate, because the checker caches
+    nothing of such documents. For each document it verifies three signatures and parses two
+    certificates, and only the root is parsed in advance. In the row "cold start", each document is
+    verified by a new checker, which first parses the trusted certificates.
     """
     name, setup, at = TITLES[backend.name], chain.setup, corpus.AT
     checker = backend.checker(setup)
@@ -225,7 +226,8 @@ def other_load(seconds: float = 0.3) -> dict[str, Any]:
     """Return the load of other programs before the bench starts: the load average, and the share of
     a processor that a busy loop gets.
 
-    ``busy`` is a warning if there is such load, or else an empty string.
+    The member ``busy`` of the result is a warning if other programs use the machine noticeably, or
+    else an empty string.
     """
     start, own = perf_counter(), process_time()
     while (elapsed := perf_counter() - start) < seconds:

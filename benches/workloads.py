@@ -1,8 +1,8 @@
 """Workloads with many signers, many message lengths, small batches, new signers and RSASSA-PSS.
 
-Benchmarks with one cached signer show the best case of a verifier. These rows show the additional
-cost of a realistic load. Each workload names the simpler workload with which it is compared. A
-workload without such a name is itself a reference.
+Benchmarks with one cached signer show the best case of a verifier. The workloads in this module
+show the additional cost of a realistic load. Each workload names the simpler workload with which it
+is compared. A workload without such a name is itself a reference.
 """
 
 from __future__ import annotations
