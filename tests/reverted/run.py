@@ -80,14 +80,14 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Exempt:
-    """A case without a fix that this program can take out.
+    """A case that has no fix, or whose fix this program cannot take out.
 
     Attributes:
         case: number of the case.
-        reason: sentences that say why there is no such fix.
-        record: path of the file that explains it: a decision record, or the test that this program
-            cannot run.
-        test: pytest node id of a test that pins today's behaviour, or ``""``.
+        reason: sentences that say why there is no fix, or why it cannot be taken out.
+        record: path of a decision record that explains this, or of a test that this program cannot
+            run.
+        test: pytest node id of a test that checks today's behaviour, or ``""``.
     """
 
     case: str
