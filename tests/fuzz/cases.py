@@ -1,10 +1,13 @@
-"""Cases of the differential run. A case is a document, the time of its check, and the setting.
+"""Cases of the differential run. A case is a document, the time of its check, an optional nonce,
+and the setting.
 
-The setting of most cases is a *world* (see :mod:`worlds`): trusted certificates, a policy, and an authority that they accept. A case
-depends only on the seed of the run and its own number, so ``--seed N --case K`` creates it again. Each kind of case builds a valid
-document and then changes it at one level: envelope, message, content, leaf, authority, revocation list or setting. Everything above the
-change is signed again. Changes of DER are numbered steps, each with its own random numbers. A failing case can be made smaller by leaving
-steps out.
+The setting of most cases is a *world* (see :mod:`worlds`): trusted certificates, a policy, and an
+authority that they accept. A case depends only on the seed of the run and its own number, so
+``--seed N --case K`` creates it again. Each kind of case builds a valid document and then changes
+it at one level: envelope, message, content, leaf, authority, revocation list or setting. In most
+kinds, signatures over the changed part are created after the change, so they are valid. Changes of
+DER are numbered steps, each with its own random numbers. A failing case can be made smaller by
+leaving steps out.
 """
 
 from __future__ import annotations
@@ -188,8 +191,8 @@ class Generator:
         return self._signed_by(steps, leaf, world.ders[1:-1] if world.bag else (), at, world), None
 
     def _authority(self, steps: Steps, world: World, at: int) -> Made:
-        """Insert one or two new authorities above the signer. One of them is unusual or changed. The certificates below it use its name as
-        issuer."""
+        """Insert one or two new authorities above the signer. One of them is unusual or changed. If
+        its name is changed, the certificate that it issues contains the changed name as issuer."""
         rng = steps.rng
         above = world.chain.certs[rng.choice((1, -1))]
         carried = list(world.ders[1:-1]) if world.bag else []
@@ -225,8 +228,8 @@ class Generator:
         return self._signed_by(steps, leaf, (self.maker.certificate(root),) * rng.randrange(2), at, world), None
 
     def _signed_by(self, steps: Steps, leaf: Cert, others: tuple[bytes, ...], at: int, world: World, *, changes: bool = True) -> bytes:
-        """Sign a document with this signer. Its certificate may be changed before signing. The message then names the changed issuer and
-        serial number."""
+        """Sign a document with the key of ``leaf``. This certificate may be changed before its
+        issuer signs it. The message then names the changed issuer and serial number."""
         rng = steps.rng
         encoded = self.maker.certificate(leaf, steps.tree if changes and rng.random() < 0.35 else _same)
         found = names_in(encoded)

@@ -43,7 +43,7 @@ class Cert:
     algorithm: Algorithm = RSA_ALGORITHMS["rsa-sha384"]
     version: bytes = VERSION_3
     forged: bool = False
-    """True if the signature is over other bytes."""
+    """True if the signature is over other bytes than the TBSCertificate."""
 
 
 class Maker:
@@ -107,8 +107,8 @@ def validity(rng: random.Random) -> bytes:
 
 
 def names_in(certificate_or_tbs: bytes, *, tbs: bool = False) -> tuple[bytes, bytes, bytes] | None:
-    """Return the DER of serial number, issuer and subject of a certificate, whatever its other members are, or None if there are too few
-    members."""
+    """Return the DER of the serial number, the issuer and the subject of a certificate. Its other
+    members may be invalid. Return None if there are too few members."""
     root = read(certificate_or_tbs, MAX_DEPTH - (1 if tbs else 2))  # no deeper than necessary
     if root is None or not root.children:
         return None

@@ -45,11 +45,12 @@ from imdskit.errors import ImdskitError, VerificationError  # noqa: E402
 from imdskit.reasons import Reason  # noqa: E402
 
 BATCH = 48
-"""Number of cases of one world in a batch. The world's valid documents are mixed in."""
+"""Number of cases in a batch. All have the same world (see :mod:`cases`). Valid documents of this
+world are added to the batch."""
 SHARE = 1000
 """Number of cases that a process runs before it reports."""
 MAX_FINDINGS = 50
-"""Maximum number of differences that one share collects."""
+"""Maximum number of differences that a process collects in :data:`SHARE` cases."""
 ACCEPTED, BAD_SETUP = "accepted", "(setting refused)"
 Observed = tuple[object, ...]
 

@@ -37,7 +37,7 @@ EC_KEYS = ("p256-0", "p256-1", "p256-2", "p384-0", "p521-0")
 ODD_KEYS = ("rsa1024-0", "rsa2304-0", "rsa2047-0")
 ALL_KEYS = (*RSA_KEYS, *EC_KEYS, *ODD_KEYS)
 STRANGER = "rsa-stranger"
-"""A key that has no path to an anchor."""
+"""Name of a key for which there is no certification path to a trust anchor."""
 
 
 class Algorithm(NamedTuple):

@@ -1,7 +1,9 @@
 """Independent rules that every accepted document must follow. They share no code with the verifier.
 
-A differential run cannot detect an error that both backends have in common. These rules can: they parse the members with another JSON
-parser, verify the signatures with another library, and implement the rules of RFC 5280 for the form of name constraints a second time.
+A differential run cannot detect an error that both backends have in common. These rules detect such
+errors, because they do not use the code of the backends. They parse the claims with another JSON
+parser, and verify the signatures with another library. They contain a second implementation of the
+rules of RFC 5280 for the form of name constraints.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from der_tree import Node, read
 from imdskit.backends.contract import Setup
 
 _NAME_CONSTRAINTS = b"\x55\x1d\x1e"
-"""2.5.29.30"""
+"""Contents of the DER of the object identifier 2.5.29.30."""
 
 
 def fault(document: bytes, accepted: Sequence[object], setup: Setup, at: int, nonce: str | None) -> str | None:
@@ -57,7 +59,8 @@ def _content_fault(content: bytes, claims: object, setup: Setup, at: int, nonce:
     times = []
     for member, attribute in (("createdOn", "created_on"), ("expiresOn", "expires_on")):
         text = read_again["timeStamp"][member]
-        # The service means years of this century. For strptime, two-digit years begin in 1969.
+        # The two-digit years of the service are years of this century. strptime would read 69 to 99
+        # as 1969 to 1999, so it gets four digits.
         times.append(int(datetime.strptime(f"{text[:6]}20{text[6:]}", "%m/%d/%Y %H:%M:%S %z").timestamp()))
         if times[-1] != getattr(claims, attribute):
             return f"{member} is {times[-1]}"

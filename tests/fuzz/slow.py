@@ -1,10 +1,12 @@
-"""Search for documents that take long to check, by hill climbing over structural mutations. The processor time is the guide.
+"""Search for documents that take long to check. The search is hill climbing over structural
+mutations: it keeps the mutated documents that take the most processor time for their size.
 
     python tests/fuzz/slow.py [SECONDS] [SEED]
 
-starts from the shapes of tests/backends/hostile and keeps the documents that take longest for their size on either backend. For each
-backend, it prints the slowest documents, with their processor time in milliseconds, scaled to a size of 64 kB. If one is far above the
-table in docs/verification.md, add a shape for it.
+The program searches separately for each backend, and starts from the shapes of
+tests/backends/hostile. For each backend, it prints the slowest documents, with their processor time
+in milliseconds, scaled to a size of 64 kB. If a time is far above those of the table in
+docs/verification.md, add a shape for this document.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def refused(checker: Checker, document: bytes) -> None:
 
 
 def multiply(data: bytes, rng: random.Random) -> bytes:
-    """Repeat one element a random number of times, so that the document has at most about the maximum size."""
+    """Repeat one element a random number of times, until the document has at most about ``SIZE``
+    bytes."""
     element = rng.choice(list(elements(data))[1:])
     part = data[element.start : element.stop]
     return replaced(data, element, part * rng.randint(2, max(2, (SIZE - len(data)) // len(part) + 1)))

@@ -109,7 +109,7 @@ def documents() -> tuple[bytes, ...]:
 
 @cache
 def messages() -> tuple[bytes, ...]:
-    """Return the DER of the documents that contain any."""
+    """Return the CMS messages, as DER, of all documents from which one can be decoded."""
     found = []
     for document in documents():
         try:
@@ -210,7 +210,8 @@ def lists(data: bytes) -> object:
 
 
 def document(data: bytes) -> object:
-    """Compare the nodes of a metadata document on all backends, in both forms, including nodes that do not exist."""
+    """Compare the results of all backends for the nodes of a metadata document, as JSON and as
+    text. Some of the requested nodes do not exist."""
 
     def read(backend: Backend) -> tuple[Backend, Document]:
         return backend, backend.document(data)

@@ -69,7 +69,8 @@ def test_step_of_a_case_can_be_left_out(judge: Judge) -> None:
 
 
 class Liar:
-    """A checker that refuses every accepted document for its nonce after it has seen three documents."""
+    """A checker that gives the right verdict on the first three valid documents. It refuses all
+    later valid documents with the reason ``nonce-mismatch``."""
 
     def __init__(self, setup: Setup) -> None:
         self._honest = backends.get("rust").checker(setup)

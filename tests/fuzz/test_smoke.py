@@ -1,4 +1,4 @@
-"""A short fuzzing run: a few thousand random mutations for the targets in the table."""
+"""A short fuzzing run: a few thousand random mutations for the targets of :mod:`targets`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The settings for checking generated documents: a dozen authorities and policies, which are created once for the seed of a run."""
+"""Worlds: settings for checking generated documents. A world has an authority and a policy. All
+worlds are created once for the seed of a run."""
 
 from __future__ import annotations
 

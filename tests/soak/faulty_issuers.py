@@ -88,7 +88,8 @@ FAULTS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
 
 
 class FaultyIssuers:
-    """Server of ``/FAULT-NUMBER.crt``. Every connection has a thread, and ends after :data:`PATIENCE` seconds at the latest."""
+    """Server of ``/FAULT-NUMBER.crt``. Every connection has a thread. The thread ends if a single
+    read or write takes longer than :data:`PATIENCE` seconds."""
 
     def __init__(self) -> None:
         self._certificates: OrderedDict[bytes, bytes] = OrderedDict()

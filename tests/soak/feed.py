@@ -26,7 +26,7 @@ WORLDS = ("plain", "renewed")
 """Names of the worlds (see :mod:`worlds`) whose anchors and intermediates the verifiers get. Their chains consist of three RSA certificates,
 which are verified quickly."""
 WIDE = "\ufdfa" * 5000
-"""Text that becomes 11 times as long, in bytes, when names are compared."""
+"""Text that becomes 11 times as long, in bytes, when it is normalised for a comparison of names."""
 
 
 class Fed(NamedTuple):
@@ -100,7 +100,7 @@ class Feed:
     def _wide_name(self, world: World, now: int) -> Fed:
         """Return a document whose signer identifier contains a long issuer name that matches no certificate.
 
-        All these names differ. The form in which names are compared is even longer.
+        All these names differ. For the comparison, a name is normalised, which makes it longer.
         """
         text = der.utf8_string(f"{self._number}{WIDE}")
         issuer = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), text)))

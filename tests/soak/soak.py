@@ -39,11 +39,11 @@ from feed import AT, HOST, NONCE, Feed  # noqa: E402
 from subject import FastClock  # noqa: E402
 
 PATIENCE = 120.0
-"""Seconds without progress that count as a hang. The slowest operation takes about 20 seconds, if the fetches of all issuers of a batch
-fail. The rest is a reserve for busy machines."""
+"""Seconds without progress that count as a hang. The slowest operation is a batch in which the
+fetch of every issuer fails. It takes about 20 seconds. The rest is a reserve for busy machines."""
 WARM_UP = 0.3
-"""Share of the run that is the warm-up, which lasts at most :data:`WARM_UP_SECONDS`. Meanwhile caches fill, and the allocators reach their
-final size. Memory is compared only afterwards."""
+"""Share of the run that is the warm-up, which lasts at most :data:`WARM_UP_SECONDS`. Caches and
+allocators grow most in this time, so memory is compared only afterwards."""
 WARM_UP_SECONDS = 300.0
 ROOM = 16 * 1024 * 1024
 """Maximum difference of two medians of resident memory, in bytes. Some growth is normal, because caches still fill and allocators keep
