@@ -92,7 +92,8 @@ def load(path: Path) -> Suite:
 
 
 def expected_of(case: Case) -> str:
-    """Return the expected verdict if revocation lists are ignored. It is the verdict without revocation, if the case has one."""
+    """Return the expected verdict if revocation lists are ignored. Some cases have a separate
+    verdict for this. For all other cases, it is the verdict that is expected with the lists."""
     return str(case.get("expected_nocrl", case["expected"]))
 
 

@@ -49,7 +49,8 @@ def _signed_by(message: cms.SignedData, case: Case, suite: Suite) -> list[Certif
         VerificationError: there is no signer, or a signature is not valid.
     """
     extra = [parse_certificate(suite.blob(key)) for key in case["extra_certs"]]
-    # A case that requires a particular signer has its certificate separate from the message.
+    # If a case requires a particular signer, the signer's certificate is in the case and not in the
+    # message.
     certificates = extra if case.get("require_signer") else (*message.certificates, *extra)
     content = message.content if case["content"] is None else suite.blob(case["content"])
     if content is None:

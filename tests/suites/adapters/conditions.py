@@ -38,7 +38,8 @@ class Conditions:
 
 
 def of(suite: str, case: Case, key_usage: frozenset[str]) -> Conditions:
-    """Return the conditions of one case. ``key_usage`` is used if the case does not require any."""
+    """Return the conditions of one case. ``key_usage`` is the required key usage if the case does
+    not name one."""
     chain = case.get("chain", case)
     policy = chain.get("policy") or {}
     purpose = chain["purpose"]
@@ -89,8 +90,11 @@ def _gnutls(found: Conditions, case: Case) -> Conditions:
 
 
 def _boringssl(found: Conditions, case: Case) -> Conditions:
-    """Apply mode and flags. Unless they say otherwise, only name and key of an anchor are used, and SHA-1 and RSA of 1024 bits are
-    accepted."""
+    """Apply the anchor mode and the flags of the case.
+
+    RSA keys of 1024 bits are accepted. Unless a flag forbids SHA-1, it is accepted, too. Unless the
+    anchor mode demands more, only the name and the key of an anchor are used.
+    """
     mode, flags = case["anchor_mode"], case["flags"]
     inputs = replace(
         found.inputs,

@@ -1,11 +1,15 @@
-"""Run the test cases of suites of kind ``http`` (``../scoring.py``) against an emulator. Each case has the bytes of one or more requests,
-which are sent on a new connection.
+"""Run the test cases of suites of kind ``http`` (``../scoring.py``) against an emulator. Each case
+has the bytes of one or more requests. They are sent on one new connection for each case.
 
-A response is *ok* if the server understood the request. 404 and 405 are ok, for example. Status 400 is ok if the body is not the one for
-malformed requests (``UNREADABLE``), because IMDS also uses this status for requests that it understands, such as one with a wrong api-
-version. The adapter inserts ``Metadata: true`` after the request line, so that the emulator has no other reason to refuse. A case fails
-with more ok responses than it allows (``false-accept``), with none although it expects one (``false-reject``), or with a response that is
-incomplete after two seconds (``slow``). If the server stops, every case after it is an error.
+A response is *ok* if the server understood the request. 404 and 405 are ok, for example. Status
+400 is ok if the body is not the one for malformed requests (``UNREADABLE``), because IMDS also uses
+this status for requests that it understands, such as one with an unknown version of the API. The
+adapter inserts ``Metadata: true`` after the first request line, because the emulator refuses every
+request without this header.
+
+A case fails if there are more ok responses than it allows (``false-accept``), if it expects an ok
+response and there is none (``false-reject``), or if a response is incomplete after two seconds
+(``slow``). If the server stops during a case, this case and all later ones count as errors.
 """
 
 from __future__ import annotations

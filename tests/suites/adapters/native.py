@@ -1,7 +1,8 @@
-"""The adapters of all kinds for the Rust extension. The adapter for Python of the same kind describes the cases.
+"""Adapters for the Rust extension, one for each kind of suite except ``http``. The Python adapter
+of the same kind describes the cases.
 
-The extension gets the bytes of the suite and does all parsing. Host names are compared by the adapter, because the verifier has no such
-comparison.
+The extension gets the bytes of the suite and does all parsing. The adapter itself compares host
+names, because the verifier has no such comparison.
 """
 
 from __future__ import annotations
