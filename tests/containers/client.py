@@ -59,7 +59,8 @@ def token_is_signed() -> bool:
 
 
 def document_is_valid() -> dict[str, Any]:
-    """Verify a document with certificates that the emulator serves: the root, and the issuer at the address in the document's AIA extension."""
+    """Verify a document with two certificates that the emulator serves: the root, and the issuer of
+    the signer. The address of the issuer is in the AIA extension of the signer's certificate."""
     document = Client(BASE).attested_document(NONCE)
     signature = base64.b64decode(json.loads(document)["signature"])
     issuers = {address.decode() for address in re.findall(rb"http://[ -~]+?\.crt", signature)}

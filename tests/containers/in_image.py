@@ -1,6 +1,7 @@
-"""Tests of the image of the emulator, with daemonless tools and a client in another network namespace. Run by `make image`.
+"""Tests of the emulator's container image. `make image` runs them.
 
-Needs root, and Debian's packages mmdebstrap, umoci, runc and iproute2.
+They use tools that need no container daemon, and a client in another network namespace. They need
+root, and Debian's packages mmdebstrap, umoci, runc and iproute2.
 """
 
 from __future__ import annotations

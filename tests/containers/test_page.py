@@ -1,4 +1,8 @@
-"""Tests that the commands of ``docs/containers.md`` that need no container engine work as shown, and that the recipes fit the emulator."""
+"""Tests of ``docs/containers.md`` and of the container recipes.
+
+Those commands of the page that need no container engine must write what the page shows. The recipes
+must fit the options of the emulator.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ RECIPES = ROOT / "packaging" / "containers" / "emulator"
 
 
 def fits(written: str, page: str) -> bool:
-    """Return whether a text is what the page shows; ``...`` on the page stands for anything."""
+    """Return whether a text is what the page shows. ``...`` on the page stands for any text."""
     return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 

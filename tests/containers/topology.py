@@ -53,7 +53,9 @@ class Topology:
             _hosts(self.client).parent.parent.rmdir()
 
     def resolve(self, *names: str) -> None:
-        """Let these names resolve to the emulator in the client's namespace. ``ip netns exec`` mounts the file as /etc/hosts."""
+        """In the client's namespace, let these names resolve to the address of the emulator. The
+        method writes a hosts file for this namespace, which ``ip netns exec`` mounts as /etc/hosts.
+        """
         folder = _hosts(self.client).parent
         folder.mkdir(parents=True, exist_ok=True)
         _hosts(self.client).write_text("".join(f"{ADDRESS} {name}\n" for name in names), "ascii")

@@ -1,9 +1,13 @@
 """Create documents for every reason that a batch can have.
 
-``python corpus.py FOLDER FILES ROWS`` writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` in
-FOLDER. The documents are the vectors of tests/vectors/attested that need no special settings, and some whose issuing authority has one
-defect. Each document is received at several times, for the policy ``online``. It carries the issued nonce, another nonce, or no nonce is
-known.
+``python corpus.py FOLDER FILES ROWS`` writes FOLDER/in/0.parquet and so on, and ``trust.pem``,
+``intermediates.pem`` and ``crls.pem`` in FOLDER. The documents are the test vectors of
+tests/vectors/attested that need no special settings, one document of a revoked signer, and some
+whose issuing authority has one defect.
+
+Each document occurs in many rows. The column ``received`` contains a time at which the document is
+fresh, too old, expired or not yet valid, because the policy ``online`` checks this. The column
+``issued`` contains the nonce of the document, another nonce, or null.
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ REVOKED = 0x2B
 FRESH, OLD, EARLY, LATE = (message.CREATED + seconds for seconds in (100, 600, -10_800, 36_000))
 NONCE = "4071882193"
 MOST = 1024
-"""Maximum number of names in a certificate, and of bases in name constraints. Comparing all of them, and one more, exceeds the budget."""
+"""Maximum number of names in a certificate, and of excluded bases in name constraints. Comparing
+``MOST`` names with ``MOST + 1`` bases exceeds the budget of the verifier."""
 
 
 def document(*certificates: bytes, issuer: bytes = pki.ISSUING, serial: int = 0x1234567890ABCDEF) -> bytes:
@@ -46,7 +51,11 @@ def document(*certificates: bytes, issuer: bytes = pki.ISSUING, serial: int = 0x
 def below(
     common_name: str, *more: bytes, own: pki.Key, path_length: int | None = None, above: bytes | None = None, names: tuple[str, ...] = ()
 ) -> bytes:
-    """Return a document with the certificates of its signer, of an issuing authority with ``more`` extensions, and of the one ``above``."""
+    """Return a document that contains the certificates of its signer and of an issuing authority.
+
+    The authority has the additional extensions ``more``. ``above`` is the certificate of the issuer
+    of the authority. With None, the root is the issuer, and the document does not contain it.
+    """
     issuer = pki.name(common_name)
     over, over_key = (pki.ROOT, pki.key("root")) if above is None else (pki.name("Vector Upper CA"), pki.key("middle"))
     extensions = [*pki.ca_extensions(own, over_key, path_length=path_length), *more]

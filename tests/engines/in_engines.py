@@ -28,8 +28,8 @@ SECONDS = 240
 NOT_OF_A_BATCH = {
     Reason.REPLAYED: "used up in a store that all share; an engine may run a task twice, and the second run would refuse what the first accepted",
 }
-"""Reasons that do not occur in a batch, and why. All others must occur, so a new reason fails these tests until the corpus has a document
-for it."""
+"""Reasons that do not occur in a batch, and why. All other reasons must occur in the results. If a
+reason is added to the project, these tests fail until the corpus has a document for it."""
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +98,10 @@ def test_every_engine_gives_the_same_rows(folder: Path, alone: pa.Table, program
 
 
 def executors_at_work(session: int) -> list[int]:
-    """Return the process ids of Spark's executors in a session that run a Python task.
+    """Return the process ids of those executors of Spark that are running a Python task.
 
-    The executor starts a daemon, and the daemon forks a worker for each task.
+    ``session`` is the id of the session (setsid) of all processes of this Spark. An executor starts
+    a daemon, and the daemon forks a worker for each task.
     """
     processes = {}
     for path in Path("/proc").iterdir():

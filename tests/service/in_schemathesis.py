@@ -1,4 +1,7 @@
-"""Test of the service with schemathesis, which sends requests that the OpenAPI description allows, and others. ``make service`` runs it."""
+"""Test of the verification service with schemathesis. ``make service`` runs it.
+
+schemathesis sends requests that the OpenAPI description allows, and requests that it forbids.
+"""
 
 from __future__ import annotations
 

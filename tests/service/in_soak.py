@@ -22,7 +22,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 ROUNDS = 6
 CLIENTS = 8
 ROOM_KB = 6 * 1024
-"""Maximum difference of a process's memory between rounds, after the first two."""
+"""Maximum number of kB by which the memory of a process may grow after the third round."""
 
 
 def request(server: Server, path: str, body: bytes, headers: str = "", key: str | None = None) -> bytes:

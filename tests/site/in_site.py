@@ -1,6 +1,8 @@
-"""Tests of the documentation site that ``make docs`` has built: links, anchors, API pages, search, light and dark.
+"""Tests of the documentation site that ``make docs`` has built: links, anchors, API pages, search,
+and the light and dark colour schemes.
 
-The usual test run has no Sphinx. ``make docs`` runs this file in a separate environment. Links to other sites are not followed.
+The environment of the usual tests has no Sphinx, so ``make docs`` runs this file in a separate
+environment. Links to other sites are not followed.
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from threading import Lock, Thread
 
 
 def advances_during(work: Callable[[], object], other: Thread | None = None) -> bool:
-    """Return True if another thread gets the interpreter's lock during ``work``. It then runs
-    ``other``, an unstarted thread, to its end.
+    """Return True if another thread gets the interpreter's lock during ``work``. As soon as that
+    thread has the lock, it executes the function of ``other``, a thread that was not started.
 
-    The interpreter cannot switch threads by itself meanwhile, so only ``work`` can release the
-    lock. The result may also be False because the system did not run the thread in time.
+    During ``work``, the switch interval is so long that the interpreter does not switch threads by
+    itself. Only ``work`` can therefore release the lock. The result may also be False because the
+    system did not run the other thread in time.
     """
     gate, advanced = Lock(), []
     run = other.run if other else None

@@ -7,8 +7,9 @@ description, schemathesis sends valid and invalid requests to an emulator withou
 api-version. The program restricts the api-version to that of the description, because the emulator would otherwise refuse nearly every
 request for its version. The newest description is also used unchanged.
 
-An entry of :data:`KNOWN` must explain every failed check. Each entry is listed in docs/fidelity.md, "Differences from the interface
-description". An entry that explains no finding is a failure, too.
+For every failed check, there must be an entry of :data:`KNOWN` that explains it. Each entry is
+listed in docs/fidelity.md, "Differences from the interface description". The run also fails if an
+entry explains no failed check.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Difference:
     """Intended difference from the description, which explains findings.
 
     Attributes:
-        name: name on the page.
+        name: name of the difference in docs/fidelity.md.
         check: check of schemathesis.
         status: status of the response.
         body: pattern that the body of the response must contain.

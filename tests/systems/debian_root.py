@@ -11,9 +11,10 @@ from pathlib import Path
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 FROM_HOST = ("/etc/resolv.conf", "/etc/hosts", CERTIFICATES)
-"""Files of the host that a root file system needs to reach the same package indexes."""
+"""Files of the host that a root file system needs, so that programs in it reach the same package
+indexes as the host."""
 PASSED_ON = ("PIP_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "CARGO_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-"""Prefixes of the environment variables that configure the access to those indexes."""
+"""Prefixes of the names of environment variables that configure the access to package indexes."""
 ENTER = """
 set -e
 root=$1; folder=$2; shift 2
