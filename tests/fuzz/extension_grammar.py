@@ -32,7 +32,8 @@ NAME_FORMS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
     (0x87, (b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x00\xff\x00\x00\x00", b"\x00" * 8, b"\x0a\x00\x00\x00\xff\x00\xff\x00", b"\x00" * 16, b"\x00" * 32, b"\x01")),
     (0x88, (b"\x2a\x03", b"\x2a\x03\x04", b"\x80")),
 )  # fmt: skip
-"""Contents of general names by tag: names, constraints, and malformed ones."""
+"""Contents of general names by tag. Some are valid as names, some are valid as bases of name
+constraints, and some are malformed."""
 
 
 def some(rng: random.Random, values: Sequence[bytes], most: int = 3) -> list[bytes]:

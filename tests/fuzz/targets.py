@@ -99,7 +99,7 @@ def agreed(what: str, attempts: Sequence[Callable[[], object]]) -> object:
     return first[0]
 
 
-# Seeds from the vectors
+# Seeds from the test vectors
 
 
 @cache

@@ -1,4 +1,5 @@
-"""Helpers that run the attestation service or an example application in a server, with an authority that it trusts, and send requests."""
+"""Helpers that run the attestation service or an example application in a server, and send requests
+to it. The service and the applications trust :data:`AUTHORITY`."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ class Server(NamedTuple):
 
 
 def service_settings(folder: Path, **more: str) -> tuple[dict[str, str], str]:
-    """Return the environment of a service with its files in a folder, and a key with all roles."""
+    """Return the environment variables of a service whose files are in ``folder``, and an API key
+    that has all roles."""
     key, line = keys.new("everything", frozenset(Role))
     (folder / "keys").write_text(line)
     (folder / "nonce-key").write_text("ab" * 32)

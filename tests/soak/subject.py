@@ -34,7 +34,8 @@ BACKENDS = ("python", "rust")
 THREADS = 2
 """Number of threads for each backend."""
 RECENT = 400
-"""Number of documents to choose from. Each is used several times before newer ones replace it."""
+"""Number of the latest documents, from which the threads choose. Each document is used several
+times before newer ones replace it."""
 CHILD_SECONDS = 60.0
 """Time limit of a child. It verifies a few documents, which takes milliseconds. The rest is a reserve for busy machines."""
 FORK_EVERY = 0.5

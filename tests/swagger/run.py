@@ -8,8 +8,8 @@ api-version. The program restricts the api-version to that of the description, b
 request for its version. The newest description is also used unchanged.
 
 For every failed check, there must be an entry of :data:`KNOWN` that explains it. Each entry is
-listed in docs/fidelity.md, "Differences from the interface description". The run also fails if an
-entry explains no failed check.
+listed in docs/fidelity.md, "Differences from the interface description". A run without ``--only``
+also fails if an entry explains no failed check.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ class _Emulator:
 
 
 def _explore(version: str, description: Path, url: str, folder: Path, examples: int) -> tuple[int, list[Finding]]:
-    """Return the number of requests and all failed checks."""
+    """Test the emulator with one description. Return the number of requests, and all failed
+    checks."""
     program = shutil.which("schemathesis", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         raise SystemExit("schemathesis is not installed beside this Python")
@@ -190,7 +191,8 @@ def _explore(version: str, description: Path, url: str, folder: Path, examples: 
 
 
 def _narrowed(description: dict[str, Any], version: str) -> dict[str, Any]:
-    """Return the description with one api-version for all requests."""
+    """Restrict the api-version of all requests to ``version``, unless that is ``ANY``. Return the
+    description."""
     for parameter in description["parameters"].values():
         if parameter["name"] == "api-version" and version != ANY:
             parameter["enum"] = [version]

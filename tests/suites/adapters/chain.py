@@ -38,7 +38,8 @@ def judge_path(
     *,
     crls: bool = False,
 ) -> Verdict:
-    """Return the same verdict for a parsed leaf. The certificates in ``embedded`` may be used as intermediates too."""
+    """Return the verdict of :func:`judge` for a leaf that is already parsed. The path may also
+    contain certificates of ``embedded`` as intermediates."""
     chain = case.get("chain", case)
     found = conditions.of(suite.name, case, key_usage)
     anchors = _parse_all(chain["anchors"], suite)

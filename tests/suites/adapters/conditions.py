@@ -1,7 +1,7 @@
-"""The conditions under which a suite expects its verdicts, converted from its notes and the flags of its cases to inputs of the path
-validator.
+"""The conditions under which a suite expects its verdicts, as inputs of the path validator.
 
-If a suite has no such information, the conditions are those of the verifier: SHA-2, RSA of at least 2048 bits, and anchors whose
+The notes of some suites and the flags of their cases name such conditions. For all other suites,
+the conditions are those of the verifier: SHA-2, RSA of at least 2048 bits, and anchors whose
 certificates constrain the path.
 """
 
