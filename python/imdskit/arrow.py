@@ -1,9 +1,9 @@
 """Verification of attested documents in a column of Apache Arrow data. The verdicts and claims are
 returned as typed columns.
 
-    verify = VerifyBatch(trust, policy, document="document", at="received")
-    verdicts = verify(batch)  # batch and verdicts are objects of pyarrow.RecordBatch
-    frame.mapInArrow(verify.each, schema)  # frame is a DataFrame of Spark
+    verify = VerifyBatch(at="received", document="document", trust=trust, policy=policy)
+    verdicts = verify(batch)  # takes and returns a pyarrow.RecordBatch
+    frame.mapInArrow(verify.each, schema)  # for a Spark DataFrame and the Spark schema of the result
 
 The backend writes the columns of the result directly, so no Python object is created per row. This
 module needs pyarrow: install ``imdskit[arrow]``. It does not import Spark or any other data engine.

@@ -96,7 +96,7 @@ class Reader:
         return ".".join(name for name in reversed(names) if name).replace(".[", "[")
 
     def fault(self, message: str, field: str = "", pos: int | None = None) -> DerError:
-        """Return a DerError that the caller raises. Its offset is ``pos``, or by default the
+        """Return a DerError for the caller to raise. Its offset is ``pos``, or by default the
         current position."""
         return DerError(message, self.base + (self.pos if pos is None else pos), self.path(field))
 

@@ -31,9 +31,9 @@ class Entry(NamedTuple):
             the document was used before.
         key: name of the caller's key.
         document: SHA-256 of the document as received, in hexadecimal digits.
-        reason: code of the refusal; ``""`` if the document was accepted.
-        stage, location, detail: attributes of the error that refused the document; ``""`` if the
-            document was accepted.
+        reason: code of the error; ``""`` if the document was accepted.
+        stage, location, detail: further information about the error; ``""`` if the document was
+            accepted.
         vm_id, subscription_id: claims of an accepted document; ``""`` for other documents.
         cloud: name of the cloud of an accepted document; ``""`` for other documents.
     """

@@ -27,18 +27,18 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
 
     Raises:
         StoreError: The SQLite file cannot be opened.
-        UsageError: The client library is not installed, or the server is configured to discard
-            keys.
+        UsageError: The client library is not installed or does not accept the URL, or the server is
+            configured to discard keys.
     """
     if settings.store == "memory":
         return MemoryStore(clock=clock)
     if settings.store.startswith("sqlite:"):
-        # This name is imported on first use. The import takes 10 ms, and some builds of Python have
-        # no sqlite3.
+        # ``imdskit.SqliteStore`` is imported on first use. The import takes 10 ms, and some builds
+        # of Python have no sqlite3.
         return imdskit.SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
     library = _library(LIBRARIES[urlsplit(settings.store).scheme])
     # The client must not retry commands. If the response to the first attempt was lost, the server
-    # may have set the key, and a retry would report a used document.
+    # may have set the key, and a retry would report that the document was used before.
     retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)
     timeout = settings.store_timeout
     try:

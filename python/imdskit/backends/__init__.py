@@ -1,9 +1,9 @@
-"""Choice of the backend. A backend is an implementation of the checks; one is written in Python and
-one in Rust.
+"""Choice of the backend. A backend is an implementation of the checks of a document; one is written
+in Python and one in Rust.
 
 The caller chooses the backend once. This package reads no environment variable.
 
-The names in this package are public. Its modules are internal.
+The names in ``__all__`` are public. The modules of this package are internal.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def get(name: str) -> Backend:
     """Return the backend called ``name``: ``auto``, ``python`` or ``rust``.
 
     Raises:
-        BackendError: the Rust extension cannot be used. Its codes are ``backend-absent``,
-            ``backend-broken`` and ``backend-contract``.
+        BackendError: the Rust extension cannot be used. The code of the error is
+            ``backend-absent``, ``backend-broken`` or ``backend-contract``; see
+            :func:`imdskit.backends.rust.load`.
         UsageError: no backend has this name.
     """
     if name == "auto":
@@ -59,7 +60,7 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
 
     Args:
         setup: settings, trusted certificates and accepted signer names.
-        document: the JSON of the service, bare base64, or DER.
+        document: the JSON of the metadata service, bare base64, or DER.
         at: time as of which the document is verified, in Unix seconds.
         nonce: the nonce that the document must contain, or None to accept any.
 

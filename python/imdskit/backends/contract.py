@@ -6,12 +6,13 @@ returns the same results faster. Backends and callers exchange only simple value
 str, int and sequences of them), the types of this module, and exceptions. A backend uses neither
 HTTP nor a clock, and it does not know the names of the Azure clouds.
 
-**Order of checks.** A checker reports the first check that fails. In every backend, the stages of
-verification are envelope, structure, signature, chain, identity and claims, in this order. A
-checker parses the whole message before it checks any value in the message. Within a stage, the
-checks have the order of the members of :class:`imdskit.reasons.Reason`.
+**Order of checks.** A checker (:class:`Checker`) verifies documents, and reports the first check
+that fails. In every backend, the stages of verification are envelope, structure, signature, chain,
+identity and claims, in this order. A checker parses the whole message before it checks any value in
+the message. Within a stage, the checks have the order of the members of
+:class:`imdskit.reasons.Reason`.
 
-The chain stage is different, because there may be several paths, and each may fail for another
+The chain stage is different, because there may be several paths, and each may fail for a different
 reason. The checker searches for a valid path depth first, in a fixed order. If there is none, it
 reports the reason of the first path that failed, with two exceptions:
 
@@ -50,7 +51,7 @@ Form = Literal["json", "text"]
 
 MAX_JSON_BRACKETS = 256
 """Maximum of ``Limits.json_brackets``. Both backends can parse JSON of this depth even if the
-thread has a small stack. Python's JSON parser fails at a depth below 1,000."""
+thread has a small stack. Python's JSON parser may fail at depths of slightly less than 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +278,9 @@ class Columns(NamedTuple):
         created_on, expires_on: 64 bits for each row, Unix seconds. They are 0 if the row is
             refused.
         texts: maps the name of a text column to its validity bitmap, its offsets and its UTF-8
-            text. ``location`` and ``detail`` have values in refused rows. The other columns have
-            values in accepted rows: ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``,
-            ``plan_publisher``, ``subscription_id``, ``sku`` and ``license_type``.
+            text. ``location`` and ``detail`` have values in refused rows. The other columns can
+            have values only in accepted rows: ``vm_id``, ``nonce``, ``plan_name``,
+            ``plan_product``, ``plan_publisher``, ``subscription_id``, ``sku`` and ``license_type``.
         signers: the different signers, each as a tuple of label, name and chain as in
             :class:`Signed`. They are in the order of their first occurrence.
     """
@@ -323,7 +324,7 @@ class Checker(Protocol):
         """Verify one document.
 
         Args:
-            document: the JSON of the service, bare base64, or DER.
+            document: the JSON of the metadata service, bare base64, or DER.
             at: time as of which the document is verified, in Unix seconds.
             nonce: the nonce that the document must contain, or None to accept any.
 

@@ -1,5 +1,5 @@
-"""Extraction of the DER message from a document. A document is the JSON of the service, bare
-base64, or the DER itself."""
+"""Extraction of the DER message from a document. A document is the JSON of the metadata service,
+bare base64, or the DER itself."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ def load() -> Backend:
     """Return the backend of the extension ``imdskit._native``.
 
     Raises:
-        BackendError: ``backend-absent``, ``backend-broken`` (the extension is present but does not
-            load) or ``backend-contract``.
+        BackendError: ``backend-absent``: the extension is not installed; ``backend-broken``: it is
+            installed, but does not load; ``backend-contract``: it was built for another version of
+            :mod:`imdskit.backends.contract`.
     """
     try:
         # This form of the import statement distinguishes an absent extension from a broken one.

@@ -60,8 +60,9 @@ class Emulator(Host):
             off.
         faults: fault script, as a path or as a list of rules; ``docs/faults.md`` describes the
             format.
-        allow_hosts: names that a request may have in its ``Host`` header, besides loopback,
-            169.254.169.254 and ``host``; ``*`` allows any.
+        allow_hosts: further names that a request may have in its ``Host`` header; ``*`` allows any.
+            Loopback, 169.254.169.254, ``host``, the address that the client connected to, and the
+            hosts of ``public_url``, ``pki_url`` and ``issuer`` are always allowed.
         journal: maximum number of requests that the journal keeps.
         admin_port: port of the admin API; 0 selects a free one, and None disables the admin API.
         admin_token: token that clients of the admin API must send; None generates one.
@@ -69,14 +70,14 @@ class Emulator(Host):
             ``admin_token``.
         admin_allow_hosts: names that a request to the admin API may have in its ``Host`` header,
             besides loopback and the address that the client connected to; ``*`` allows any.
-        public_url: base address at which clients reach the emulator. It appears in documents, in
+        public_url: base address at which clients reach the emulator. It appears in certificates, in
             tokens and in :attr:`url`. None uses the listening address, with loopback in place of an
             unspecified address such as 0.0.0.0.
         pki_url: base address below which clients find issuer certificates and revocation lists.
             Certificates contain it. None uses ``/pki`` below the emulator's base address.
         issuer: base address of token issuers. The issuer of a tenant is this address followed by
-            the tenant. The claim ``iss`` of a token contains it. None uses ``/oidc`` below the
-            emulator's base address.
+            the tenant, and it is the claim ``iss`` of the tenant's tokens. None uses ``/oidc``
+            below the emulator's base address.
         health: whether the service responds to ``/healthz`` with 200. Azure's service has no such
             path.
         snapshot_file: file that :meth:`save` writes to. If it exists, the emulator resumes from it.
@@ -138,7 +139,7 @@ class Emulator(Host):
         options = Options.among(locals())
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
-            found = snapshots.read(snapshot_file)  # Read first: generating keys is slow, and an invalid file needs none.
+            found = snapshots.read(snapshot_file)  # Generating keys is slow, so an invalid file is refused before that.
         super().__init__(scenario_of("scenario", scenario), options, connections=CONNECTIONS, cached_responses=MOST)
         with self.closed_on_error():
             if found is not None:

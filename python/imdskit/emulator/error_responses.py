@@ -54,7 +54,8 @@ class ErrorResponse:
     """Error response of the service.
 
     Attributes:
-        name: stable name of the response. The table of rules and its documentation page use it.
+        name: stable name of the response. :mod:`imdskit.emulator.service.rules` and
+            ``docs/fidelity.md`` use it.
         status: the status code.
         body: the exact body.
         evidence: kind of evidence for the body.
@@ -306,7 +307,7 @@ def bad_version(enabled: Sequence[str], error: ErrorResponse = BAD_VERSION) -> E
 def not_allowed(error: ErrorResponse, methods: Sequence[str]) -> ErrorResponse:
     """Return ``error`` with the header ``Allow``, which names the allowed ``methods``.
 
-    RFC 9110 section 15.5.6 requires it.
+    RFC 9110 section 15.5.6 requires this header.
     """
     return replace(error, headers=(("Allow", ", ".join(methods)),))
 
@@ -314,12 +315,13 @@ def not_allowed(error: ErrorResponse, methods: Sequence[str]) -> ErrorResponse:
 def failure(status: int, category: str | None, text: bool = False) -> ErrorResponse:
     """Return the error response with ``status``.
 
-    If no source shows the response for a status, it has the same form as the others (inferred).
+    If no source shows how the service responds with this status, the result has the same form as
+    the service's other error responses (inferred).
 
     Args:
         status: error status, from 400 to 599.
-        category: category of the request, such as ``identity``.
-        text: whether text below ``/instance`` was requested.
+        category: path segment after ``/metadata``, such as ``identity``.
+        text: whether the request is for text from ``/metadata/instance``.
     """
     if text and status == TOO_MANY_TEXT.status:
         return TOO_MANY_TEXT

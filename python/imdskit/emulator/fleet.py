@@ -32,7 +32,8 @@ MOST = 1_000_000
 RESIDENT = 512
 """Default maximum number of machines in memory.
 
-The fleet evicts the other machines, and creates a machine again when a request for it arrives.
+When there are more, the fleet evicts the least recently requested machine. It creates an evicted
+machine again when a request for it arrives.
 """
 CACHED_RESPONSES = 8
 """Maximum number of responses that each machine caches while it is in memory."""

@@ -2,7 +2,7 @@
 
 :class:`imdskit.emulator.Emulator` is a host with one machine, and :class:`imdskit.emulator.Fleet`
 is a host with many. The code that watches or changes a running emulator (admin API, journal,
-snapshots, command line) uses only the interface of the host.
+snapshots, command line) uses only the interface of :class:`Host`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Host:
         self._cached_responses = cached_responses
         self._request_numbers = itertools.count()
         self._changed: dict[int, Scenario] = {}
-        """Scenarios of the machines that were changed, by machine number."""
+        """Scenarios that were changed after the start, by machine number."""
         self._identifiers: dict[int, Mapping[str, str]] = {}
         """Identifiers that machines keep from an earlier emulator, by machine number and purpose."""
         self._own_faults: dict[int | None, Faults] = {}
@@ -417,8 +417,8 @@ class Host:
         return next((found for source, own in sources if (found := source.download(own)) is not None), None)
 
     def _published_elsewhere(self, target: str) -> bool:
-        """Return whether a target is that of a published file, below an address that the operator
-        chose."""
+        """Return whether a target selects a published file that is below an address chosen by the
+        operator."""
         return self._published_below is not PUBLISHED and self._download(parse_target(target).path.rstrip()) is not None
 
 

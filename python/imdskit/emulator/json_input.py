@@ -32,8 +32,8 @@ def strict_json(data: bytes) -> Any:
     """Return parsed JSON.
 
     Raises:
-        ValueError: The data is not strict JSON. Its text completes a sentence that begins with "It
-            is not JSON:".
+        ValueError: The data is not strict JSON. The text of the exception completes a sentence that
+            begins with "It is not JSON:".
     """
     try:
         return json.loads(data, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_number)

@@ -2,9 +2,10 @@
 machines.
 
 A machine is created when the first request for it arrives. When too many machines are in memory,
-the least recently requested one is evicted. The scheduled events of an evicted machine are kept,
-unless no events were ever announced or requested. Its rate limits are kept for one second, because
-the token buckets are full again after that time. Its cached tokens and attested documents are lost.
+the least recently requested one is evicted. The scheduled events of an evicted machine are kept if
+an event was ever announced, or if a client ever requested the events. Its rate limits are kept for
+one second, because the token buckets are full again after that time. Its cached tokens and attested
+documents are lost.
 When the machine is created again, it has the same instance document as before.
 """
 
@@ -50,7 +51,7 @@ class ResidentMachines:
         self._latest: tuple[int, App] | None = None
         """The most recently requested machine.
 
-        It can be read without a lock, because it is the last machine to be evicted.
+        No lock is needed to read it, because all other machines are evicted before this one.
         """
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ seed. An emulator that resumes with another seed, or without one, signs document
 other keys. The journal is not part of a snapshot.
 
 This module handles the file and its top-level members. The modules of events, faults and tokens
-define the content of their members.
+define the content of the members ``events``, ``faults`` and ``tokens``.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ def save(host: Host, path: str | Path | None = None) -> str:
 
 
 def checked(value: object) -> dict[str, Any]:
-    """Return ``value`` if it has the top-level members of a snapshot. Their content is not checked.
+    """Return ``value`` if it has the top-level members of a snapshot.
+
+    The content of ``events``, ``faults``, ``tokens`` and the scenario's ``document`` is not
+    checked.
 
     Raises:
         ScenarioError: The value is not a snapshot. The code is ``bad-snapshot``, and the location

@@ -1,3 +1,3 @@
-"""Formats of the Instance Metadata Service that the emulator shares with the client or the command
-line, without I/O: the content of attested documents and the shape of the instance document. All
-modules of this package are internal."""
+"""Formats of the Instance Metadata Service: the content of attested documents, and the shape of the
+instance document. The emulator shares these modules with other packages of imdskit. The modules do
+no I/O, and all of them are internal."""

@@ -1,6 +1,6 @@
 """The signed content of an attested document, and the JSON response that contains the document.
 
-Source: genuine documents from 2018 to 2026, which have the same order of members and the same time
+Source: genuine documents from 2018 to 2026, all of which have this order of members and these time
 formats; IMDS documentation, "Attested data".
 """
 
@@ -57,8 +57,8 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
     """Return the bytes to sign: compact JSON with the keys in alphabetical order.
 
     Args:
-        facts: mapping from the path of a member of :data:`imdskit.versions.ATTESTED` to its value.
-            All other members have the value ``""``.
+        facts: values of members by path. The paths are keys of :data:`imdskit.versions.ATTESTED`. A
+            member without a value in ``facts`` is ``""``, except for the nonce and the times.
         version: api-version of the request. It determines which members the content has.
         created_on: time of creation in Unix seconds.
         nonce: nonce of the request. None selects the result of :func:`default_nonce`.

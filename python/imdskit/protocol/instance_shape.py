@@ -1,5 +1,5 @@
 """Shape of the instance document: its tree of members, the members of each api-version, and the
-member names of the preview version.
+member names of the preview api-version 2017-03-01.
 
 The functions convert a document in the newest shape to the shape of an older api-version. Documents
 are parsed JSON, and all their simple values are strings. :data:`imdskit.versions.INSTANCE` is the
@@ -29,7 +29,7 @@ class Member:
     Attributes:
         since: first version that has the member. For an object, it is the first version that has
             any of its members.
-        kind: kind of the member, such as object or array.
+        kind: whether the member is an object, an array or a leaf, that is, a simple value.
         members: members of the object, or of each element of the array.
     """
 
@@ -86,12 +86,13 @@ _HIDDEN = {"extended", "dnsservers"}
 def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return ``path`` with every key in the letter case that the document has at ``version``.
 
-    Unknown keys are not changed.
+    A key that is in neither the table nor ``more`` is not changed.
 
     Args:
         path: keys in the request.
         version: api-version of the request.
-        more: mapping from a further key in lower case to the key in the document.
+        more: spellings of unknown keys: a mapping from each key in lower case to the key as it is
+            in the document.
     """
     names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES}
     return tuple(names.get(step.lower(), step) for step in path)

@@ -1,7 +1,7 @@
-"""Decide whether an attested document was signed by Azure, for whom, and when.
+"""Decide whether Azure signed an attested document, for which machine, and when.
 
 The names in ``__all__`` and the modules that ``docs/api.md`` lists are public. All other modules
-are internal. :mod:`imdskit.backends` implements the checks.
+are internal. :mod:`imdskit.backends` implements the checks of a document.
 """
 
 from imdskit.backends.contract import Claims, Limits

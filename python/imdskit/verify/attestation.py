@@ -17,8 +17,9 @@ class Attestation:
     Attestations are immutable and can be pickled. Two attestations are equal if all their
     attributes are equal.
 
-    The backend converts the claims and the certificates to Python objects only when their
-    attributes are read. This saves time for a caller that needs only the verdict.
+    The backend, which is the implementation of the checks, may create the claims and the
+    certificates only when the caller reads ``claims`` or ``chain`` for the first time. This saves
+    time for a caller that needs only the verdict.
     """
 
     __slots__ = ("_at", "_backend", "_cloud", "_relaxed", "_signed")

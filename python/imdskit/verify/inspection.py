@@ -33,16 +33,17 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
 
     Args:
         verifier: verifier whose policy, trust and clock are used.
-        document: the service's JSON, bare base64, or DER. If the bytes are something else, the
-            report says so.
+        document: the metadata service's JSON, bare base64, or DER. If the bytes are something else,
+            the report says so.
         nonce: the nonce that the document must contain; None for any.
 
     Returns:
         A dict with five members. ``report`` is the result of
-        :meth:`imdskit.verify.report.Report.to_json`. ``content`` and ``signature`` are None if the
-        message cannot be read. ``certificates`` lists the certificates in the message. ``chain``
-        lists the certificates from the signer to the anchor, or is None if there is no path. There
-        can be a chain even if the signature of the document is invalid.
+        :meth:`imdskit.verify.report.Report.to_json`. ``content`` is None if the message cannot be
+        read or has no content. ``signature`` is None if the message cannot be read or does not have
+        exactly one signer. ``certificates`` lists the certificates in the message. ``chain`` lists
+        the certificates from the signer to the anchor, or is None if there is no path. There can be
+        a chain even if the signature of the document is invalid.
     """
     report = verifier.explain(document, nonce=nonce)
     shown: dict[str, Any] = {"report": report.to_json(), "content": None, "signature": None, "certificates": [], "chain": None}
@@ -88,8 +89,9 @@ def _content(content: bytes, brackets: int) -> dict[str, Any]:
 
 
 def _has_path(report: Report) -> bool:
-    """Return True if the check of the chain found a path, even if a certificate on it is revoked.
-    If the check found none, another search would find none either."""
+    """Return True if the check of the chain found a path, even if a certificate on the path is
+    revoked or its status is unknown. If the check found no path, another search would find none
+    either."""
     errors = [outcome.error for outcome in report if outcome.check == "chain" and outcome.error is not None]
     return all(error.reason in (Reason.REVOKED, Reason.REVOCATION_UNKNOWN) for error in errors)
 

@@ -19,7 +19,7 @@ form are:
 - Other documentation of the metadata service mentions a "10-digit string". Ten digits have only 33
   bits, which is not enough for a bound nonce (see :class:`NonceIssuer`). No metadata service is
   known that accepts only digits.
-- It contains only lower-case letters and digits, because software between the service and the
+- A nonce contains only lower-case letters and digits, because software between the service and the
   machine may not preserve letter case.
 """
 
@@ -48,11 +48,11 @@ _FORM = re.compile(r"[a-z2-7]{32}", re.ASCII)
 _NONCE_BYTES = 20
 _TIME, _SALT, _TAG = 4, 5, 11
 _LABEL = b"imdskit nonce 1\x00"
-"""Prefix of the input of the HMAC. Because of the prefix, a tag that was computed with the same key
-for another purpose is not valid for a nonce.
+"""Prefix of the input of the HMAC. Because of the prefix, an HMAC that was computed with the same
+key for another purpose is not valid in a nonce.
 
-Label, time and salt have fixed lengths. Therefore the request, which follows them in the input,
-needs no length field.
+The input consists of this label, the time of issue, a random salt and the request. The first three
+have fixed lengths, so the request needs no length field.
 """
 
 
@@ -62,11 +62,11 @@ class NonceIssuer:
     Without a key, a nonce consists of 160 random bits. The service must store the nonce until the
     document arrives.
 
-    With a key, a nonce is *bound*: it shows by itself when it was issued and for which request, so
-    the service need not store it. A bound nonce consists of the time of issue (32 bits), a random
-    salt (40 bits), and a tag (the first 88 bits of HMAC-SHA256 over label, time, salt and request).
-    An attacker guesses a valid tag with a probability of 2**-88 per attempt, or 2**-87 while two
-    keys are accepted.
+    With a key, a nonce is *bound*: the service can check when it issued the nonce, and for which
+    request (see :meth:`issue`). The service therefore need not store the nonce. A bound nonce
+    consists of the time of issue (32 bits), a random salt (40 bits), and a tag (the first 88 bits
+    of HMAC-SHA256 over label, time, salt and request). An attacker guesses a valid tag with a
+    probability of 2**-88 per attempt, or 2**-87 while two keys are accepted.
 
     **Until a bound nonce expires, anybody who has a copy of a document with this nonce can present
     it any number of times.** To accept the document only once, use a store; see

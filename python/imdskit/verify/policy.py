@@ -66,7 +66,7 @@ class Policy(Settings):
         document with this nonce shortly afterwards.
 
         The nonce is required, and the document must be at most ``max_age`` seconds old. Therefore a
-        recorded document is refused.
+        document that somebody recorded earlier, with another nonce, is refused.
 
         Args:
             max_age: maximum age of a document in seconds.
@@ -94,8 +94,8 @@ class Policy(Settings):
 
         The certificate of the sample is self-signed, and its RSA key has 1024 bits. The sample was
         valid for a few seconds only, and it does not belong to a machine. For these reasons, the
-        policy checks neither the chain nor the times nor the machine. **An accepted document proves
-        nothing**, because anybody can create such a document.
+        policy checks neither the chain nor the times, and it accepts an empty ``vmId``. **An
+        accepted document proves nothing**, because anybody can create such a document.
         """
         return cls(check_chain=False, check_times=False, require_vm_id=False, allow_common_name=True, min_rsa_bits=1024)
 

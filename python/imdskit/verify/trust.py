@@ -35,8 +35,8 @@ class Trust:
         crls: certificate revocation lists as DER. imdskit never fetches lists. If there are none,
             revocation is not checked. Otherwise, each certificate below the anchor needs a current
             list that covers it, unless ``Policy.require_crl`` is False.
-        date: date of the bundle, ``YYYY-MM-DD``; ``""`` if the certificates do not come from a
-            bundle.
+        date: date of the trust bundle from which the certificates come, ``YYYY-MM-DD``; ``""`` if
+            they do not come from a bundle.
         signing: authorities that are known to issue certificates for signers of attested documents,
             according to the bundle. Only ``imdskit doctor`` and ``imdskit trust`` use them.
         audit: SHA-256, in hexadecimal, of certificates that the bundle keeps only for audits of old

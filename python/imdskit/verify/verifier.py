@@ -38,9 +38,9 @@ NONCE_SECONDS = 2 * MAX_LIFETIME
 :data:`MARGIN` are added to this time.
 
 The maximum lifetime of a nonce of :class:`NonceIssuer` is six hours, and the value is twice this
-time. The first half covers the time in which the nonce is valid. The second half is needed because a verifier whose clock is
-ahead removes records too early. Such a clock can be ahead by at most six hours: a verifier whose
-clock is further ahead refuses every document as expired.
+time. The first half covers the time in which the nonce is valid. The second half is needed because
+a verifier whose clock is ahead removes records too early. Such a clock can be ahead by at most six
+hours: a verifier whose clock is further ahead refuses every document as expired.
 """
 
 MAX_LEARNED = 64
@@ -138,7 +138,7 @@ class Verifier(ForkAware):
         """Verify one document.
 
         Args:
-            document: the service's JSON, bare base64, or DER.
+            document: the metadata service's JSON, bare base64, or DER.
             at: time as of which the document is verified: Unix seconds, or a datetime with a time
                 zone. By default, this is the current time.
             nonce: nonce that the document must contain. None accepts any nonce, unless the policy
@@ -173,9 +173,10 @@ class Verifier(ForkAware):
         accepted later.
 
         Args:
-            document: the service's JSON, bare base64, or DER.
-            nonce: nonce that the document must contain. With None, the nonce in the document is
-                neither checked nor marked as used.
+            document: the metadata service's JSON, bare base64, or DER.
+            nonce: nonce that the document must contain. With None, the document is refused if the
+                policy requires a nonce. Otherwise, the nonce in the document is neither checked nor
+                marked as used.
             store: store of used documents and nonces.
 
         Returns:
@@ -282,7 +283,7 @@ class Verifier(ForkAware):
         Raises:
             UsageError: an argument is of the wrong type, a time is out of range, or the number of
                 times differs from the number of documents.
-            OverflowError: the texts of one column have 2 GiB or more in total.
+            OverflowError: the texts in one column of the result have 2 GiB or more in total.
         """
         if isinstance(documents, PackedDocuments):
             times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)

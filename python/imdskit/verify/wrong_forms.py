@@ -1,10 +1,10 @@
 """Detection of common wrong forms of a document, such as PEM, UTF-16, or an HTTP response with its
 header.
 
-A verifier accepts only three forms: the service's JSON, bare base64, and DER (decision 0022). If
-the verifier refuses a document, this module examines the bytes. If the bytes have a known wrong
-form, the module sets the hint of the error to a text that names the form and says what to do. The
-module never changes the reason or the location of the error.
+A verifier accepts only three forms: the metadata service's JSON, bare base64, and DER (decision
+0022). If the verifier refuses a document, this module examines the bytes. If the bytes have a known
+wrong form, the module sets the hint of the error to a text that names the form and says what to do.
+The module never changes the reason or the location of the error.
 
 Documents may come from an attacker, so no function takes more than linear time in the size of the
 document.

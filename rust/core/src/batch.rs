@@ -1,9 +1,9 @@
 //! Verification of many documents on several threads, and documents together with their verdicts.
 //!
 //! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
-//! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document yet, the checker verifies this
-//! document completely before it decodes the next one. The document then becomes a template for those after it. A bad document does not
-//! slow down the verification of the others.
+//! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document, but its message can become one,
+//! the checker verifies this document completely before it decodes the next one. An accepted document is then a template for the documents
+//! after it. A bad document does not slow down the verification of the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -179,9 +179,9 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // Keys of the documents that were verified alone and have a valid signature. Such a document becomes a template if it also passes
-        // the remaining checks. If it does not, the next document with the same key will probably not pass them either, so it need not be
-        // verified alone.
+        // Template keys of the documents that were verified alone and have a valid signature. Such a document becomes a template if it also
+        // passes the remaining checks. If it does not, the next document with the same key will probably not pass them either, so it need
+        // not be verified alone.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {

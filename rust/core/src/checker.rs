@@ -69,7 +69,7 @@ pub struct Checker {
 /// A document that has passed all checks that precede the verification of its signature.
 #[derive(Debug)]
 pub(crate) struct Opened<'d> {
-    /// The whole message, or only the parts with its content and its signature if a template fits the message.
+    /// The whole message. If a template fits a message in base64, only the parts with its content and its signature.
     bytes: Cow<'d, [u8]>,
     content: Range<usize>,
     signature: Range<usize>,
@@ -394,8 +394,8 @@ impl<'d> Opened<'d> {
         }
     }
 
-    /// Returns whether the message becomes a template once it is accepted. It must end with the signature. Otherwise anyone could add
-    /// unsigned attributes to an accepted message and fill the cache with its variants.
+    /// Returns whether the message will become a template if it is accepted. For this, the message must end with its signature. Otherwise
+    /// anyone could add unsigned attributes to an accepted message and fill the cache with its variants.
     pub(crate) fn makes_template(&self) -> bool {
         !self.from_template && self.attributes.is_none() && self.certificates.is_none() && self.signature.end == self.bytes.len()
     }
@@ -441,7 +441,7 @@ fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
     start..start + part.len()
 }
 
-/// Parses certificates or revocation lists with `parse`. `noun` says in errors what they are.
+/// Parses certificates or revocation lists with `parse`. `noun` is the word for one of them in errors.
 fn parse_all<T>(ders: &[Vec<u8>], parse: impl Fn(&[u8]) -> der::Result<T>, noun: &str, origin: &str) -> Result<Vec<T>, BadTrust> {
     let parse = |(index, der): (usize, &Vec<u8>)| {
         parse(der).map_err(|error| BadTrust {

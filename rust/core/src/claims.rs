@@ -130,7 +130,7 @@ pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup)
     Ok(())
 }
 
-/// Checks that the nonce is the one that the caller expects. The time of the comparison does not depend on where two nonces of equal
+/// Checks that the nonce is the one that the caller expects. The duration of the comparison does not depend on where two nonces of equal
 /// length differ.
 pub(crate) fn check_nonce(claims: &Claims<Cow<'_, str>>, nonce: Option<&[u8]>, setup: &Setup) -> Result<(), Refusal> {
     match nonce {

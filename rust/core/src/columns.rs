@@ -25,7 +25,7 @@ pub const TEXTS: [&str; 10] = [
 /// A column of texts.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    /// A bit for each row that says whether the row has a text.
+    /// One bit per row: whether the row has a text.
     pub valid: Vec<u8>,
     /// The start of each text in `octets`, followed by the end of the last text, as 32-bit integers.
     pub offsets: Vec<u8>,
@@ -49,7 +49,7 @@ pub struct Signer {
 pub struct Columns {
     /// Number of rows.
     pub rows: usize,
-    /// A bit for each row that says whether the document was accepted.
+    /// One bit per row: whether the document was accepted.
     pub accepted: Vec<u8>,
     /// The index of the reason in `Reason::ALL`, as one byte per row. It is 0 for accepted documents.
     pub reason: Vec<u8>,

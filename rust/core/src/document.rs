@@ -67,7 +67,7 @@ impl Document {
     /// Parses and indexes a document.
     ///
     /// # Errors
-    /// Returns an error if the document is not strict JSON or is nested more than 32 levels deep.
+    /// Returns an error if the document is not strict JSON, is nested more than 32 levels deep, or has more than 100,000 opening brackets.
     pub fn new(data: &[u8]) -> Result<Self, BadDocument> {
         strict_json::index(data, MAX_BRACKETS, MAX_DEPTH)
             .map(|(text, nodes)| Self {

@@ -219,8 +219,8 @@ pub fn oid_contents(dotted: &str) -> Vec<u8> {
     bytes
 }
 
-/// Builds and validates a path. Malformed lists are ignored. Malformed certificates are ignored too, except for the leaf. `lists` contains
-/// revocation lists, and whether every certificate below the anchor needs one that covers it.
+/// Builds and validates a path. Malformed revocation lists are ignored. Malformed certificates are ignored too, except for the leaf.
+/// `lists` contains the revocation lists, and whether every certificate below the anchor needs a list that covers it.
 ///
 /// # Errors
 /// Returns an error if the leaf is malformed or there is no valid path.

@@ -1,8 +1,8 @@
 //! A strict JSON parser (RFC 8259, RFC 7493 sections 2.1 to 2.3). Every accepted text has one meaning: it is UTF-8, no object has two
 //! members with the same name, there are no lone surrogates, and the nesting depth is bounded.
 //!
-//! [`index`] validates a text completely and records the position of each value. [`View`] finds values with that index. Every byte is read
-//! once and each name is looked up once, so the time is linear in the length of any text.
+//! [`index`] validates a text completely and records the position of each value. [`View`] finds values with these positions. The scanner
+//! reads every byte once and looks up each name once, so indexing takes time linear in the length of the text.
 
 // Python counterpart: `strict_json.py`.
 
@@ -18,8 +18,8 @@ pub(crate) use crate::strict_json::values::{Node, View, unescaped};
 pub(crate) struct JsonError(pub(crate) Cow<'static, str>);
 
 /// Maximum nesting depth, independent of the limit on brackets, so that a generous limit on brackets cannot overflow the stack.
-// Equal to `contract.MAX_JSON_BRACKETS` in Python, the greatest limit on brackets that a caller can set. Texts within it are never nested
-// deeper.
+// Equal to `contract.MAX_JSON_BRACKETS` in Python, the greatest limit on brackets that a caller can set. A text with at most this many
+// brackets is never nested deeper.
 pub(crate) const MAX_DEPTH: usize = 256;
 
 /// Returns `data` as text, and its nodes. The first node is the root.

@@ -2,8 +2,8 @@
 //! and signature.
 //!
 //! Input: a byte that selects the length of the modulus, a byte whose bits select the jobs to corrupt, and the bytes for moduli and
-//! signatures. If there are too few bytes, they are repeated. A few bytes can therefore produce numbers with long runs, in which carries
-//! propagate far.
+//! signatures. If there are too few bytes, they are repeated. A few bytes can therefore produce numbers with long runs of equal bits, in
+//! which carries propagate far.
 
 #![no_main]
 
@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
     let batch: Vec<_> = (0..JOBS)
         .filter_map(|job| {
             let (mut modulus, signature) = (number(7 * job), number(7 * job + 3));
-            modulus[0] |= size & 0x80; // otherwise the bytes stay as they are, and most moduli are refused
+            modulus[0] |= size & 0x80; // without this bit, `Key::new` refuses most moduli
             modulus[length - 1] |= size >> 6 & 1;
             let key = Key::new(&modulus);
             let suits = modulus[0] >> 7 == 1 && modulus[length - 1] & 1 == 1;

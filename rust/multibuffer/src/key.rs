@@ -16,7 +16,7 @@ pub struct Key {
     pub(crate) modulus: Prepared,
 }
 
-/// The modulus, with one variant for each length. The number in `Modulus` is the number of blocks of eight 52-bit limbs.
+/// The modulus, with one variant for each length. The parameter of `Modulus` is the number of blocks of eight 52-bit limbs.
 #[derive(Clone, Debug)]
 pub(crate) enum Prepared {
     Bits2048(Box<Modulus<5>>),

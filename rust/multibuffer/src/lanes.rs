@@ -64,7 +64,7 @@ impl<const NB: usize> WideModulus<NB> {
         constant: Wide::ZERO,
     };
 
-    /// Sets the modulus of a lane. `comparison` belongs to the modulus.
+    /// Sets the modulus of a lane. `comparison` must belong to `modulus`.
     pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>, comparison: &Comparison<NB>) {
         self.n.set(lane, &modulus.n);
         self.folded.set(lane, &modulus.by_block().folded);

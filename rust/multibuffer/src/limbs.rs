@@ -39,7 +39,8 @@ const _: () = {
         // A column is the sum of at most 4 * limbs halves of products, the halves for the limbs that `Comparison` multiplies, one limb, and
         // a carry: (4 * limbs + 2 * 16 + 1) * 2^52 + 2^12 < 2^61.
         assert!(((4 * limbs + 2 * BLOCK * LOW_BLOCKS + 1) as u64) << LIMB_BITS < (1 << 61) - (1 << (64 - LIMB_BITS)));
-        // `Comparison` adds less than n (1 + 2 B^2) to a product. B^2 / R is far below 1, so results stay below 3 n.
+        // `Comparison` adds less than n (1 + 2 * 2^832) to a product, because L has 16 limbs. 2^832 / R is far below 1, so results stay
+        // below 3 n.
         assert!(BLOCK_BITS * (blocks - LOW_BLOCKS) >= 800);
         // Both reductions divide the limbs into whole blocks: `blocks` blocks of eight limbs, or eight blocks of `blocks` limbs.
         assert!(limbs.is_multiple_of(BLOCK) && limbs.is_multiple_of(blocks));
@@ -155,7 +156,7 @@ impl<const NB: usize> Number<NB> {
         let mut carried = 0;
         for (limb, of_n) in self.limbs_mut().iter_mut().zip(n.limbs()) {
             let (low, high) = halves(quotient, *of_n);
-            // All terms are below 2^56 and may have either sign.
+            // The absolute value of the sum is below 2^56. The terms and the sum may be negative.
             let sum = ((*limb << bits) & LIMB_MAX)
                 .wrapping_sub(low)
                 .wrapping_add(above)
@@ -236,7 +237,7 @@ pub(crate) struct Modulus<const NB: usize> {
     by_block: OnceLock<Fold<NB>>,
     /// See [`Modulus::comparison`].
     comparison: OnceLock<Box<Comparison<NB>>>,
-    /// Set after the first verification with this modulus.
+    /// Set by the first verification with this modulus.
     used: OnceLock<()>,
     /// The reduction across the lanes for one number: eight blocks of `NB` limbs.
     pub(crate) by_lane: Fold<NB>,
@@ -372,8 +373,8 @@ impl<const NB: usize> Modulus<NB> {
     }
 
     /// Computes R² modulo n. The computation starts with 2^size - n, which is 2^size modulo n. Shifts turn this number into R, and then
-    /// into R 2^d, the Montgomery form of 2^d. Three squarings turn R 2^d into the Montgomery form of 2^(8 d), where 8 d is the number of
-    /// bits of R. With more squarings, fewer shifts are needed. Three squarings are fastest, or nearly so, for every length.
+    /// into R 2^d, the Montgomery form of 2^d. Three squarings turn R 2^d into the Montgomery form of 2^(8 d). d is chosen so that 2^(8 d)
+    /// = R, so this form is R². With more squarings, fewer shifts are needed. Three squarings are fastest, or nearly so, for every length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;

@@ -65,8 +65,8 @@ pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> N
     power
 }
 
-/// Returns whether a signature produces its encoded block. [`Comparison`] explains the method. `low` is L there. The comparison must
-/// belong to the modulus.
+/// Returns whether a signature produces its encoded block. [`Comparison`] explains the method. `low` is L there. `comparison` must belong
+/// to `modulus`.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(
     s: &Number<NB>,
@@ -192,7 +192,7 @@ fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
 
 /// Returns the `NB` lowest limbs of a product with q.
 #[inline(always)]
-#[allow(clippy::inline_always)] // both products call it, and are slower if the compiler does not inline it
+#[allow(clippy::inline_always)] // `product` uses it, and is slower if the compiler does not inline it
 #[allow(unused_assignments)] // the last carry is not used
 fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     let mut m = [0; MAX_BLOCKS];

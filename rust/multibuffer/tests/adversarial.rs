@@ -24,7 +24,7 @@ fn moduli(bits: usize) -> Vec<BigUint> {
         &top + 1_u8,                                     // -1/n modulo 2^52 is the greatest limb
         &top + ((&one << 52) - 1_u8),                    // only the lowest limb is all ones
         &all - ((&one << 52) - 2_u8),                    // all other limbs are all ones
-        &top | limbs(limb, 0) | &one,                    // every other limb
+        &top | limbs(limb, 0) | &one,                    // every second limb
         &top | limbs(0, limb) | &one,                    //
         &top | limbs(1 << 51, 1) | &one,                 //
         (&top | (&top >> 1_u8)) + 1_u8,                  // two bits at the top

@@ -91,7 +91,8 @@ impl Checker {
     }
 }
 
-/// Reads the time of the check in Unix seconds: one for all documents, or one for each, which `each` reads.
+/// Reads the time of the check in Unix seconds: either one number for all documents, or a sequence with one number for each document. The
+/// function `each` reads the sequence.
 fn times<'py>(
     at: &Bound<'py, PyAny>,
     documents: usize,
@@ -264,7 +265,8 @@ impl Verdicts {
         let absent = || PyIndexError::new_err("there is no such verdict");
         let index = index.ok_or_else(absent)?;
         if self.0.is_inherited() {
-            // In the child of a fork, the checker parses certificates and revocation lists again, which may take long.
+            // In the child of a fork, the first use of the checker parses certificates and revocation lists again. This may take long, so
+            // it happens without the interpreter's lock.
             detached(py, || self.0.checker())?;
         }
         match caught(py, || self.0.get(index))?.ok_or_else(absent)? {

@@ -79,7 +79,7 @@ impl Document {
                     }
                 }
             })?;
-        // An instance of a subclass of `str` may claim to be equal to another text, so such a path is not cached.
+        // An instance of a subclass of `str` may claim to be equal to another text, so a path that contains one is not cached.
         if keys.iter().all(|key| key.is_exact_instance_of::<PyString>()) {
             found.set_item(path, &rendered)?;
         }

@@ -25,8 +25,9 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
     caught(py, || py.detach(work))
 }
 
-/// Runs work, and turns a panic into a `BackendError`. A panic is a fault of the extension; its message was written to standard error. The values
-/// that `work` shares with other threads stay valid: another thread can take a lock whose holder panicked, and caches are replaced as a whole.
+/// Runs work, and turns a panic into a `BackendError`. A panic is a fault of the extension. Rust has already written the message of the
+/// panic to standard error. The values that `work` shares with other threads stay valid: another thread can take a lock whose holder
+/// panicked, and caches are replaced as a whole.
 pub(crate) fn caught<T>(py: Python<'_>, work: impl FnOnce() -> T) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
         let message = "The Rust extension failed unexpectedly, so there is no result.";

@@ -1,9 +1,9 @@
 """Keys with which callers authenticate themselves, and secret keys with which the service generates
 nonces.
 
-A key file has one line for each key: the name of the key, its roles (separated by commas), and the
-SHA-256 of the key. ``#`` begins a comment. A key is random and has 256 bits, so nobody can find it
-from its hash. For this reason, the hash needs no salt.
+A key file contains the keys of callers. It has one line for each key: the name of the key, its
+roles (separated by commas), and the SHA-256 of the key. ``#`` begins a comment. Each key is random
+and has 256 bits, so nobody can find it from its hash. For this reason, the hash needs no salt.
 """
 
 from __future__ import annotations

@@ -63,8 +63,9 @@ class Cache(ForkAware):
 
         The path of a signer depends on which certificates and lists are valid at ``at``. The set of
         valid ones changes only when a validity period starts or ends. Two times between the same
-        two changes therefore have the same path. For this reason, the key of the cache contains the
-        signer and the number of changes before ``at``, instead of ``at`` itself.
+        two changes therefore have the same path. For this reason, the key of the cache does not
+        contain ``at`` itself. It contains the signer, the number of changes up to ``at``, and
+        whether the signer's own certificate is valid at ``at``.
         """
         return self._paths.get(self._path_key(signer, at))
 

@@ -38,7 +38,9 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class _Case:
     """A document and the results of its checks. Each check sets some attributes. An attribute is
-    None until a check has set it."""
+    None or False until a check has set it. ``path_is_new`` is True if the path may be added to the
+    cache. ``from_template`` is True if the message differs from an earlier accepted message only in
+    content and signature (see :mod:`imdskit.backends.python.message_templates`)."""
 
     document: bytes
     at: int
@@ -168,7 +170,7 @@ class Checker:
     def _algorithm(self, case: _Case) -> None:
         assert case.signer
         if case.from_template:
-            return  # an accepted message, from which the template was made, has the same algorithms and the same key
+            return  # an earlier accepted message had the same algorithms and the same key
         cms.check_algorithms(case.signer)
 
     def _key(self, case: _Case) -> None:

@@ -35,8 +35,8 @@ bytes contain the serial number of the signer's certificate."""
 class Template(NamedTuple):
     """Template that was made from an accepted message.
 
-    The accepted message contains its content, and it has exactly one signer and no signed
-    attributes. The signature is the last part of the message.
+    The accepted message has exactly one signer and no signed attributes, and its content is not
+    detached. The signature is the last part of the message.
 
     Attributes:
         before: the bytes before the content.
@@ -45,7 +45,8 @@ class Template(NamedTuple):
         signature: the slice of the message that contains the signature.
         message: the parsed message.
         characters: the two slices of the base64 text that contain content and signature. They begin
-            and end between groups of four characters, so they may contain a few further bytes.
+            and end at the boundaries of groups of four characters, so they may also encode a few
+            bytes before and after content and signature.
         texts: the base64 text before the first of these two slices, and the base64 text between
             them.
         ders: the bytes that the two ``texts`` encode.
@@ -97,7 +98,7 @@ class Template(NamedTuple):
         except Error:
             return None
         der = b"".join((self.ders[0], parts[0], self.ders[1], parts[1]))
-        # Padding in the middle of the text is not base64. It would make one of the two parts
+        # Padding in the middle of the text is not valid base64. It would make one of the two parts
         # shorter.
         return der if len(der) == decoded_size(text) else None
 
@@ -116,7 +117,7 @@ def _around(data: bytes, first: slice, second: slice) -> tuple[bytes, bytes]:
 
 _Key = tuple[int, bytes]
 """Key of a template in the cache: the length of the message, and the :data:`SAMPLE` bytes before
-its signature. Messages of the same length and the same signer have the same key."""
+its signature. Messages with the same length, signer and size of the signature have the same key."""
 
 
 class TemplateCache:

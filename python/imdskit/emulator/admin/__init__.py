@@ -1,5 +1,5 @@
-"""The admin API, on a separate port. A test or a person observes and changes with it what clients
-of the emulator see."""
+"""The admin API, on a separate port. Through this API, a test or a person can observe the requests
+of the emulator's clients, and change what these clients see."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def open_admin(host: Host, options: Options) -> Admin | None:
     """
     if options.admin_port is None:
         return None
-    from imdskit.emulator.admin.server import Admin  # Saves 6 % of the emulator's import time; most emulators have no admin API.
+    from imdskit.emulator.admin.server import Admin  # Importing it only here saves 6 % of the emulator's import time.
 
     return Admin(host, options.admin_port, options.admin_token, options.admin_host, options.admin_allow_hosts)

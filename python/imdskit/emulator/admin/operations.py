@@ -4,7 +4,7 @@ and function.
 ``openapi.json`` describes the same table for people and programs. Tests keep ``openapi.json``
 consistent with the table, and check the response of every operation against its schema. The
 functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work. A test
-in the same process as the emulator can call it directly.
+in the same process as the emulator can call the host without the admin API.
 """
 
 from __future__ import annotations

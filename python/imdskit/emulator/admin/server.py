@@ -47,7 +47,8 @@ class Admin:
     Args:
         host: the host that the API observes and changes.
         port: port to listen on. 0 means any free port.
-        token: token that every request must have. None means a random token.
+        token: token that requests must have, except those that need no token (see the docstring of
+            this module). None means a random token.
         address: address to listen on.
         allow_hosts: names that requests may have in their Host header, in addition to loopback and
             the address at which the connection arrived. ``*`` allows any name.
@@ -56,8 +57,8 @@ class Admin:
         token: the given or generated token.
 
     Raises:
-        UsageError: the server cannot listen on the port, or the token is too short or has
-            characters that are not allowed in a header.
+        UsageError: the server cannot listen on the port, the token is too short or too long, or the
+            token has characters that a bearer token cannot have.
     """
 
     def __init__(
@@ -147,8 +148,8 @@ def _refuse_foreign_page(request: Request) -> None:
 class _Hosts(Hosts):
     """Host header check of the admin API. It is stricter than the check of the service.
 
-    A request must have exactly one Host header. 169.254.169.254 is accepted only if the API listens
-    on that address.
+    A request must have exactly one Host header. 169.254.169.254 is accepted only if the client
+    connected to that address, or if the operator allowed it by name.
     """
 
     def __init__(self, names: Iterable[str]) -> None:

@@ -40,9 +40,9 @@ DAY = 86_400
 LEAF_LIFE = 180 * DAY
 """Validity period of a leaf in seconds, the same as that of genuine leaves since 2025."""
 LEAF_PERIOD = 30 * DAY
-"""Seconds after which the authority issues a new leaf.
+"""Length of a period in seconds. In each period, the authority issues a new leaf.
 
-The validity of a leaf begins one day earlier, so the leaf in use is at most 31 days old.
+The validity of a leaf begins one day before its period, so the leaf in use is at most 31 days old.
 """
 ROOT_YEARS = 25
 ISSUING_YEARS = 5
@@ -186,7 +186,7 @@ class Authority:
     def signer(self, domain: str | None = None, region: str | None = None, fault: DocumentFault | None = None) -> Signer:
         """Return the leaf for a cloud's domain and a region.
 
-        It is cached until :data:`LEAF_PERIOD` has passed.
+        It is cached until the current period of :data:`LEAF_PERIOD` seconds ends.
 
         Args:
             domain: the cloud's domain, by default the domain of the authority.

@@ -38,8 +38,7 @@ Recorded tokens of 2023 and 2024 are valid for 86700 seconds in all, which is :d
 these 300 seconds.
 """
 RENEWED_BEFORE = 300
-"""The service replaces a cached token that is valid for less than this number of seconds
-(inferred)."""
+"""Remaining validity in seconds below which the service replaces a cached token (inferred)."""
 EXTENDED = "86399"
 """Value of ``ext_expires_in``, the same in every recorded response."""
 CACHED = 1024

@@ -46,8 +46,8 @@ class Events:
         name: name of the machine. Events without explicit resources affect this machine.
         seed: seed of the event ids.
         enabling: seconds from the first request until responses show events. The real service takes
-            up to 300 seconds. During this time, responses show no changes of events. After it, all
-            existing events appear at once (inferred).
+            up to 300 seconds. Until then, responses list no events. Then all existing events appear
+            at once (inferred).
 
     Attributes:
         name: name of the machine. Changing it does not change events that were announced before.
@@ -188,7 +188,7 @@ class Events:
     def restore(self, snapshot: object) -> None:
         """Resume from a snapshot.
 
-        Transitions that have become due since then happen on the next access.
+        Transitions that have become due since the snapshot was taken happen on the next access.
 
         Raises:
             UsageError: the value is not a snapshot. The events are then unchanged.
@@ -217,9 +217,9 @@ class Events:
             return self._events
 
     def document(self, version: str) -> bytes:
-        """Return the body of the response to a GET request.
+        """Return the body of the response to a GET request of the machine.
 
-        Like every request of the machine, it enables events.
+        The method enables events, as every request of the machine does.
         """
         with self._lock:
             self._record_request()

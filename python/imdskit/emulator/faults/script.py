@@ -54,9 +54,9 @@ class FaultRule:
     Attributes:
         criteria: criteria that a request must meet. A rule without a path applies only to requests
             below ``/metadata``.
-        times: number of requests to which the rule applies. None means no limit.
+        times: number of requests to which the rule applies. None means any number.
         for_ns: nanoseconds for which the rule applies, counted from the first application. None
-            means that ``times`` is the limit.
+            means that there is no limit of time.
         after: number of matching requests that the rule skips first.
         fault: the fault that the rule injects.
         written: the rule as it was given, in parsed JSON.
@@ -173,10 +173,14 @@ def _header(given: Input) -> Criterion:
 
 
 def _values(given: Input, values_of: Callable[[RequestContext, str], Sequence[str]]) -> Criterion:
-    """Return the criterion for the values of parameters or headers, whose names are in lower case.
+    """Return the criterion for the values of parameters or headers.
 
     A pattern must match one of the values. If JSON has null instead of a pattern, there must be no
     value.
+
+    Args:
+        given: object that maps names to patterns.
+        values_of: function that returns the values that a request has for a name in lower case.
     """
     members = given.members(expected="an object that maps each name to a pattern for its value, or to null if it must be absent")
     patterns = [(name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items()]

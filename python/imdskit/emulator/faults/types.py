@@ -35,8 +35,8 @@ class Fault:
     category: str | None = None
     """Category of the requests to which the fault can apply. None means every category."""
     slow = False
-    """Whether a token request counts as concurrent until the response has been sent (see
-    :mod:`imdskit.emulator.service.rate_limits`)."""
+    """Whether a request below ``/metadata/identity`` counts as concurrent until the response has
+    been sent (see :mod:`imdskit.emulator.service.rate_limits`)."""
 
     @property
     def kind(self) -> str:
@@ -63,8 +63,8 @@ class Status(Fault):
 
     Attributes:
         status: the status code.
-        host: whether the response imitates the web server of the Azure host, which is in front of
-            the service, instead of the service itself.
+        host: whether the response imitates the web server of the Azure host. That server passes
+            requests to the service. Otherwise, the response imitates the service itself.
         headers: response headers. Each of them replaces the header of the same name, or is added if
             the response has none.
         body: the response body. None means the service's own body for the status.
@@ -115,12 +115,13 @@ class Headers(Fault):
 
 @dataclass(frozen=True)
 class Edit(Fault):
-    """Removed or replaced members of the response.
+    """Removed, replaced or added members of the response.
 
-    A response that is not JSON or does not have the member is unchanged.
+    A response that is not JSON is unchanged.
 
     Attributes:
-        edits: tuples. ``(pointer, value)`` replaces a member, and ``(pointer,)`` removes it.
+        edits: tuples. ``(pointer, value)`` replaces a member, or adds it if only its parent exists.
+            ``(pointer,)`` removes a member.
     """
 
     edits: tuple[tuple[Pointer] | tuple[Pointer, Any], ...]
@@ -167,7 +168,9 @@ def left(response: Response, call: Callable[[], None]) -> Response:
 
 
 def _edit(value: Any, pointer: Pointer, replacement: list[Any]) -> None:
-    """Replace or remove the member at ``pointer``. Do nothing if its parent does not exist.
+    """Replace, add or remove the member at ``pointer``. Do nothing if its parent does not exist.
+
+    An element of an array can be replaced or removed, but not added.
 
     Args:
         value: parsed JSON, which is changed in place.

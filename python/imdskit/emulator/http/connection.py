@@ -8,7 +8,8 @@ limits. A driver owns the socket. There are two drivers: threads in
 For each event, the driver does the following::
 
     event = connection.receive(data)  # bytes of the socket; b"" after the client has closed
-    NEED_DATA      -> read from the socket until connection.deadline, call receive() or timed_out()
+    NEED_DATA      -> read from the socket, then call receive(); after connection.deadline, call
+                      timed_out() instead
     SEND_CONTINUE  -> send CONTINUE, then call next_event()
     a Request      -> get a response, send respond(response), then call next_event() if keep_alive,
                       else close

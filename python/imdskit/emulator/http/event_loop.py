@@ -2,9 +2,9 @@
 
 A server with one thread per connection is slower, because its threads spend most of their time
 passing the global interpreter lock to each other. In the event loop, a request with an immediate
-response costs one ``recv`` and one ``send``. As soon as a connection could block the loop, the loop
-hands it off to a thread, and it stays with this thread. Reasons are a slow response, a refusal, and
-a client that does not read its response.
+response costs one ``recv`` and one ``send``. A connection could block the loop if its response is
+slow, if the message is malformed, or if the client does not read its response. The loop then hands
+the connection off to a thread, which serves it until it ends.
 
 This module polls sockets and hands connections off. :mod:`imdskit.emulator.http.connection` parses
 requests, and :mod:`imdskit.emulator.http.server` owns the threads.
@@ -33,8 +33,10 @@ POLL_SECONDS = 0.25
 Time limits are enforced after each poll, even if no data arrives.
 """
 LAST_POLLS = 64
-"""Maximum number of polls after the server has stopped, which serve requests that have already
-arrived."""
+"""Maximum number of polls after the server has stopped.
+
+These polls serve requests that have already arrived.
+"""
 RECEIVED = 8192
 """Maximum number of bytes per read."""
 

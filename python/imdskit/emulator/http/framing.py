@@ -6,7 +6,8 @@ second Host or Content-Length field. It also refuses Content-Length together wit
 and any coding except plain ``chunked``. After a refusal, the caller must not parse anything that
 follows on the connection.
 
-This module uses neither sockets nor clocks. :mod:`imdskit.emulator.http.request_target` decodes the targets of requests.
+This module uses neither sockets nor clocks. :mod:`imdskit.emulator.http.request_target` decodes the
+targets of requests.
 """
 
 from __future__ import annotations

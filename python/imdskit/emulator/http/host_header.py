@@ -3,8 +3,8 @@
 The owner of a malicious web page can make its domain name resolve to a loopback address. Scripts of
 the page can then send requests with any headers to a server on loopback, because the browser takes
 this server for the one that sent the page. However, the browser sends the domain name of the page
-in the Host header. The emulator therefore accepts only certain IP addresses, and names that no
-other site can have.
+in the Host header. The emulator therefore accepts only certain IP addresses, names of loopback such
+as ``localhost``, and names that the operator allows.
 """
 
 from __future__ import annotations

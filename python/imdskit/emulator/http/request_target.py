@@ -1,8 +1,10 @@
 """Decoding of request targets, that is, of path and parameters, in the same way as the service.
 
-This module refuses no request; the emulator's rules do. Sources: IMDS documentation, "Access Azure
-Instance Metadata Service"; Azure/GuestProxyAgent, a program of Microsoft that had to match the
-service's decoding byte for byte.
+This module refuses no request. :mod:`imdskit.emulator.service.rules` decides which targets are
+refused.
+
+Sources: IMDS documentation, "Access Azure Instance Metadata Service"; Azure/GuestProxyAgent, a
+program of Microsoft that had to match the service's decoding byte for byte.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ class Target:
         category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None
             for other paths.
         rest: segments of the path after the category, in their original letter case.
-        route: the same segments in lower case.
+        route: segments of ``rest`` in lower case.
         first: first value of each parameter, by its name in lower case.
-        repeated: first name of a parameter that occurs twice, or None. Letter case is ignored.
+        repeated: name of the first parameter that occurs twice, or None if each occurs once. Letter
+            case is ignored.
     """
 
     path: str

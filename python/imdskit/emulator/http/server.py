@@ -206,7 +206,8 @@ class Server(ThreadingHTTPServer):
         connections: maximum number of open connections.
         handler: class that serves a connection in a thread.
         hosts: names that a request may have in its Host header; None allows any.
-        misdirected: function that returns the response to a request with another Host header.
+        misdirected: function that returns the response to a request whose Host header is not
+            allowed.
         quick: function that returns whether the service responds to a request without waiting. The
             event loop serves such requests without a thread, if the system has ``epoll`` and
             ``handler`` is :class:`Handler` itself. None means that each connection gets a thread.
@@ -293,7 +294,7 @@ class Server(ThreadingHTTPServer):
     def url(self) -> str:
         """Base address, such as ``http://127.0.0.1:8080``, without a trailing slash.
 
-        If the server listens on 0.0.0.0 or ::, the host is loopback.
+        If the server listens on 0.0.0.0 or ::, the address contains loopback instead.
         """
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return reachable(f"http://{host}:{self.server_port}")
@@ -432,7 +433,7 @@ class Server(ThreadingHTTPServer):
         with self._lock:
             late = [(request, each.connection) for request, (_, each) in self._open.items() if each.connection.deadline <= now]
         for request, connection in late:
-            again, connection.expired = connection.expired, True  # The woken thread reads this, so it has to be set first.
+            again, connection.expired = connection.expired, True  # This is set before shutdown() wakes the thread, which reads it.
             with suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR if again else socket.SHUT_RD)
         if self._event_loop is not None:

@@ -21,8 +21,8 @@ from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.seeded_values import Seeded
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
-"""Request parameters that select an identity, each with the attribute of the identity that it
-refers to.
+"""Request parameters that select an identity. Each one maps to the attribute of
+:class:`Identity` that must have the parameter's value.
 
 ``mi_res_id`` is an older spelling that the service also accepts.
 """

@@ -66,7 +66,7 @@ class Instance:
     def attested_facts(self) -> Mapping[str, str]:
         """Return the values for :func:`imdskit.protocol.attested.content`.
 
-        A classic machine has only ``vmId`` and ``subscriptionId``.
+        For a classic machine, these are only ``vmId`` and ``subscriptionId``.
         """
         plan = instance_shape.member(self._machine.compute, "plan")
         facts = {path: str(plan.get(path.removeprefix("plan."), "")) for path in versions.ATTESTED if path.startswith("plan.")}

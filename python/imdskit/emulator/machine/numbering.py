@@ -1,4 +1,7 @@
-"""Numbering of machines: the scenario and the seed of each machine number."""
+"""Numbering of machines: derivation of a machine's scenario and seed from its number.
+
+A fleet creates all its machines from one scenario, which is called the template of the fleet.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.emulator.scenario.scenario import Scenario
 
 _DEFAULT_PREFIX = 12
-"""Prefix length of the default networks. An interface whose address the template does not give gets
-an address in one of them.
+"""Prefix length of the default networks.
 
-The first interface gets an address from 10.0.0.0/12, the second one from 10.16.0.0/12, and so on.
+If the template gives no address for a machine's first interface, the interface gets one from
+10.0.0.0/12. The second interface gets one from 10.16.0.0/12, and so on.
 """
 
 
 class Numbering:
-    """Numbering of an emulator with one machine. Machine 0 has the scenario as it was given.
+    """Numbering of an emulator with one machine. Machine 0 has the given scenario, unchanged.
 
     Args:
         scenario: scenario of the machine.
@@ -52,7 +55,8 @@ class FleetNumbering(Numbering):
 
     All machines share the values that the template gives and the default values. They also share
     the subscription, the tenant and the user-assigned identities. Names, addresses and all other
-    identifiers differ between machines, unless the template gives them without a placeholder.
+    identifiers differ between machines, unless the template gives them without a placeholder such
+    as ``{index}``.
 
     Args:
         template: any scenario.

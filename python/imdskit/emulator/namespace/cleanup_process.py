@@ -1,4 +1,4 @@
-"""A second process that cleans up when the first one ends, even if SIGKILL ended it.
+"""A second process that cleans up when the first one ends, even if SIGKILL ended the first one.
 
 The kernel sends the second process a signal when its parent dies. The second process has its own
 session, so that signals to the parent's process group, or from the terminal, do not reach it.
@@ -16,7 +16,8 @@ from imdskit.emulator.namespace import system_calls as system
 
 
 class Task(Protocol):
-    """A temporary change of the system. Both methods run in the guard's process."""
+    """A temporary change of the system. Both methods run in the second process. If that process is
+    killed, ``end`` runs in the first one."""
 
     def begin(self) -> str:
         """Make the change. Return "", or the reason why it is impossible."""
@@ -26,7 +27,7 @@ class Task(Protocol):
 
 
 class CleanupProcess:
-    """Context manager that begins a task on entry and ends it on exit, in a separate process.
+    """Context manager that begins a task on entry and ends it on exit, in a second process.
 
     The calling process must have only one thread on entry.
 
@@ -37,7 +38,7 @@ class CleanupProcess:
             that.
 
     Attributes:
-        pid: id of the separate process.
+        pid: id of the second process.
     """
 
     def __init__(self, task: Task, refused: Callable[[str], Exception]) -> None:
@@ -62,20 +63,23 @@ class CleanupProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.kill(self.pid, signal.SIGTERM)
         _, status = os.waitpid(self.pid, 0)
-        if status != 0:  # The guard was killed before it could undo the change.
+        if status != 0:  # The second process was killed before it could undo the change.
             self._task.end()
 
 
 def _guard(task: Task, writing: int, caller: int) -> None:
-    """Run the task in the guard's process until the caller ends. Never return."""
+    """Run the task in the second process until the first one ends or sends SIGTERM.
+
+    This function never returns.
+    """
     status = 1
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         os.setsid()
         system.die_with_parent(signal.SIGTERM)
         refused = task.begin()
-        # If this process kept the standard streams open, a reader of the caller's output would wait
-        # until this process ends.
+        # If this process kept the standard streams open, a program that reads the output of the
+        # first process would wait until this process ends.
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(null, number)

@@ -88,8 +88,8 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
 def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> int:
     """Prepare the namespaces, then start the command and wait for it.
 
-    This is the first process of the PID namespace, so the kernel kills all other processes of the
-    namespace when it ends.
+    This is the first process of the PID namespace. When it ends, the kernel kills all other
+    processes of the namespace.
     """
     system.die_with_parent(signal.SIGKILL)
     with _step(channel, "mounts"):
@@ -114,8 +114,8 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
         return 1
     channel.close()
     if plan.own_network:
-        # This process drops its capabilities too. Otherwise the command could not read /proc/1, as
-        # programs do to detect a container.
+        # Neither this process nor the command keeps capabilities. If only this process kept them,
+        # the command could not read /proc/1, which some programs read to detect a container.
         system.drop_capabilities()
     try:
         command = os.fork()
@@ -153,8 +153,8 @@ def _not_executed(plan: Plan, why: str, status: int) -> int:
 def _leave_group() -> None:
     """Leave the process group.
 
-    A signal to the group reaches the command directly. If this process also got it, it would
-    forward it, and the command would get the signal twice.
+    A signal to the group reaches the command directly. If this process also got the signal, it
+    would forward the signal to the command, and the command would get it twice.
     """
     with suppress(PermissionError):
         os.setpgid(0, 0)

@@ -24,8 +24,8 @@ _POLL = 0.02
 
 
 def pasta(pid: int) -> CleanupProcess:
-    """Return a context manager that connects the network namespace of a process on entry, and ends
-    pasta on exit or when this process dies.
+    """Return a context manager that starts pasta on entry, to connect the network namespace of the
+    process ``pid`` to the outside. It ends pasta on exit, or when the calling process dies.
 
     Raises:
         UsageError: pasta is not installed. Entering the context manager raises this error if pasta

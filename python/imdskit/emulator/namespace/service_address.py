@@ -13,8 +13,8 @@ from imdskit.errors import UsageError
 
 
 def service_address() -> CleanupProcess:
-    """Return a context manager that adds the address on entry and removes it on exit, or when this
-    process dies.
+    """Return a context manager that adds the address on entry. It removes the address on exit, or
+    when the calling process dies.
 
     Raises:
         UsageError: Entering the context manager raises this error if the address cannot be added.

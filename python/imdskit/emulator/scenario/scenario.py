@@ -69,10 +69,10 @@ _TEXT = 'Write numbers and Boolean values as strings: "30", "true".'
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
-"""Members that describe the scenario as a whole. They are not parts of a response."""
+"""Members that describe the scenario as a whole. All other members describe responses."""
 _FIXED_PARTS = ("identity", "loadbalancer")
-"""Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer``
-has the same shape in every api-version."""
+"""Members that cannot contain unknown members. imdskit itself defines ``identity``, and
+``loadbalancer`` has the same shape in every api-version."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -87,15 +87,17 @@ class Scenario:
         cloud: the cloud that the machine is in.
         classic: whether the classic deployment model created the machine. Its instance document has
             no ``compute``.
-        api_versions: enabled api-versions in ascending order. ``/metadata/versions`` and the
-            ``newest-versions`` of errors show this list.
-        given: the parts that the scenario gives, such as ``compute``, ``network``, ``extended``,
-            ``identity`` and ``loadbalancer``. Responses omit a member that is None.
-        template: the same parts with their placeholders, or None if the scenario is not a template.
+        api_versions: enabled api-versions in ascending order. ``/metadata/versions`` shows
+            all of them, and ``newest-versions`` in errors shows the newest ones.
+        given: the members of the scenario that describe responses, such as ``compute``,
+            ``network``, ``extended``, ``identity`` and ``loadbalancer``. Responses omit a member
+            that is None. Placeholders of a template are filled in.
+        template: the same members with their placeholders, or None if the scenario is not a
+            template.
         profile: name of the service profile, which selects one of the known behaviours of the
-            service. The emulator checks the name when it is created.
-        rules_off: names of rules that are switched off. The emulator checks the names when it is
-            created.
+            service. The constructor of the emulator checks the name.
+        rules_off: names of rules that are switched off. The constructor of the emulator checks the
+            names.
     """
 
     name: str
@@ -202,8 +204,8 @@ class Scenario:
     def machine(self, index: int) -> Scenario:
         """Return the scenario of machine ``index``.
 
-        A scenario that is not a template is the same for every machine. Outside of a fleet, a
-        template describes its machine 0.
+        A scenario that is not a template is the same for every machine. In an emulator with one
+        machine, the machine has the number 0.
 
         Raises:
             ScenarioError: a network in a placeholder has too few addresses.
@@ -255,8 +257,8 @@ def newest_members(api_versions: tuple[str, ...]) -> str | None:
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions that are newer than all default ones, and that introduced a member of
-    ``given``."""
+    """Return the api-versions that introduced a member of ``given``, and that are newer than all in
+    :data:`imdskit.versions.API_VERSIONS`."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):

@@ -42,7 +42,7 @@ as (media type, content), or None."""
 PUBLISHED = (PKI, OIDC)
 """Path prefixes of certificates, revocation lists and token keys.
 
-On Azure, these are on other servers.
+In Azure, other servers provide these files.
 """
 
 
@@ -121,8 +121,8 @@ class App:
             tenant, location = given.get("tenantName") or "imdskit", machine.text("location")
             return unknown_resource(resource, tenant, entra_time(clock.now()), request_id(), request_id(), location)
 
-        # No part holds a reference to its App. A fleet discards thousands of Apps and relies on
-        # reference counting to free them at once.
+        # None of the objects below refers to this App. A fleet discards thousands of Apps and
+        # relies on reference counting to free them at once.
         self.machine = ServedMachine(
             machine,
             Instance(machine, backend.document),
@@ -213,7 +213,7 @@ class App:
         for something else.
 
         Requests for these files need no ``Metadata`` header. White space at the end of the path is
-        ignored, because a known sample requests ``...%0A``.
+        ignored, because a known sample program requests a path that ends in ``%0A``.
         """
         if self._downloads is None or not request.target.startswith(self._published_below) or request.method not in ("GET", "HEAD"):
             return None

@@ -1,7 +1,8 @@
 """Service profiles, each of which describes one known behaviour of the service.
 
 The service has changed over time, and sources disagree about it. A profile selects one documented
-or observed behaviour. It does so by the rules that apply, and by the newest api-version.
+or observed behaviour. It determines which rules apply, which api-version is the newest, and which
+error an unknown api-version gets.
 """
 
 from __future__ import annotations

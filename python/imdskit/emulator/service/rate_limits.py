@@ -7,7 +7,7 @@ The source is the IMDS documentation, "Rate limiting". No source says how the se
 module uses a token bucket whose capacity is the number of requests per second, which is *inferred*.
 
 The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the
-system clock. Otherwise, an emulator with such a clock would never serve more than five requests
+system clock, because an emulator whose limits stand still would never serve more than five requests
 (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
 """
 

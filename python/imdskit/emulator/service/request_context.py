@@ -34,8 +34,9 @@ class ServedMachine:
         load_balancer: body of the load balancer response, or None if the machine has no load
             balancer.
         events: scheduled events of the machine.
-        version_error: template of the error for an unknown api-version.
-        bad_version: error for an unknown api-version, which names the newest api-versions.
+        version_error: error for an unknown api-version, with dots in place of the api-versions that
+            it lists.
+        bad_version: the same error with the newest enabled api-versions.
         known_versions: enabled api-versions as a set.
     """
 
@@ -64,7 +65,8 @@ class RequestContext:
         cached: whether a fault makes the service return an earlier attested document.
         request: request as received.
         target: decoded path and query parameters.
-        category: category of the target.
+        category: path segment after ``/metadata``, in lower case. It is ``""`` for ``/metadata``
+            itself, and None for other paths.
         version: value of the parameter ``api-version``, or None if it is absent.
         extended: whether the request is for the undocumented, extended part of the instance
             document.

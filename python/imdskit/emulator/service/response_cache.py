@@ -76,7 +76,7 @@ class ResponseCache:
         return Response(cached.response.status, (*before, (REQUEST_ID, self._request_id())), cached.response.body)
 
     def add(self, context: RequestContext, response: Response) -> None:
-        """Cache the response to a request that the rate limits admitted, if it is cacheable."""
+        """Cache a response if it is cacheable. The rate limits must have admitted its request."""
         request = context.request
         if context.category not in STATIC or request.body or response.delivery is not None:
             return

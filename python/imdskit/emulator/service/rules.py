@@ -1,9 +1,9 @@
 """Rules of the service: the reasons for refusing a request, in the order of evaluation.
 
 The table :data:`RULES` contains all rules. The first rule that refuses a request determines the
-response. :mod:`imdskit.emulator.service.endpoints` responds to requests that pass all rules.
-``docs/fidelity.md`` shows the table, and a test checks that the page agrees with it. The order of
-the rules is inferred.
+response. :mod:`imdskit.emulator.service.endpoints` responds to requests that no rule refuses.
+``docs/fidelity.md`` shows the table, and a test checks that the page agrees with the table. The
+order of the rules is inferred.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Rule:
         source: source of the condition.
         check: function that returns a true value if the rule refuses a request. The value can be
             the response to the request.
-        after_lookup: whether the rule refuses requests for which the instance document was searched.
-            These rules are the last ones.
+        after_lookup: whether the rule is evaluated after the lookup in the instance document. Such
+            rules come last.
         off: description of how the emulator handles such a request while the rule is switched off.
-            It is ``""`` if the rule cannot be switched off, because the emulator would have no
-            response.
+            It is ``""`` if the rule cannot be switched off, because the emulator has no other
+            response to such a request.
     """
 
     name: str
@@ -130,13 +130,15 @@ _CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
     "thim": (),
     "versions": ((),),
 }
-"""Routes by category.
+"""Known paths below each category. A path is a tuple of segments, and ``()`` is the path of the
+category itself.
 
 The paths below ``instance`` depend on the instance document, so this table does not list them.
 """
 
 _CREDENTIAL_ROUTES = (("credential",), ("issuecredential",), ("getplatformmetadata",))
-"""Routes of newer identity requests, which take ``cred-api-version`` instead of ``api-version``.
+"""Paths of newer requests below ``identity``, which take ``cred-api-version`` instead of
+``api-version``.
 
 No emulated machine supports them.
 """

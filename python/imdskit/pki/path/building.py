@@ -10,8 +10,9 @@ tried first. Among the anchors, and among the other candidates, three rules deci
    first.
 3. Candidates that are equal under both rules keep the caller's order.
 
-A path contains at most one certificate for each pair of subject and key. Therefore a path has no
-loop, and it contains at most one of the cross-certificates of an authority.
+Below its anchor, a path contains at most one certificate for each pair of subject and key.
+Therefore the search cannot run in a loop, and a path contains at most one of the cross-certificates
+of an authority.
 
 If there is no valid path, the order of the checks decides which reason is reported:
 
@@ -75,8 +76,8 @@ def build(
         inputs: the inputs of path validation that RFC 5280 section 6.1.1 defines.
         limits: limits of the search. Only ``path_certificates`` and ``work`` are used.
         min_rsa_bits: minimum size in bits of every RSA key on the path.
-        accept_weak: if True, signatures with SHA-1 and SHA-224 are accepted if they are valid (test
-            suites only).
+        accept_weak: if True, valid signatures are accepted even if their hash is weak, such as
+            SHA-1 (test suites only).
         lists: revocation lists, or None to skip revocation checking.
         signatures: cache of verified signatures. It does not affect the result.
 

@@ -68,7 +68,8 @@ class PolicyState:
         self.graph = {ANY_POLICY: Node(ANY, True)}
 
     def process(self, certificate: Certificate, *, last: bool) -> str | None:
-        """Apply 6.1.3 (d) to (f) to a certificate other than the anchor."""
+        """Apply 6.1.3 (d) to (f) to a certificate. ``last`` is True for the signer's
+        certificate."""
         if certificate.certificate_policies is None:
             self.graph = {}  # (e)
         elif self.graph:
@@ -100,7 +101,7 @@ class PolicyState:
         return policy in self.initial or ANY_POLICY in self.initial
 
     def map(self, certificate: Certificate) -> str | None:
-        """Apply 6.1.4 (a) and (b) to a certificate other than the last one."""
+        """Apply 6.1.4 (a) and (b) to any certificate except the signer's."""
         mappings = certificate.policy_mappings or ()
         if any(ANY_POLICY in mapping for mapping in mappings):
             return "anyPolicy is mapped"  # (a)
@@ -134,7 +135,7 @@ class PolicyState:
             self.inhibit_any_policy = min(self.inhibit_any_policy, certificate.inhibit_any_policy)
 
     def wrap_up(self, certificate: Certificate) -> str | None:
-        """Apply 6.1.5 (a), (b) and (g) to the last certificate."""
+        """Apply 6.1.5 (a), (b) and (g) to the last certificate, which is the signer's."""
         self.explicit_policy = max(self.explicit_policy - 1, 0)
         constraints = certificate.policy_constraints
         if constraints is not None and constraints.require_explicit == 0:

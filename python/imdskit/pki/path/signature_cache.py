@@ -1,4 +1,5 @@
-"""Cache of verified signatures on certificates. All searches for paths of a checker share it."""
+"""Cache of verified signatures on certificates. Each checker has one such cache, and uses it
+whenever it searches for a certification path."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 
 CACHED_SIGNATURES = 1024
-"""Maximum number of cached results. When the cache is full, each search verifies all other
-signatures again."""
+"""Maximum number of cached results. When the cache is full, each search verifies the signatures
+again that are not in the cache."""
 
 
 class SignatureCache:

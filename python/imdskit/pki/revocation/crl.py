@@ -34,7 +34,7 @@ REASON_CODES = {
 """Names of the CRLReason codes (section 5.3.1)."""
 
 REMOVED = "removeFromCRL"
-"""Reason code of a delta list for a certificate that is no longer revoked."""
+"""Reason code with which a delta list marks a certificate that is no longer revoked."""
 
 
 class CertificateList(NamedTuple):
@@ -167,8 +167,8 @@ def _read_crl_extension(oid: str, critical: bool, value: Reader, found: dict[str
 def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[str]) -> dict[tuple[tuple[bytes, ...], int], str]:
     """Decode the entries of a list (section 5.3).
 
-    In an indirect list, an entry can name the issuer of its certificate. If it does not, the issuer
-    is that of the entry before it (5.3.3).
+    In an indirect list, an entry can name the issuer of its certificate. If an entry does not, the
+    issuer is that of the previous entry (5.3.3). For the first entry, it is the issuer of the list.
     """
     revoked: dict[tuple[tuple[bytes, ...], int], str] = {}
     current = issuer.key

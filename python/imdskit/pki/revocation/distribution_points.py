@@ -59,7 +59,7 @@ class PointName(NamedTuple):
 
 class DistributionPoint(NamedTuple):
     """One DistributionPoint of the extension cRLDistributionPoints. If its field ``reasons`` is
-    absent, the attribute contains all reasons."""
+    absent, the attribute ``reasons`` contains all reasons."""
 
     name: PointName | None = None
     reasons: frozenset[str] = ALL_REASONS

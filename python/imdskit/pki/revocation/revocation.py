@@ -9,18 +9,20 @@ conditions are met:
 - The list covers certificates of this kind.
 - The time of the check is between thisUpdate and nextUpdate of the list.
 - The key that signed the list may sign lists, and a valid path leads from the certificate of this
-  key to the same anchor.
+  key to the anchor of the path that is checked.
 
 A delta list is used together with the complete list that it updates. The reason ``certificateHold``
 counts as a revocation.
 
-The lists are used in a fixed order. The lists for the distribution points come first, in the order
-of the points in the certificate. The other lists of the certificate's issuer follow (the last step
-of section 6.3.3). Within each of these groups, newer lists come first. A list may cover only some
-of the reasons for a revocation. As soon as the lists that were used so far cover all reasons, the
-remaining lists are ignored. There is one exception: if further lists of the same group are exactly
-as new as the last one, these lists are used as well. Nobody can know which of several equally new
-lists the issuer intended, so the certificate is revoked if one of them says so.
+The lists are used in groups, in a fixed order. The first groups are the lists for the distribution
+points, in the order of the points in the certificate. If a point names several issuers, the lists
+of each issuer are a separate group. The last group is the lists of the certificate's issuer,
+independent of any distribution point (the last step of section 6.3.3). Within each group, newer
+lists come first. A list may cover only some of the reasons for a revocation. As soon as the lists
+that were used so far cover all reasons, the remaining lists are ignored. There is one exception: if
+further lists of the same group are exactly as new as the last list that was used, they are used as
+well. Nobody can know which of several equally new lists the issuer intended, so the certificate
+counts as revoked if one of them says so.
 
 Comments such as "(b)(1)" are the names of steps in section 6.3.3.
 """
@@ -236,9 +238,9 @@ class Statuses:
             except _Unusable as error:
                 why = error
                 continue
-            # A distribution point of a certificate can name the certificate itself as the issuer of
-            # the list. In this case, a list that this certificate signed is accepted, because no
-            # other issuer could provide a list.
+            # A distribution point of a certificate can name the subject of this certificate as the
+            # issuer of the list. In this case, a list that was signed with the key of this
+            # certificate is accepted, because no other issuer could provide a list.
             if holder.der == checked and checked in self.pending and point.crl_issuer is not None:
                 return holder
             pending = self.pending | {checked}

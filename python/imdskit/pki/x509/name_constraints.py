@@ -4,7 +4,8 @@ for which an authority may issue certificates.
 RFC 5280 combines the constraints of all authorities on a path: it intersects the permitted subtrees
 and unites the excluded ones. This module keeps the constraints of each authority separate and
 requires that a name satisfies all of them, which has the same result. The subtrees are stored in
-sets, so the number of lookups depends on the name and not on the number of subtrees.
+sets. The number of lookups therefore does not depend on the number of subtrees. It depends on the
+name and, for an IP address, on the number of different masks.
 
 The module understands constraints on DNS names, mail addresses, hosts of URIs, IP addresses and
 directory names. If there is a constraint on another kind of name, every name of this kind is
@@ -327,7 +328,7 @@ def is_host(name: bytes) -> bool:
 
 
 def _is_named_host(name: bytes) -> bool:
-    """Return True for a host that is not an IPv4 address."""
+    """Return True if the name is a valid host name and not an IPv4 address."""
     return is_host(name) and not name.replace(b".", b"").isdigit()
 
 

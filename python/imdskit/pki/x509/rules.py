@@ -25,7 +25,7 @@ NEVER_CRITICAL = {
     oids.SUBJECT_KEY_IDENTIFIER: "section 4.2.1.2",
     oids.AUTHORITY_INFO_ACCESS: "section 4.2.2.1",
 }
-"""Maps each extension that must not be critical to the section that says so."""
+"""Extensions that must not be critical. The values are the sections that forbid this."""
 
 _ABSOLUTE_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:.+", re.DOTALL)
 _MAILBOX = re.compile(rb"[^@ ]+@[^@ ]+")

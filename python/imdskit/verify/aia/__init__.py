@@ -1,5 +1,5 @@
-"""Optional download of issuer certificates from the URLs that certificates name in the extension
-authorityInfoAccess (AIA, RFC 5280 section 4.2.2.1).
+"""Optional download of issuer certificates. A certificate can contain URLs of its issuer's
+certificate, in the extension authorityInfoAccess (AIA, RFC 5280 section 4.2.2.1).
 
 A verifier uses the network only if it was created with ``Verifier(..., aia=AiaFetcher())``. It
 calls the fetcher only for a document whose signature is valid and whose chain contains an unknown

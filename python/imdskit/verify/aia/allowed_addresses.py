@@ -10,8 +10,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
-# The IANA Special-Purpose Address Registries for IPv4 and IPv6. The list is explicit because
-# ``is_global`` differs between Python releases.
+# Networks from the IANA Special-Purpose Address Registries for IPv4 and IPv6, multicast networks,
+# and Azure's wire server. They are listed here, because ``is_global`` of the module ``ipaddress``
+# gives different results in different Python releases.
 _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
     (ip_network(network), why)
     for network, why in (

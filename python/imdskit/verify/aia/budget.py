@@ -1,5 +1,5 @@
-"""Limit on the number of fetches per period. It does not depend on the number of documents that
-need an issuer."""
+"""Limit on the number of fetches per period. The limit is the same, however many documents have an
+unknown issuer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class FetchBudget(ForkAware):
     """Limit on the number of fetches in any period of a given length. It can be shared between
     threads and between fetchers.
 
-    An attacker who sends documents with unknown issuers can use up the budget. In this case,
-    unknown issuers stay unknown until the period ends. Documents with known issuers are not
-    affected.
+    An attacker who sends documents with unknown issuers can use up the budget. In this case, no
+    further issuer can be fetched until some of the earlier fetches are more than a period old.
+    Documents with known issuers are not affected.
 
     Args:
         fetches: the largest number of fetches in a period, 0 to 1,000,000.

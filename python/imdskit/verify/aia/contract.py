@@ -31,8 +31,8 @@ class Response(NamedTuple):
 class Resolver(Protocol):
     """Resolver of host names.
 
-    The fetcher calls the resolver once for each fetch, and connects only to the addresses that it
-    returned. A later change of the DNS record therefore has no effect on the fetch.
+    The fetcher calls the resolver once for each fetch, and connects only to the addresses in the
+    result of this call. A later change of the DNS record therefore has no effect on the fetch.
     """
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:

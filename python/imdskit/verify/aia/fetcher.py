@@ -1,4 +1,5 @@
-"""Fetcher, which downloads issuer certificates from the URLs that certificates name."""
+"""Fetcher of issuer certificates. It takes their URLs from the certificates whose issuers are
+unknown."""
 
 from __future__ import annotations
 
@@ -28,11 +29,11 @@ MAX_HOPS = 4
 """Maximum number of certificates that one call of :meth:`AiaFetcher.issuers` fetches. Each of them
 is the issuer of the previous one."""
 MAX_ADDRESSES = 4
-"""Maximum number of URLs that are tried for one certificate. The certificates of Azure name at most
-two URLs."""
+"""Maximum number of URLs that are tried for the issuer of one certificate. The certificates of
+Azure contain at most two URLs."""
 MAX_CONNECTIONS = 2
-"""Maximum number of IP addresses that are tried for one host, if the first ones cannot be
-reached."""
+"""Maximum number of IP addresses of a host that are tried. The next one is tried only if the one
+before it cannot be reached."""
 MIN_RSA_BITS = 2048
 """Minimum size in bits of the RSA key of an issuer."""
 
@@ -47,8 +48,8 @@ class AiaFetcher:
     valid and whose chain contains an unknown issuer. Anybody can create such a document, so all
     fetches are limited:
 
-    - The fetcher requests only URLs in ``locations``. It resolves the host name of a URL once, and
-      requires that all resulting IP addresses are public.
+    - The fetcher requests only URLs in ``locations``. It resolves the host name of a URL once for
+      each request, and requires that each resulting IP address is public or in ``allow_addresses``.
     - A response must be one certificate in DER of at most 16 KiB. This certificate must have signed
       the certificate for which it was fetched.
     - All fetches for one document together take at most ``seconds`` seconds, and add at most four
@@ -120,10 +121,10 @@ class AiaFetcher:
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the certificates above ``certificate`` as DER, the direct issuer first.
 
-        Each certificate has signed the one before it. The last one is a certificate that an anchor
-        issued, or one whose issuer could not be found. If a fetch fails, the method does not raise
-        an error. It logs the failure to ``imdskit.verify.aia``, and returns the certificates that
-        it has found so far.
+        Each certificate has signed the one before it. The last one was issued by an anchor, unless
+        its issuer could not be found or the result already has :data:`MAX_HOPS` certificates. If a
+        fetch fails, the method does not raise an error. It logs the failure to
+        ``imdskit.verify.aia``, and returns the certificates that it has found so far.
         """
         deadline = self._clock.monotonic_ns() + self._span
         found: list[bytes] = []
@@ -217,10 +218,11 @@ def _addresses(given: object) -> frozenset[str]:
 
 def check_issuer(issuer: Certificate, child: Certificate) -> None:
     """Raise FetchError unless names, key identifiers and signature show that ``issuer`` issued
-    ``child``.
+    ``child``. Raise it also if ``issuer`` is not an authority, or if its key is too weak or too
+    large.
 
-    Path validation checks later whether the issuer was allowed to issue ``child``, and whether both
-    certificates are valid.
+    Later, path validation checks whether the issuer was allowed to issue ``child``, and whether
+    both certificates are valid.
 
     Raises:
         FetchError: ``wrong-issuer``.

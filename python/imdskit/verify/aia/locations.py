@@ -1,8 +1,8 @@
 """Locations from which issuer certificates may be fetched.
 
 The fetcher requests only URLs in these locations, whatever URL a certificate names. A test checks
-that the locations contain every issuer URL in the certificates of genuine documents, and in those
-of the authorities above them.
+that the locations contain every issuer URL in the certificates of genuine documents and of the
+authorities in their chains.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ LOCATIONS = (
 """Locations of Azure's authorities.
 
 Sources: certificates of 2019 to 2026, and the AIA hosts on the page "Azure Certificate Authority
-details". The last two locations are only on that page; no certificate that names them has been
-seen.
+details". The last two locations come only from that page; no certificate with a URL in one of them
+has been seen.
 
-All real URLs use plain HTTP. Plain HTTP is sufficient, because the signature on a certificate
-proves who issued it. HTTPS is not used for such URLs, because verifying the server's certificate
-could require the certificate that is being fetched.
+All known issuer URLs use plain HTTP. Plain HTTP is sufficient, because the signature on a
+certificate proves who issued it. HTTPS is not used for such URLs, because verifying the server's
+certificate could require the certificate that is being fetched.
 """
 
 # One path segment (RFC 3986 section 3.3) that does not begin with a dot. Only a space and some

@@ -1,5 +1,5 @@
-"""Cache of fetched certificates and of failed fetches. It also ensures that only one thread at a
-time requests a URL."""
+"""Cache of fetched certificates and of failed fetches. It also ensures that two threads never
+request the same URL at the same time."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ class HttpTransport:
     cookies or compression.
 
     The client does not use ``http.client``, which accepts chunks of negative size and uses an
-    e-mail parser for header fields. It raises :class:`imdskit.errors.FetchError` for a response
-    that violates RFC 9112. The text of the error contains no bytes from the server.
+    e-mail parser for header fields. The client raises :class:`imdskit.errors.FetchError` for a
+    response that violates RFC 9112. The text of the error contains no bytes from the server.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -107,8 +107,8 @@ def _response(incoming: _Incoming, target: Target, limit: int) -> Response:
 
 def _head(stream: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:
     """Read the status line and the header section. Return the status, and a dict with the values of
-    the two header fields that determine the length of the body. Its keys are the names of the
-    fields in lower case."""
+    the two header fields that determine the length of the body. The keys of the dict are the names
+    of these fields in lower case."""
     match = _STATUS.fullmatch(_line(stream, target))
     if match is None:
         raise _not_http("There is no status line of HTTP/1.1.", target)

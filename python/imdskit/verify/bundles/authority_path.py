@@ -19,8 +19,9 @@ def authority_path(
     """Return the first valid path, as the certificates from ``certificate`` to an anchor. If there
     is none, return the reason.
 
-    The authority is checked like the signer of a document, with three differences:
+    The authority is checked like the signer of a document, with four differences:
 
+    - The basic constraints, if present, must say that the certificate belongs to an authority.
     - The key usage, if present, must contain ``keyCertSign``.
     - anyExtendedKeyUsage is accepted as an extended key usage.
     - The authority itself counts as an intermediate for the path length constraints of the

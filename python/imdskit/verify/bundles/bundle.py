@@ -44,7 +44,8 @@ class SigningAuthority(NamedTuple):
         name: common name of the authority.
         key: SHA-256 of the DER of its SubjectPublicKeyInfo, in hexadecimal. It is the same in all
             certificates of the authority.
-        evidence: description of the evidence, for people.
+        evidence: description, for people, of the evidence that the authority issues such
+            certificates.
     """
 
     name: str
@@ -115,7 +116,7 @@ def read_bundled() -> Bundle:
 
 def read_folder(path: Path) -> Bundle:
     """Read the bundle at ``path``, which is a folder or a symbolic link to a folder. The link is
-    followed once.
+    followed only once, so that all files come from the same folder.
 
     Raises:
         TrustError: see :func:`read`.

@@ -22,8 +22,9 @@ from imdskit.verify.trust import Trust
 
 DAY = 86_400
 MAX_AGE_DAYS = 180
-"""Age in days after which a bundle counts as old. This number is *inferred*: the certificates of
-signers are valid for about 180 days, and Azure replaces intermediates without notice."""
+"""Age in days after which a bundle counts as old. This number is *inferred*, because Azure
+documents none: the certificates of signers are valid for about 180 days, and Azure replaces
+intermediates without notice."""
 State = Literal["good", "ending", "ended", "early", "broken"]
 Use = Literal["anchor", "signs", "audit", "path"]
 

@@ -1,8 +1,8 @@
-"""Updates of a trust bundle between two releases.
+"""Updates of a trust bundle without a new release of imdskit.
 
 This module decides which certificates may be added to a bundle. It replaces the bundle atomically,
-so other processes can read it at the same time. An update adds only intermediates and never an
-anchor. Neither a document nor a server may decide which roots are trusted; only the operator who
+so other processes can read the bundle at the same time. An update adds only intermediates and never
+an anchor. Neither a document nor a server may decide which roots are trusted; only the operator who
 installs a bundle decides this.
 """
 
@@ -262,7 +262,9 @@ def _written(link: Path, new: Bundle) -> Path:
     try:
         bundle.write(folder, new)
         for path in folder.iterdir():
-            path.chmod(0o644)  # certificates are public, and verifiers of other users must be able to read them, whatever the umask is
+            # Certificates are public. Verifiers that run as other users must be able to read them,
+            # whatever the umask is.
+            path.chmod(0o644)
         folder.chmod(0o755)
         bundle.read(folder, str(folder))
         _to_disk(folder)
@@ -297,8 +299,8 @@ def _to_disk(folder: Path) -> None:
 
 @contextmanager
 def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
-    """Hold the lock of a bundle, which allows one update at a time. The operating system releases
-    the lock even if the process is killed."""
+    """Hold the lock of a bundle, so that no other process updates this bundle at the same time. The
+    operating system releases the lock even if the process is killed."""
     if sys.platform == "win32":
         hint = "Replace the folder manually; see docs/trust.md."
         raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)

@@ -21,8 +21,8 @@ class MemoryStore(ForkAware):
 
     Args:
         capacity: maximum number of keys, 1 to 1,000,000,000. A key takes about 250 bytes. If the
-            store is full, ``consume`` raises ``store-full``. It does not remove a key that has not
-            expired, because this would allow a replay.
+            store is full, ``consume`` raises ``store-full``. The store never removes a key that has
+            not expired, because this would allow a replay.
         clock: the source of the current time; the system clock by default.
 
     Raises:

@@ -20,8 +20,8 @@ example, a wrong time zone can put the clock ahead by up to 14 hours.
 
 
 class RedisClient(Protocol):
-    """Client of a server. ``redis.Redis`` and ``valkey.Valkey`` have this interface. ``set`` is the
-    only method that the store calls."""
+    """Client of a Redis or Valkey server. ``redis.Redis`` and ``valkey.Valkey`` have this
+    interface. ``set`` is the only method that the store calls."""
 
     def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
         """Send the command ``SET name value PX px NX``. Return True or ``OK`` if the server set the

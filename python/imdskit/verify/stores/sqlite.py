@@ -43,8 +43,8 @@ _COLUMNS_OF_FORMAT_0 = [("used", "key", "BLOB"), ("used", "expires_at", "INTEGER
 _PURGE = "DELETE FROM used WHERE key IN (SELECT key FROM used WHERE expires_at < :now ORDER BY expires_at LIMIT 2048)"
 
 PURGE_EVERY = 256
-"""Number of calls of ``consume`` from one purge by a process to its next one. A purge removes up to
-2048 expired rows. This is eight times as many as these calls can add, so expired rows do not
+"""The first of every 256 calls of ``consume`` on a store purges the file. A purge removes up to
+2048 expired rows. This is eight times as many as 256 calls can add, so expired rows do not
 accumulate."""
 
 PREPARE_SECONDS = 5

@@ -176,7 +176,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Returns a reader over a range of this buffer. `field` names the range: its ASN.1 path is the path of this reader, followed by `field`.
+    /// Returns a reader over a range of this buffer. The ASN.1 path of the range is the path of this reader, followed by `field`.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
         Self {
             data: self.data,

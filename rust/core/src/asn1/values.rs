@@ -36,8 +36,8 @@ impl<'d> Integer<'d> {
 }
 
 /// Returns the first 16 bits of a BIT STRING with named bits. The least significant bit of the result is bit 0 of the BIT STRING. DER
-/// forbids trailing zero bits here (X.690 section 11.2.2), but some certificate authorities have issued certificates with them. They do
-/// not change the meaning, so this function accepts them.
+/// forbids trailing zero bits here (X.690 section 11.2.2), but some certificate authorities have issued certificates with them. Trailing
+/// zero bits do not change the meaning, so this function accepts them.
 pub(crate) fn named_bits(octets: &[u8]) -> u16 {
     octets
         .iter()

@@ -97,8 +97,8 @@ fn digest_named(oid: &[u8]) -> Digest<'_> {
 
 /// Parses the SignedData inside a ContentInfo.
 ///
-/// `read_certificate` parses a certificate. Its arguments are the DER of the certificate, the offset and the field. The caller may return
-/// a cached certificate.
+/// `read_certificate` parses a certificate. Its arguments are the DER of the certificate, the offset and the field. It may return a cached
+/// certificate instead.
 pub(crate) fn parse<'d>(
     message: &'d [u8],
     read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
@@ -121,7 +121,7 @@ pub(crate) fn parse<'d>(
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
     // The list contains each known digest once. It omits unknown digests, which cannot be used anyway. The code below searches the list for
-    // every signer, so it must stay short.
+    // every signer, so the list must stay short.
     let mut listed = Vec::new();
     let mut count = 0;
     while !algorithms.is_empty() {
@@ -158,8 +158,8 @@ pub(crate) fn parse<'d>(
     let mut infos = data.enter(SET, "signerInfos")?;
     let mut signers = Vec::new();
     while !infos.is_empty() {
-        // A genuine document has one signer. The search of the certificates for the issuer's name is therefore worthwhile only for the
-        // first signer.
+        // `read_signer` looks for the issuer's name in the certificates. A genuine document has one signer, so this is done only for the
+        // first one. For many signers, it would take quadratic time.
         let certificates = if signers.is_empty() { &certificates[..] } else { &[] };
         signers.push(read_signer(&mut infos, item(signers.len()), &listed, certificates)?);
     }
@@ -291,8 +291,8 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
     }
 }
 
-/// Returns the digest of the content and the signature scheme, or no scheme if the parameters of the signature algorithm are wrong. The
-/// error describes the problem with the algorithms.
+/// Returns the hash function for the content and the signature scheme. There is no scheme if the parameters of the signature algorithm are
+/// wrong. The error describes the problem with the algorithms.
 ///
 /// The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other algorithm specifies a
 /// hash, which must equal the hash of the digest algorithm.
@@ -326,8 +326,8 @@ macro_rules! signer {
     };
 }
 
-/// Checks that the signer's algorithms are known, consistent and strong enough. Returns the digest of the content and the signature scheme,
-/// or no scheme if the parameters of the signature algorithm are wrong.
+/// Checks that the signer's algorithms are known, consistent and strong enough. Returns the hash function for the content and the signature
+/// scheme. There is no scheme if the parameters of the signature algorithm are wrong.
 pub(crate) fn check_algorithms(signer: &SignerInfo<'_>, accept_weak: bool) -> Result<(Hash, Option<Scheme>), Refusal> {
     let refuse = |detail: Cow<'static, str>| Refusal::new(Reason::SignatureAlgorithm, signer!("signatureAlgorithm"), detail);
     let (hash, scheme) = algorithms(signer).map_err(refuse)?;

@@ -39,8 +39,8 @@ pub(crate) fn nodes(text: &str, max_depth: usize) -> Result<Vec<Node>, (&'static
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// Sets the top bit of each byte of `word` that ends a run of plain characters: a quotation mark, backslash or control character. Only the
-/// lowest of these bits is reliable, because a borrow may set the bits above it.
+/// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. In the result, the
+/// top bit of each such byte is set. Only the lowest set bit is reliable, because a borrow may set bits above it.
 const fn stops(word: u64) -> u64 {
     // The XOR exchanges the quotation mark (0x22) and the blank (0x20). Then only quotation marks and control characters are below 0x21.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
@@ -185,8 +185,8 @@ impl Scanner<'_> {
             #[allow(clippy::cast_possible_truncation)] // the mask keeps fewer bits
             let mut slot = key as usize & (size - 1);
             while self.table[slot] != 0 {
-                // An attacker can choose colliding names. The standard library's hash table, whose hash has a secret key, then compares
-                // them.
+                // An attacker can choose names whose keys collide. If there are too many collisions, the caller compares the names with the
+                // standard library's hash table, whose hash has a secret key.
                 if self.table[slot] == key || collisions == 0 {
                     return true;
                 }

@@ -22,7 +22,7 @@ export function about(number) {
   subject = { machine: number };
 }
 
-/** Return an object that each call of `about` replaces. A caller that gets another object after its request discards the response, which is about an earlier machine. */
+/** Return the current subject, which each call of `about` replaces by a new object. If the subject has changed during a request, the caller discards the response, because it is about an earlier machine. */
 export const looking = () => subject;
 
 export async function ask(method, path, body) {

@@ -9,7 +9,7 @@ import * as journal from "./journal.js";
 import * as machine from "./machine.js";
 
 const EVERY = 1000;
-let visit = 0; // increases with each token, and each loop ends when its visit is no longer the current one
+let visit = 0; // number of the current visit, which lasts while the page uses one token; a loop ends when its visit is over
 
 /** Show whether the emulator responds; `problem` is empty if it does. Text that has not changed is not written again, because screen readers would repeat it. */
 function connection(problem) {

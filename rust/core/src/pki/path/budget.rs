@@ -3,15 +3,15 @@
 //!
 //! A search pays for cached results too, so that the state of a cache never changes a verdict.
 
-// Python counterpart: `pki/path/budget.py`. The prices must be the same in both backends, so that both exhaust the budget at the same
-// point. The relative speed of the operations differs between the backends.
+// Python counterpart: `pki/path/budget.py`. Both backends must exhaust the budget at the same point. The prices are therefore the same in
+// both, although the relative speed of the operations differs.
 
 use crate::pki::x509::certificate::{Curve, PublicKey};
 use crate::reasons::{Reason, Refusal};
 
 /// Price of a candidate for the next issuer.
 const STEP: i64 = 20;
-/// Additional price of a candidate for each certificate that is already on the path.
+/// Additional price of such a candidate, to be paid once for each certificate that is already on the path.
 const PLACE: i64 = 6;
 /// Price of one name, subtree or policy of a certificate when a path is validated.
 const ITEM: i64 = 30;

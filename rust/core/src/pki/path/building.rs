@@ -1,10 +1,10 @@
 //! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget of work.
 //!
 //! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates whose subject is
-//! the issuer's name. The search tries anchors before other certificates. In both groups, candidates with a matching key identifier come
-//! first, and among these the ones that are valid at the time of the check. Otherwise candidates keep the given order. A path contains at
-//! most one certificate with the same name and key, so paths cannot loop. If several certificates have the same name and key
-//! (cross-certificates), the search tries them one by one.
+//! the issuer's name. The search tries anchors before other certificates. In both groups, candidates whose key identifier differs from the
+//! one that the certificate names come last. Among candidates that are equal in this respect, those that are valid at the time of the check
+//! come first. Otherwise candidates keep the given order. A path contains at most one certificate with the same name and key, so paths
+//! cannot loop. If several certificates have the same name and key (cross-certificates), the search tries them one by one.
 //!
 //! The order of the checks decides which reason is reported:
 //!

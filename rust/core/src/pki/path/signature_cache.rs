@@ -1,4 +1,4 @@
-//! A cache of verified certificate signatures. All searches for paths of a checker share it.
+//! A cache of verified certificate signatures. Each checker has one, and all its path searches share it.
 
 // Python counterpart: `pki/path/signature_cache.py`.
 

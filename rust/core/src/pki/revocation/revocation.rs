@@ -1,10 +1,10 @@
 //! The revocation check of the certificates on a path (RFC 5280 section 6.3). The caller provides the revocation lists; nothing is fetched.
 //!
 //! For each certificate below the anchor, the check uses the lists that cover it. A list covers a certificate if it comes from the
-//! certificate's issuer or from an issuer that a distribution point of the certificate names. The list must be for certificates of this
-//! kind, and it must be current at the time of the check. The certificate of the key that signed the list must allow it to sign lists, and
-//! must itself be valid under the same anchor. A delta list is used together with the complete list that it updates. `certificateHold`
-//! counts as a revocation like any other.
+//! certificate's issuer or from an issuer that a distribution point of the certificate names. The list must not be limited to certificates
+//! of another kind (such as authorities), and it must be current at the time of the check. The certificate of the key that signed the list
+//! must allow it to sign lists, and must itself be valid under the same anchor. A delta list is used together with the complete list that
+//! it updates. `certificateHold` counts as a revocation like any other.
 //!
 //! The order is fixed: first the distribution points, in the order of the certificate's extension, then the certificate's own issuer (the
 //! last step of section 6.3.3). For each of these sources, the newest list comes first. Once the lists used so far cover all reasons, older
@@ -163,7 +163,8 @@ pub(crate) trait Authorities<'a> {
     fn budget(&mut self) -> &mut Budget;
     /// Returns the verdicts on the signatures of lists that the search has verified so far.
     fn signatures(&mut self) -> &mut Signatures<'a>;
-    /// Returns the available certificates with this subject. One of them may have issued a list, instead of a certificate on the path.
+    /// Returns the available certificates with this subject. A list may be signed with the key of one of them, instead of a key on the
+    /// path.
     fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
     /// Returns whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
     fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;
@@ -294,8 +295,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         Ok(())
     }
 
-    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates above this one on the path are tried first,
-    /// because they have already been checked.
+    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). The certificates above `index` on the path are tried
+    /// first, because they have already been checked.
     fn signer(
         &mut self,
         one: &'a Numbered,

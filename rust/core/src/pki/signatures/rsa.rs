@@ -1,9 +1,9 @@
 //! RSA public keys and signatures (RFC 8017). This module only verifies, so nothing in it is secret.
 //!
-//! If the processor supports them, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities.
-//! Otherwise AWS-LC verifies them. Neither supports small or huge keys, long exponents or rare hashes. AWS-LC also requires that the salt
-//! of RSASSA-PSS is as long as the digest. If neither supports a signature, this module computes the public operation with big integers
-//! and checks the encoding of RFC 8017.
+//! If the processor supports them, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities. Otherwise
+//! AWS-LC verifies them. Neither supports small or huge keys or long exponents. AWS-LC also supports no hashes except SHA-256, SHA-384 and
+//! SHA-512, and requires that the salt of RSASSA-PSS is as long as the digest. If neither supports a signature, this module computes the
+//! public operation with big integers and checks the encoding of RFC 8017.
 
 // Python counterpart: `pki/signatures/rsa.py`.
 

@@ -143,7 +143,7 @@ impl<'c> Subtrees<'c> {
     }
 
     /// Returns whether the name, or a name that a wildcard stands for, lies within one of the subtrees. `*.example.com` stands for
-    /// `a.example.com`, so an exclusion of `a.example.com` applies to it (CVE-2025-61727).
+    /// `a.example.com`, so an exclusion of `a.example.com` applies to the wildcard (CVE-2025-61727).
     fn touch(&self, name: CertificateName<'_>) -> bool {
         let parent = if name.kind == Kind::DnsName {
             name.value.strip_prefix(b"*.")
@@ -273,7 +273,7 @@ impl<'c> PathConstraints<'c> {
 
 /// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 requires no
 /// check of these mail addresses if there are alternative names. This function always includes them, which is stricter. Common names that
-/// look like DNS names are included if `common_names` is set and there is no alternative name of that kind.
+/// look like DNS names are included if `common_names` is set and no alternative name is a DNS name.
 fn other_names(certificate: &Certificate, common_names: bool) -> Vec<CertificateName<'_>> {
     let mut names: Vec<CertificateName<'_>> = certificate
         .decoded

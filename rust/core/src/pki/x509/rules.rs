@@ -33,8 +33,8 @@ impl Faults {
 /// signatureAlgorithm, which must be equal to it.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let (mut found, decoded) = (Faults(Vec::new()), &certificate.decoded);
-    // Zero and negative numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to gracefully
-    // handle" them (PKITS 4.4.14).
+    // Zero and negative serial numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to
+    // gracefully handle" them (PKITS 4.4.14).
     if BigInt::from_signed_bytes_be(&certificate.serial).bits() > MAX_SERIAL_BITS {
         found.add("serialNumber", "longer than 20 octets (section 4.1.2.2)");
     }
