@@ -3,7 +3,7 @@ returned as typed columns.
 
     verify = VerifyBatch(at="received", document="document", trust=trust, policy=policy)
     verdicts = verify(batch)  # takes and returns a pyarrow.RecordBatch
-    frame.mapInArrow(verify.each, schema)  # for a Spark DataFrame and the Spark schema of the result
+    frame.mapInArrow(verify.each, schema)  # frame: Spark DataFrame; schema: that of the result
 
 The backend writes the columns of the result directly, so no Python object is created per row. This
 module needs pyarrow: install ``imdskit[arrow]``. It does not import Spark or any other data engine.
