@@ -16,7 +16,8 @@ _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 
 
 class Addressing:
-    """Addressing of an emulator with one machine, and base class of the kinds of addressing of a fleet.
+    """Addressing of an emulator with one machine, and base class of the kinds of addressing of a
+    fleet.
 
     Every request selects machine 0.
 
