@@ -103,7 +103,7 @@ def test_detects_a_batch_that_differs_from_single_checks(judge: Judge) -> None:
     assert {difference.what.partition(",")[0] for difference in suspicious.differences} == {"python", "rust"}
 
 
-# The independent rules
+# Tests of `oracle`: rules for accepted documents that share no code with the verifier
 
 CONTENT = b'{"nonce":"4071882193","timeStamp":{"createdOn":"11/18/26 10:00:00 -0000","expiresOn":"11/18/26 16:00:00 -0000"},"vmId":"a"}'
 CLAIMS = Claims("a", "4071882193", 1_794_996_000, 1_795_017_600, None, None, None, None)

@@ -27,11 +27,13 @@ shift
 cd "$root"
 mkdir -p .host
 pivot_root . .host
+umount -l .host
 cd "$folder"
 exec "$@"
 """
-"""Shell script that makes a folder the root file system and executes a command there. A chroot does
-not suffice, because the kernel refuses user namespaces in it, and `imdskit run` needs them."""
+"""Shell script that runs a command in a root file system. A chroot does not suffice, because the
+kernel refuses user namespaces in it, and `imdskit run` needs them. The script unmounts the old root:
+as long as its /proc can be reached, every process may mount a new /proc."""
 
 
 def missing() -> str:
