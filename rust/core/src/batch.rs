@@ -1,9 +1,9 @@
 //! Verification of many documents on several threads, and documents together with their verdicts.
 //!
 //! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
-//! side by side, then makes the remaining checks. If no message template (see `cache.rs`) fits a document, but its message can become one,
-//! the checker verifies this document completely before it decodes the next one. An accepted document is then a template for the documents
-//! after it. A bad document does not slow down the verification of the others.
+//! side by side, then makes the remaining checks. There is an exception for documents that fit no message template (see `cache.rs`), but
+//! whose message can become a template: the checker verifies such a document completely before it decodes the next document. If it is
+//! accepted, it is a template for the documents after it. A bad document does not slow down the verification of the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -102,8 +102,8 @@ class Statuses:
         issuers: certificates by subject. If the issuer of a list is not on the path, its
             certificate is looked up here.
         vouch: function that returns True if a certificate may sign lists and a valid path leads
-            from it to an anchor. Its arguments are the certificate, the anchor, and the
-            certificates for ``pending`` in the nested check.
+            from it to an anchor. Its arguments are the certificate, the anchor, and the value of
+            ``pending`` for the certificates on that path.
         pending: DER of the certificates whose status is being checked at present. A certificate
             must not sign the list that decides its own status; :meth:`_signer` describes the only
             exception.
@@ -238,9 +238,9 @@ class Statuses:
             except _Unusable as error:
                 why = error
                 continue
-            # A distribution point of a certificate can name the subject of this certificate as the
-            # issuer of the list. In this case, a list that was signed with the key of this
-            # certificate is accepted, because no other issuer could provide a list.
+            # A certificate can have a distribution point that names the certificate's own subject as
+            # the issuer of the list. Then a list that was signed with the certificate's own key is
+            # accepted, because no other issuer could provide a list.
             if holder.der == checked and checked in self.pending and point.crl_issuer is not None:
                 return holder
             pending = self.pending | {checked}
