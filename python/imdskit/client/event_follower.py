@@ -1,5 +1,5 @@
-"""Scheduled events: their data, the changes between two responses, and the operation that follows
-events.
+"""Scheduled events: their data, the changes between two responses, and the operation that watches
+the list of events for changes.
 
 Source: Azure's documentation of scheduled events. It says that ``DocumentIncarnation`` changes if,
 and only if, the list of events changes. The service removes an event from the list when the event
@@ -81,7 +81,7 @@ class Schedule:
 def schedule(response: Response) -> Schedule:
     """Return the list of events in a response.
 
-    An empty body counts as an empty list, because the service sends one on some machines
+    An empty body counts as an empty list, because on some machines the service sends an empty body
     (observed). A response without a list of events raises ClientError ``not-imds``.
     """
     if not response.body.strip():

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fleet",
         metavar="N",
         type=_MACHINES,
-        help="emulate N machines in one process, each derived from the scenario, by default fleet (docs/fleet.md)",
+        help="emulate N machines in one process, each derived from the scenario; --scenario is then by default fleet (docs/fleet.md)",
     )
     add(
         "--fleet-by",

@@ -35,9 +35,8 @@ above it. Only names and subtrees of the kinds in :data:`COUNTED` count. Real pa
 comparisons. OpenSSL and BoringSSL have the same limit."""
 
 PARTS_OF_ITEM, MASKS_OF_ITEM = 4, 16
-"""Costs of lookups. The unit is the item of :meth:`Budget.spend_items`. ``PARTS_OF_ITEM`` parts of
-a name (labels of a DNS name, or relative distinguished names) cost one item. ``MASKS_OF_ITEM``
-address masks also cost one item."""
+"""Costs of lookups, in the items that :meth:`Budget.spend_items` counts. One item pays for four parts
+of a name (labels of a DNS name, or relative distinguished names), or for 16 address masks."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
@@ -59,7 +58,7 @@ class Subtrees:
 
     Attributes:
         keys: lookup keys of all bases.
-        masks: pairs of the length of an address in bytes and a mask, for IP addresses.
+        masks: for IP addresses: pairs (length of the address in bytes, mask).
         parents: keys of all DNS bases, each without the leftmost label of the base.
         lengths: numbers of relative distinguished names in the directory names.
         count: number of bases.

@@ -14,7 +14,7 @@ pub(crate) const MAX_SIGNERS: usize = 256;
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
 /// The time of a check, reduced to what decides whether a path is valid. The starts and ends of all configured validity periods divide time
-/// into intervals. Within an interval, no configured certificate or list becomes valid or expires. The first value is the number of the
+/// into intervals. Within an interval, no configured certificate or revocation list becomes valid or expires. The first value is the number of the
 /// interval. The second value says whether the signer is valid at that time.
 pub(crate) type Moment = (usize, bool);
 
@@ -43,7 +43,7 @@ impl Signer {
         }
     }
 
-    /// Returns the key of the signer with this certificate: the last bytes of the certificate. A certificate ends with a signature, so
+    /// Returns the key under which the cache stores the signer with this certificate: the last bytes of the certificate. A certificate ends with a signature, so
     /// these bytes can serve as a hash.
     pub(crate) fn key(der: &[u8]) -> Option<u64> {
         der.last_chunk().map(|tail| u64::from_le_bytes(*tail))
