@@ -115,6 +115,8 @@ def test_a_signal_before_the_start_of_the_command_ends_run(namespaces: None) -> 
     assert (done.returncode, done.stdout) == (128 + 15, "")
 
 
+# A worker of pytest-xdist has several threads, and newer Pythons warn about a fork of such a process.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_an_interrupt_from_the_terminal_reaches_the_command_once(namespaces: None) -> None:
     program = """
 import signal, sys

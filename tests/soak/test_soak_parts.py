@@ -28,6 +28,9 @@ from soak import ROOM, Sample, growth, idle
 
 MIB = 2**20
 
+# A worker of pytest-xdist has several threads, and newer Pythons warn about a fork of such a process.
+forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 
 def samples(resident: list[int], files: int = 10, threads: int = 6) -> list[Sample]:
     return [Sample(float(second), size, files, threads) for second, size in enumerate(resident)]
@@ -71,6 +74,7 @@ class Stuck(Subject):
         return self._status or 0
 
 
+@forks
 def test_hanging_child_is_reported_and_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "CHILD_SECONDS", 0.2)
     stuck = Stuck(None)
@@ -79,6 +83,7 @@ def test_hanging_child_is_reported_and_killed(monkeypatch: pytest.MonkeyPatch) -
     assert "hung after a fork" in stuck.faults[0]
 
 
+@forks
 @pytest.mark.parametrize("status", [0, 3])
 def test_exit_status_of_a_child_is_checked(status: int) -> None:
     forked = Stuck(status)
