@@ -6,12 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from imdskit.clock import ManualClock
 from imdskit.errors import StoreError, UsageError
+from imdskit.verify.stores import sqlite
 from imdskit.verify.stores.sqlite import APPLICATION_ID, FORMAT, MIGRATION_SECONDS, SqliteStore
 
 AT = 1_790_000_000
@@ -80,7 +84,8 @@ def test_several_processes_migrate_one_file_at_once(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from imdskit.clock import ManualClock\n"
-        "from imdskit.verify.stores.sqlite import SqliteStore\n"
+        "from imdskit.verify.stores import sqlite
+from imdskit.verify.stores.sqlite import SqliteStore\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
         f"store = SqliteStore(sys.argv[1], clock=ManualClock({AT}), busy_seconds=60)\n"
@@ -182,3 +187,28 @@ def test_file_migrated_meanwhile_by_another_process_is_unchanged(tmp_path: Path,
     monkeypatch.setattr(SqliteStore, "_format", lambda *_: next(seen))
     SqliteStore(path).close()
     assert read(path, "SELECT expires_at FROM used") == [(AT + MIGRATION_SECONDS,)]
+
+
+def test_a_new_file_can_be_opened_by_many_at_the_same_moment(tmp_path: Path) -> None:
+    """SQLite does not wait when two connections switch the same new file to a write-ahead log."""
+    for number in range(5):
+        path, start = tmp_path / f"{number}.db", Barrier(8)
+
+        def consume(index: int, path: Path = path, start: Barrier = start) -> bool:
+            start.wait(30)
+            with closing(SqliteStore(path, clock=ManualClock(AT))) as store:
+                return store.consume(b"key %d" % (index // 2), AT + HOUR)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(consume, range(8))) == 4  # two connections consume each key
+
+
+@pytest.mark.parametrize("attempts", [1, sqlite.WAL_ATTEMPTS])
+def test_a_file_that_remains_locked_is_reported(attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "WAL_ATTEMPTS", attempts)
+    path = tmp_path / "used.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.executescript(FORMAT_0 + "INSERT INTO used VALUES (x'01', 1); BEGIN; SELECT * FROM used;")
+        reader.execute("SELECT * FROM used").fetchall()
+        with pytest.raises(StoreError, match="database is locked"):
+            SqliteStore(path, busy_seconds=0.1)

@@ -19,6 +19,10 @@ FORMAT = 1
 """``PRAGMA user_version`` of the files that this release writes. The files of older releases have
 version 0; the store converts them."""
 
+WAL_ATTEMPTS = 100
+"""Maximum number of attempts to switch a new file to a write-ahead log. An attempt fails only if
+another process opens the file at the same moment."""
+
 APPLICATION_ID = 0x696D6473
 """``PRAGMA application_id`` of the files. It consists of the ASCII letters "imds"."""
 
@@ -162,9 +166,9 @@ class SqliteStore(ForkAware):
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous=FULL")
-        found = self._format(connection)  # this check precedes the first write, because the file may belong to another program
-        if _value(connection, "PRAGMA journal_mode") != "wal":
-            _value(connection, "PRAGMA journal_mode=WAL")
+        with _transaction(connection, "DEFERRED"):  # one view of the file, although another process may be preparing it
+            found = self._format(connection)  # this check precedes the first write, because the file may belong to another program
+        _use_wal(connection)
         if found == FORMAT:
             return
         with _transaction(connection):
@@ -209,10 +213,34 @@ def _value(connection: sqlite3.Connection, query: str) -> Any:
     return value
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log, unless it has one.
+
+    If two processes open a new file at the same time, SQLite fails in one of them without waiting.
+    This process then waits for the lock with a transaction, which respects ``busy_seconds``, and
+    tries again.
+
+    Raises:
+        sqlite3.OperationalError: the file is read-only, or it remains locked.
+    """
+    attempts = WAL_ATTEMPTS
+    while _value(connection, "PRAGMA journal_mode") != "wal":
+        try:
+            _value(connection, "PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            attempts -= 1
+            if not attempts:
+                raise
+        with _transaction(connection):
+            pass
+
+
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold the write lock of the file, and commit unless an exception is raised."""
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Run a transaction, and commit it unless an exception is raised. An immediate transaction holds
+    the write lock of the file; a deferred one only reads."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")
