@@ -84,8 +84,7 @@ def test_several_processes_migrate_one_file_at_once(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from imdskit.clock import ManualClock\n"
-        "from imdskit.verify.stores import sqlite
-from imdskit.verify.stores.sqlite import SqliteStore\n"
+        "from imdskit.verify.stores.sqlite import SqliteStore\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
         f"store = SqliteStore(sys.argv[1], clock=ManualClock({AT}), busy_seconds=60)\n"
