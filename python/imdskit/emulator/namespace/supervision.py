@@ -11,12 +11,10 @@ import os
 import signal
 from contextlib import suppress
 
+from imdskit.emulator.namespace.system_calls import wait_for_signal
+
 _SIGNALS = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGALRM", "SIGCONT")
 FORWARDED = frozenset(signal.Signals[name] for name in _SIGNALS)
-
-_FROM_KERNEL = 0x80
-"""The constant SI_KERNEL: the value of ``siginfo_t.si_code`` if the signal comes from the
-terminal."""
 
 
 def block() -> set[signal.Signals]:
@@ -54,10 +52,10 @@ def wait(child: int, *, reap_all: bool = False) -> int:
             while (ended := os.waitpid(-1 if reap_all else child, os.WNOHANG)) != (0, 0):
                 if ended[0] == child:
                     return status(ended[1])
-        received = signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD})
-        if received.si_signo != signal.SIGCHLD and received.si_code != _FROM_KERNEL:
+        number, from_kernel = wait_for_signal(FORWARDED | {signal.SIGCHLD})
+        if number != signal.SIGCHLD and not from_kernel:
             with suppress(ProcessLookupError):
-                os.kill(child, received.si_signo)
+                os.kill(child, number)
 
 
 def status(waited: int) -> int:

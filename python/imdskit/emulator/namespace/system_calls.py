@@ -1,4 +1,5 @@
-"""Linux system calls that Python 3.11 does not offer, called through ``ctypes``.
+"""Linux system calls that some interpreters do not offer, called through ``ctypes``. Python 3.11
+lacks most of them, and PyPy lacks ``signal.sigwaitinfo``.
 
 Each function raises OSError on failure.
 """
@@ -6,7 +7,9 @@ Each function raises OSError on failure.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+from collections.abc import Iterable
 
 NEW_MOUNTS, NEW_USER, NEW_PIDS, NEW_NETWORK = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 """Flags of unshare(2): CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET (``linux/sched.h``)."""
@@ -24,6 +27,11 @@ _CAPABILITY_VERSION = 0x20080522
 
 This version has 64 capabilities in two structures.
 """
+
+_FROM_KERNEL = 0x80
+"""The constant SI_KERNEL: the value of ``siginfo_t.si_code`` if the kernel sent the signal."""
+_SIGSET_WORDS, _SIGINFO_WORDS = 32, 32
+"""Sizes of ``sigset_t`` and ``siginfo_t`` in the C library, in words of 32 bits."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,6 +61,24 @@ def die_with_parent(number: int) -> None:
     The setting is lost when the process executes a setuid program.
     """
     _checked(_libc.prctl(_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
+
+
+def wait_for_signal(numbers: Iterable[int]) -> tuple[int, bool]:
+    """Wait for one of these signals, which must be blocked.
+
+    Returns:
+        The number of the signal, and whether the kernel sent it, for example for a key of the
+        terminal.
+    """
+    wanted = (ctypes.c_uint32 * _SIGSET_WORDS)()
+    _checked(_libc.sigemptyset(wanted))
+    for number in numbers:
+        _checked(_libc.sigaddset(wanted, number))
+    info = (ctypes.c_int32 * _SIGINFO_WORDS)()
+    while _libc.sigwaitinfo(wanted, info) < 0:
+        if ctypes.get_errno() != errno.EINTR:
+            _checked(-1)
+    return info[0], info[2] == _FROM_KERNEL
 
 
 def drop_capabilities() -> None:
