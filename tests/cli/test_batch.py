@@ -90,7 +90,7 @@ def test_refusal_has_stage_location_and_detail(run: Run, envelope: bytes) -> Non
     first = results(out)[0]
     assert status == 1
     assert first.pop("detail")
-    assert "created this document, not Azure" in first.pop("hint")
+    assert "An emulator of imdskit, not Azure, created this document." in first.pop("hint")
     assert first == {
         "line": 1,
         "id": "x",
