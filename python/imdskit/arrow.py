@@ -113,7 +113,7 @@ class VerifyBatch:
             arguments.instance(self.nonce, "nonce", str)
         arguments.threads(self.threads)
         if self.policy.require_nonce and self.nonce is None:
-            hint = "Name the column in `nonce`, or use Policy.offline_audit() for stored documents."
+            hint = "Give the name of the column in the argument `nonce`, or use Policy.offline_audit() for stored documents."
             raise UsageError(
                 "bad-argument",
                 "The policy requires nonces, but the batch has no column of nonces.",
@@ -167,7 +167,7 @@ class VerifyBatch:
         kept = self._copied(arguments.instance(given, "schema", pa.Schema))
         twice = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
         if twice:
-            hint = "Rename it, or list the columns to copy in `keep`."
+            hint = "Rename the column, or give `keep`, the list of the columns to copy."
             raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
         return pa.schema([given.field(index) for index in kept] + list(FIELDS))
 

@@ -245,8 +245,8 @@ class StoreCode(Code):
     CLOCK = (
         "store-clock",
         (
-            "The store cannot tell whether a document was used before. Either its clock is ahead of the verifier's clock, or it was ahead "
-            "earlier, so that the store removed records that are still needed."
+            "The store cannot tell whether a document was used before. Its clock is ahead of the verifier's clock, or was ahead earlier. "
+            "In the second case, the store may have removed records that are still needed."
         ),
         "Synchronize the clocks with NTP, and request a new document.",
     )

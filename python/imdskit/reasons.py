@@ -236,7 +236,7 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.UNKNOWN_ISSUER: Entry(
         _C,
         "The certificate of an issuing authority is unknown.",
-        "Azure replaces its intermediates without notice, and documents do not contain them. There are three remedies: add the missing one to "
+        "Azure replaces its intermediates without notice, and documents do not contain them. There are three remedies: add the missing intermediate to "
         "a bundle with `imdskit trust update --bundle DIR --document FILE`, fetch it with `verify --fetch-intermediates` (in Python: "
         "`AiaFetcher`), or give it with `--intermediate`. "
         "A document of an emulator needs the emulator's root, which you give with `--trust`.",
@@ -262,7 +262,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.CERTIFICATE_SIGNATURE: Entry(
         _C,
-        "The issuer that a certificate in the chain names did not sign this certificate.",
+        "A certificate in the chain was not signed by the issuer that it names.",
         "Either an intermediate has the name of the issuer but another key, or the certificate was changed. Give the right intermediate.",
         "RFC 5280 section 6.1.3 (a)(1)",
     ),
@@ -336,7 +336,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
     Reason.REVOCATION_UNKNOWN: Entry(
         _C,
-        "Revocation lists were given, but there is a certificate in the chain for which none of them can be used.",
+        "Revocation lists were given, but no usable list was found for one of the certificates in the chain.",
         "Give the current list of each authority in the chain. The extension cRLDistributionPoints of a certificate contains the URL "
         "of its list. Alternatively, set `require_crl` of the policy to False.",
         "RFC 5280 section 6.3.3; policy `require_crl`",
@@ -404,8 +404,8 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.REPLAYED: Entry(
         _L,
         "The document, or its nonce, has been used before.",
-        "Each document is accepted only once. Send a new nonce to the machine, and let it request a new document. This reason is also "
-        "the result of a retry, if the first attempt was accepted but its response was lost.",
+        "Each document is accepted only once. Send a new nonce to the machine, and let it request a new document. A retry gets this "
+        "reason, too, if the first attempt was accepted but its response was lost.",
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
@@ -436,7 +436,7 @@ def hint_for(reason: Reason, detail: str) -> str:
         return reason.hint
     if detail.startswith(EMULATED_AUTHORITY):
         return (
-            f"An emulator of imdskit created this document, not Azure: its issuer is {_issuer(detail)[0]}. To accept it, "
+            f"An emulator of imdskit, not Azure, created this document. Its issuer is {_issuer(detail)[0]}. To accept it, "
             "give the emulator's root with `--trust`; `imdskit serve --trust-out FILE` writes the root to a file."
         )
     remedies = reason.hint.partition(" A document of an emulator")[0]
@@ -447,8 +447,9 @@ def missing_authority(detail: str) -> str:
     """Return a sentence that names the missing authority and the URL of its certificate. ``detail``
     is the detail of ``unknown-issuer``, from which both are taken."""
     name, address = _issuer(detail)
-    where = f"the certificate that it issued gives the address {address}" if address else "the certificate that it issued gives no address"
-    return f"The missing authority is {name}; {where}."
+    if not address:
+        return f"The missing authority is {name}. The certificate that it issued does not say where the authority's certificate is."
+    return f"The missing authority is {name}. According to the certificate that it issued, the authority's certificate is at {address}."
 
 
 def _issuer(detail: str) -> tuple[str, str]:

@@ -90,7 +90,7 @@ def test_refusal_has_stage_location_and_detail(run: Run, envelope: bytes) -> Non
     first = results(out)[0]
     assert status == 1
     assert first.pop("detail")
-    assert "created this document, not Azure" in first.pop("hint")
+    assert "An emulator of imdskit, not Azure, created this document." in first.pop("hint")
     assert first == {
         "line": 1,
         "id": "x",
@@ -217,8 +217,8 @@ def test_killed_run_resumes_without_lost_or_duplicate_results(envelope: bytes, r
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda lines: lines[:2], "Line 3 does not belong to the next document."),
-        (lambda lines: [lines[0], b'{"id":9,"document":"AAAA"}', *lines[2:]], "Line 2 does not belong to the next document."),
+        (lambda lines: lines[:2], "Line 3 is not the result of document 3."),
+        (lambda lines: [lines[0], b'{"id":9,"document":"AAAA"}', *lines[2:]], "Line 2 is not the result of document 2."),
         (lambda lines: [*lines[:3], b"MIIB"], "Verifying the last documents again gave other results."),
     ],
     ids=["shorter", "another-id", "another-document"],

@@ -52,7 +52,7 @@ def test_valid_document_is_proof(run: Run, emulator: Emulator, root: str, tmp_pa
     assert done.status == 0
     out = " ".join(done.out.split())
     assert out.endswith(f"an Azure machine: proved, if the certificates in {root} are Azure's")
-    assert f"An authority that was given with --trust ({root})" in out
+    assert f"An authority that is trusted only because of --trust ({root})" in out
     assert "Azure signed" not in done.out
     found = json.loads(run("detect", "--attested", "--trust", root, "--base-url", emulator.url, "--root", tmp_path, "--json").out)
     assert found["conclusion"] == "proved"

@@ -58,11 +58,11 @@ def test_lists_every_certificate_with_its_expiry(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [
-        (["--at", "2028-05-01"], 1, "Microsoft Azure RSA TLS Issuing CA 03 (3d3f4b440f933ffd) ends within 60 days"),
+        (["--at", "2028-05-01"], 1, "Microsoft Azure RSA TLS Issuing CA 03 (3d3f4b440f933ffd) expires within 60 days"),
         (["--at", "2027-05-20", "--days", "3"], 0, "nothing to do"),
         (["--at", "2027-05-30", "--days", "3"], 1, "The bundle of 2026-11-30 is 181 days old"),
-        (["--at", "2028-06-01"], 1, "to do: There is no current certificate of Microsoft Azure RSA TLS Issuing CA 08"),
-        (["--at", "2026-11-23", "--days", "600"], 1, "ends within 600 days"),
+        (["--at", "2028-06-01"], 1, "to do: Microsoft Azure RSA TLS Issuing CA 08 signs documents, but the bundle has"),
+        (["--at", "2026-11-23", "--days", "600"], 1, "expires within 600 days"),
         (["--at", "2031-01-01"], 1, "the cloud public"),
         (["--at", "2026-11-23", "--cloud", "china"], 1, "No authority that signs for the cloud china"),
         (["--at", "2026-11-23", "--cloud", "usgovernment"], 0, "nothing to do"),
@@ -167,7 +167,7 @@ def test_reports_missing_signing_authority(run: Run, tmp_path: Path, with_lists:
     assert status == 1
     assert [" ".join(part.split()) for part in out.partition("cloud germany:")[2].split("to do: ")[1:]] == [
         (
-            "There is no current certificate of Microsoft TLS G2 RSA CA OCSP 02, which signs documents: run "
+            "Microsoft TLS G2 RSA CA OCSP 02 signs documents, but the bundle has no current certificate of this authority: run "
             "`imdskit trust update --bundle DIR`, or get a newer bundle (docs/trust.md). 1 thing(s) to do"
         )
     ]
@@ -177,7 +177,7 @@ def test_reports_missing_authority_known_only_to_the_bundle() -> None:
     trust = Trust.bundled()
     newer = replace(trust, signing=(*trust.signing, SigningAuthority("New CA", "0" * 64, "a document")), date="2026-12-24")
     assert [line.partition(":")[0] for line in doctor.examine(newer, NOVEMBER_2026, 60).advice] == [
-        "There is no current certificate of New CA, which signs documents"
+        "New CA signs documents, but the bundle has no current certificate of this authority"
     ]
 
 

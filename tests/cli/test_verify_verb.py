@@ -57,7 +57,7 @@ def test_refusal_has_reason_stage_location_and_hint(run: Run, document: str) -> 
     lines = err.splitlines()
     assert lines[0] == f"refused: unknown-issuer: {Reason.UNKNOWN_ISSUER.sentence}"
     assert lines[1:3] == ["  stage: chain", "  location: chain[0].issuer"]
-    assert lines[-1].startswith("  hint: An emulator of imdskit created this document, not Azure: its issuer is 'imdskit ")
+    assert lines[-1].startswith("  hint: An emulator of imdskit, not Azure, created this document. Its issuer is 'imdskit ")
 
 
 def test_refusal_can_be_printed_as_json(run: Run, document: str) -> None:

@@ -37,8 +37,8 @@ def refusal(signed: bytes, backend: Backend, trust: Trust = TRUST) -> Verificati
 def test_the_hint_names_authority_address_and_remedies(backend: Backend) -> None:
     hint = refusal(document(leaf(AZURE.ocsp(16), "http://www.microsoft.com/pkiops/certs/16.crt")), backend).hint
     assert hint.startswith(
-        "The missing authority is 'Microsoft TLS G2 RSA CA OCSP 16'; the certificate that it issued gives the address "
-        "'http://www.microsoft.com/pkiops/certs/16.crt'. Azure replaces its intermediates without notice"
+        "The missing authority is 'Microsoft TLS G2 RSA CA OCSP 16'. According to the certificate that it issued, the authority's "
+        "certificate is at 'http://www.microsoft.com/pkiops/certs/16.crt'. Azure replaces its intermediates without notice"
     )
     for remedy in ("imdskit trust update", "--document FILE", "--fetch-intermediates", "AiaFetcher", "--intermediate"):
         assert remedy in hint
@@ -46,7 +46,10 @@ def test_the_hint_names_authority_address_and_remedies(backend: Backend) -> None
 
 
 def test_hint_says_that_the_certificate_gives_no_address(backend: Backend) -> None:
-    assert "OCSP 16'; the certificate that it issued gives no address. " in refusal(document(leaf(AZURE.ocsp(16))), backend).hint
+    assert (
+        "OCSP 16'. The certificate that it issued does not say where the authority's certificate is. "
+        in refusal(document(leaf(AZURE.ocsp(16))), backend).hint
+    )
 
 
 def test_hint_names_a_missing_authority_higher_up(backend: Backend) -> None:
@@ -54,7 +57,7 @@ def test_hint_names_a_missing_authority_higher_up(backend: Backend) -> None:
     refused = refusal(document(leaf(known)), backend, Trust(TRUST.anchors, (known.der,)))
     assert refused.location == "chain[1].issuer"
     assert refused.hint.startswith(
-        "The missing authority is 'Unknown CA'; the certificate that it issued gives the address 'http://cacerts.dig"
+        "The missing authority is 'Unknown CA'. According to the certificate that it issued, the authority's certificate is at 'http://cacerts.dig"
     )
 
 
@@ -69,7 +72,7 @@ def test_hint_for_an_emulated_document_asks_for_its_root(backend: Backend, of_ro
     detail = names[of_root]
     assert detail.startswith(EMULATED_AUTHORITY), "the constant is to be changed with the emulator's names"
     hint = hint_for(Reason.UNKNOWN_ISSUER, detail)
-    assert hint.startswith(f"An emulator of imdskit created this document, not Azure: its issuer is '{detail}'.")
+    assert hint.startswith(f"An emulator of imdskit, not Azure, created this document. Its issuer is '{detail}'.")
     assert "give the emulator's root with `--trust`" in hint
     assert "Azure replaces" not in hint
 

@@ -237,7 +237,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         instance = _instance(client)
     except ClientError as error:
         if listed is not None and (_is_transient(error) or error.code == ClientCode.UNSUPPORTED_VERSION):
-            seen = f"There is a list of {len(listed)} api-versions, but no document of the machine: {error.code}."
+            seen = f"The service sent a list of {len(listed)} api-versions, but no instance document: {error.code}."
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
     if not isinstance(instance.get("compute"), dict) and not isinstance(instance.get("network"), dict):
@@ -247,7 +247,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
     if _is_arc(instance):
         return reached, _step("shape", "no", f"{ARC_AGENT} responds: the machine is registered with Azure, but runs elsewhere."), None
     versions = "no list of api-versions" if listed is None else f"{len(listed)} api-versions, the newest {max(listed, default='none')}"
-    seen = f"The responses are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
+    seen = f"The responses are those of the service: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
     return reached, _step("shape", "yes", seen), vm_id
 
 
@@ -278,7 +278,7 @@ def _foreign(error: ClientError) -> Step:
     likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
     begin = error.body[:_QUOTED].decode("utf-8", "replace")
     quoted = f" It begins with {begin!r}." if begin else ""
-    return _step("shape", "no", f"The response is not the service's: {error.code}, {error.message}{likeness}{quoted}")
+    return _step("shape", "no", f"The response does not come from the service: {error.code}, {error.message}{likeness}{quoted}")
 
 
 def _is_transient(error: ClientError) -> bool:
@@ -287,7 +287,7 @@ def _is_transient(error: ClientError) -> bool:
 
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
-        return _step("attested", "unknown", "No document was requested, because the responses are not the service's.")
+        return _step("attested", "unknown", "No document was requested, because the check `shape` did not recognize the service.")
     nonce = new_nonce()
     try:
         signed = prove(client.attested_document(nonce), nonce)
@@ -298,7 +298,7 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
         return _step("attested", outcome, f"The document is refused: {error.code}, {error.message}")
     if vm_id is not None and signed.lower() != vm_id.lower():
         return _step("attested", "no", f"The document belongs to another machine: {signed[:_QUOTED]}.")
-    accepted = "The given check accepts a document which says" if signer is None else f"{signer} signed"
+    accepted = "The function `prove` accepted a document that says" if signer is None else f"{signer} signed"
     return _step("attested", "yes", f"{accepted} that this is machine {signed[:_QUOTED]}, with the nonce {nonce}.")
 
 

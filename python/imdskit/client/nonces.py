@@ -58,12 +58,12 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
         found = nonce_in(document)
         if found == wanted:
             return UnverifiedDocument(document, wanted)
-    found_nonce = "no nonce that can be found" if found is None else f"the nonce {found[:40]!r}"
+    problem = "but no nonce was found in it" if found is None else f"but it contains the nonce {found[:40]!r}"
     hint = "The response is an earlier document, or another program responds. Retry in a minute. Never send such a document to a verifier."
     location = f"{operations.base_url}/metadata/attested/document"
     raise ClientError(
         ClientCode.WRONG_NONCE,
-        f"The document must contain the requested nonce; it contains {found_nonce}.",
+        f"The document must contain the requested nonce, {problem}.",
         location=location,
         hint=hint,
         status=200,

@@ -106,7 +106,7 @@ class Operations:
         query = {"format": form} if category == "instance" else {}
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):
-                message = f"`{name}` must not be among the further parameters of the query; it is a separate argument."
+                message = f"`{name}` must not be one of the query parameters; it is a separate argument."
                 raise UsageError("bad-argument", message, location=name, hint="Use the argument `api_version` or `format`.")
             query[name] = text(value, name)
         version = self._version(category) if api_version is None else text(api_version, "api_version")
@@ -169,7 +169,12 @@ class Operations:
             return API_VERSION
         common = set(offered) & set(versions.API_VERSIONS)
         if not common:
-            hint = f"It supports {', '.join(offered[-3:]) or 'none'}; imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
+            listed = (
+                f"The service's list of versions ends with {', '.join(offered[-3:])}."
+                if offered
+                else "The service's list of versions is empty."
+            )
+            hint = f"{listed} imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             location = f"{self.base_url}/metadata/versions"
             raise ClientError(
                 ClientCode.UNSUPPORTED_VERSION, "The service supports no api-version that imdskit supports.", location=location, hint=hint

@@ -65,7 +65,7 @@ _BY_CATEGORY = {
         "": "Check the parameters of the request.",
         "identity": "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
         "attested": "Check the nonce: 1 to 32 letters and digits.",
-        "scheduledevents": "An approval must name events that are still listed, by their ids. `imdskit get scheduledevents` lists them.",
+        "scheduledevents": "Approve events by their ids, and only events that are still listed. `imdskit get scheduledevents` lists them.",
     },
     404: {
         "": "Check the path. Not every machine has every endpoint.",
@@ -201,7 +201,7 @@ def _check_version(response: Response, quoted: str) -> None:
         return
     hint = "Request /metadata/versions for the versions that the service on this machine supports."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
-        hint = "The newest that the service on this machine supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
+        hint = "The newest versions that the service on this machine supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
     raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{quoted}.", hint)
 
 

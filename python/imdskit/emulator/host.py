@@ -400,7 +400,7 @@ class Host:
         """
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
-            message = f"The scenario must be in the cloud {cloud.name}, like the certificates of this emulator; got {scenario.cloud.name}."
+            message = f"This emulator has certificates of the cloud {cloud.name}, so the scenario must be in this cloud; got {scenario.cloud.name}."
             raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another emulator for the other cloud.")
         try:
             self.authority.signer(region=app.machine.expanded.region)

@@ -57,8 +57,8 @@ _MAGIC = (
     (b"BZh", Form("compressed with bzip2", "Decompress it first: `bzip2 -dc FILE`.")),
     (b"\xfd7zXZ\x00", Form("compressed with xz", "Decompress it first: `xz -dc FILE`.")),
     (b"\x28\xb5\x2f\xfd", Form("compressed with Zstandard", "Decompress it first: `zstd -dc FILE`.")),
-    (b"PAR1", Form("a Parquet file", "imdskit.arrow verifies the documents in its columns; see docs/engines.md.")),
-    (b"ARROW1", Form("an Apache Arrow file", "imdskit.arrow verifies the documents in its columns; see docs/engines.md.")),
+    (b"PAR1", Form("a Parquet file", "imdskit.arrow verifies the documents in the columns of the file; see docs/engines.md.")),
+    (b"ARROW1", Form("an Apache Arrow file", "imdskit.arrow verifies the documents in the columns of the file; see docs/engines.md.")),
 )
 _OBJECTS = (
     ("access_token", Form("a token of a managed identity, not an attested document", _BODY)),
@@ -239,10 +239,10 @@ def _json(text: str) -> Form | None:
                 f"JSON whose member `signature` is written {name[:20]!r}", "Write the names of members in lower case, as the service does."
             )
         if isinstance(value, dict) and "signature" in value:
-            return Form(f"an object around the document, which is in its member {name[:40]!r}", "Give the value of that member alone.")
+            return Form(f"a JSON object whose member {name[:40]!r} contains the document", "Give the value of that member alone.")
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             return Form(
-                f"an object around the document, which is text in its member {name[:40]!r}", "Give the decoded text of that member alone."
+                f"a JSON object whose member {name[:40]!r} contains the document as text", "Give the decoded text of that member alone."
             )
     return None
 
@@ -320,11 +320,15 @@ def _der(der: bytes) -> Form | None:
     declared = _declared(der)
     if declared is None:
         cut = der[:1] == b"0" and 1 < len(der) < 6 and der[1] > 0x80
-        return Form(f"cut off after {len(der)} bytes", "Take the whole document; a field or a terminal may have cut it.") if cut else None
+        return (
+            Form(f"cut off after {len(der)} bytes", "Take the whole document; a database field or a terminal may have truncated it.")
+            if cut
+            else None
+        )
     if declared > len(der):
         return Form(
             f"cut off: its DER header declares {declared} bytes, but there are {len(der)}",
-            "Take the whole document; a field or a terminal may have cut it.",
+            "Take the whole document; a database field or a terminal may have truncated it.",
         )
     if declared < len(der):
         return Form(f"a message of {declared} bytes and {len(der) - declared} more after it", "Remove all bytes after the message.")

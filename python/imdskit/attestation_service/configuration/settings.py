@@ -89,7 +89,7 @@ class Settings:
     audit_log: str = field(default="-", metadata=_about(text_or_none, "File to which decisions are appended. `-` is standard error."))
     reload_seconds: int = field(
         default=10,
-        metadata=_about(integer(1, 3600), "Minimum time in seconds between two checks whether the trust files or key files have changed."),
+        metadata=_about(integer(1, 3600), "Minimum time in seconds between two checks of the trust files and key files for changes."),
     )
     backend: str = field(
         default="auto", metadata=_about(one_of(*backends.NAMES), "Implementation that verifies documents: `auto`, `python` or `rust`.")
@@ -142,7 +142,7 @@ class Settings:
                 hint = f"Settings: {', '.join(readers)}."
                 raise UsageError("bad-argument", f"Unknown setting `{name[:60]}`.", location=source.location, hint=hint)
         if "keys_file" not in found:
-            raise _invalid("keys_file", f"is required: set it in the configuration file, or {PREFIX}KEYS_FILE")
+            raise _invalid("keys_file", f"is required: set it in the configuration file, or set the environment variable {PREFIX}KEYS_FILE")
         return cls(**{name: readers[name](name, source) for name, source in found.items()})
 
 

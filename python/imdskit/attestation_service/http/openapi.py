@@ -33,7 +33,7 @@ RESULTS: dict[Route, dict[HTTPStatus, tuple[str, dict[str, Any]]]] = {
     routes.ATTEST: {
         HTTPStatus.OK: ("The document is accepted. It cannot be used again.", {"$ref": "#/components/schemas/Accepted"}),
         HTTPStatus.FORBIDDEN: (
-            "The document is refused, and the reason is in the audit log. If the body is a problem (application/problem+json), the key lacks the role.",
+            "The document is refused, and the reason is in the audit log. If the body has the type application/problem+json, the key lacks the role instead.",
             {"$ref": "#/components/schemas/Refused"},
         ),
     },

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     prove = _prover(options.trust, options.fetch_intermediates) if options.attested else None
     own = ", ".join(options.trust or ())
-    signer = f"An authority that was given with --trust ({own}), not Azure by the bundled trust," if own else "Azure"
+    signer = f"An authority that is trusted only because of --trust ({own})" if own else "Azure"
     evidence = detect(Client(options.base_url, retry=None), root=options.root, prove=prove, signer=signer)
     if options.json:
         output.value(evidence.to_json())

@@ -33,8 +33,8 @@ _ACTIONS = {
     "acknowledge": "Approve events by their ids, so that they start at once.",
     "announce": """Announce test events to a running emulator.
 
-Standard input is a JSON list of events in the service's own form. It replaces the events that the emulator has, unless you give --keep. To say
-which emulator, give --state-file, or --admin and --token-file, or set the environment variable IMDSKIT_STATE_FILE.""",
+Standard input is a JSON list of events in the service's own form. It replaces the events that the emulator has, unless you give --keep. To name
+the emulator, give --state-file, or --admin and --token-file, or set the environment variable IMDSKIT_STATE_FILE.""",
 }
 """Description of each action."""
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=["json", "text"],
-        help="format of the response. text gives a single value as text, or for an object the names of its members",
+        help="format of the response. With text, the response is a single value as text or, for an object, the names of its members",
     )
     parser.add_argument(
         "--api-version",

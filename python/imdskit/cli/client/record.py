@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=[*CATEGORIES, "all"],
         default=[],
-        help=f"keep values of this category, or all; may be repeated\n{kept}",
+        help=f"category of values to keep; all keeps every value; may be repeated\n{kept}",
     )
     parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
 

@@ -83,7 +83,7 @@ class _Demo:
             attestation = Verifier(trust, Policy.online()).verify(document, nonce=nonce)
             claims = attestation.claims
             if claims.vm_id != vm_id:
-                raise _unexpected("The document contains another machine id than the metadata.")
+                raise _unexpected("The machine id in the document differs from the one in the metadata.")
             self._say("Accepted. These claims are now proved:")
             self._say(f"vmId            {claims.vm_id}")
             self._say(f"subscriptionId  {claims.subscription_id}")

@@ -32,7 +32,7 @@ def address(*, force: bool) -> Iterator[None]:
             this user may not add addresses.
     """
     if loopback.is_local(SERVICE):
-        hint = "Stop the program that added it, or use `imdskit serve --host 169.254.169.254 --port 80` and run the command beside it."
+        hint = "Stop the program that added the address. Or start `imdskit serve --host 169.254.169.254 --port 80`, and run the command without `imdskit run`."
         raise UsageError(
             "bad-argument", f"An interface of this machine already has the address {SERVICE}.", location="--network", hint=hint
         )
@@ -46,9 +46,7 @@ def check(evidence: Evidence) -> None:
     """Raise UsageError if the evidence shows that a program responds at the service's address, or
     that this is an Azure machine."""
     found = {step.name: step.seen for step in evidence.steps if step.outcome == "yes"}
-    hint = (
-        "Use `imdskit run` without `--network host`, which does not change this machine. --force hides the real service from all programs."
-    )
+    hint = "Leave out `--network host`; `imdskit run` then does not change this machine. With --force, the emulator hides the real service from all programs."
     messages = {
         "shape": f"A working metadata service responds at {SERVICE}",
         "chassis": "This machine seems to be an Azure machine",

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help=f"resolve this host name to the emulator; {ISSUERS} stands for all hosts of CA Issuers URLs in Azure's certificates; may be repeated",
+        help=f"resolve this host name to the emulator; may be repeated. The name {ISSUERS} stands for all hosts of CA Issuers URLs in Azure's certificates",
     )
     parser.add_argument("--journal", metavar="FILE", help="write all requests to this file when the command ends, one line of JSON each")
     parser.add_argument("--show-requests", action="store_true", help="list the requests on standard error when the command ends")

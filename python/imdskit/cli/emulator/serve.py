@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fleet",
         metavar="N",
         type=_MACHINES,
-        help="emulate N machines in one process, each derived from the scenario; --scenario is then by default fleet (docs/fleet.md)",
+        help="emulate N machines in one process, each derived from the scenario (docs/fleet.md). The default of --scenario is then fleet",
     )
     add(
         "--fleet-by",
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--fleet-network",
         metavar="NET",
-        help=f"with --fleet-by source: a request from address N + 1 of this network is for machine N; by default {NETWORK}",
+        help=f"with --fleet-by source: network of the clients; by default {NETWORK}, where 127.1.0.1 selects machine 0, and 127.1.0.2 machine 1",
     )
     add("--public-url", metavar="URL", help="address at which clients reach the emulator; by default, the address that it listens on")
     add("--health", action="store_true", help="respond to /healthz on this port, too; the admin API always does")
@@ -81,7 +81,8 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--profile",
         choices=tuple(PROFILES),
-        help="service profile, which selects one of several known behaviours of the service (docs/fidelity.md); by default that of the scenario, or else today",
+        help="service profile, which selects one of several known behaviours of the service (docs/fidelity.md); by default the scenario's profile. "
+        "If the scenario has none, the profile is today",
     )
     add(
         "--rule",
@@ -104,7 +105,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="accept this name in the Host header; * accepts any name. Loopback addresses are always accepted; may be repeated",
+        help="accept this name in the Host header; * accepts any name; may be repeated. Loopback addresses are always accepted",
     )
     add("--admin-port", metavar="N", type=_PORT, help="start the admin API on this port (docs/admin.md); 0 chooses a free one")
     add("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
@@ -119,7 +120,11 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     add("--backend", choices=backends.NAMES, default="auto", help="implementation of JSON lookups and rate limits")
     add("--pki-url", metavar="URL", help="base URL of the emulator's certificates and CRLs; by default /pki below the URL of the emulator")
     add("--issuer", metavar="URL", help="URL of the issuer of tokens, without the tenant; by default /oidc below the URL of the emulator")
-    add("--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file")
+    add(
+        "--admin-host",
+        metavar="ADDRESS",
+        help="address that the admin API listens on. An address other than a loopback address requires --admin-token-file",
+    )
     add(
         "--admin-allow-host",
         metavar="NAME",
@@ -194,7 +199,7 @@ def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> 
     """Write the ready line: a JSON object that says that the emulator accepts requests."""
     if options.public_url is None and _every_address(options.host):
         where = f"note: The emulator listens on every address, but documents, tokens and URLs in its responses name {emulator.url}."
-        output.note(f"{where} Give --public-url if clients on other machines use them.")
+        output.note(f"{where} Give --public-url if clients on other machines use the emulator.")
     ready = {
         "url": emulator.url,
         "pid": os.getpid(),
@@ -230,7 +235,7 @@ def _machine(options: argparse.Namespace, backend: Backend, listener: socket.soc
 
 def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
     if options.snapshot is not None:
-        hint = "Leave it out. The same --seed creates the same machines again."
+        hint = "Leave out --snapshot. The same --seed creates the same machines again."
         raise UsageError("bad-argument", "A fleet has no snapshots.", location="--snapshot", hint=hint)
     return Fleet(
         options.scenario or "fleet",

@@ -266,7 +266,7 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
                 when, reason = result.get("at"), str(result.get("reason", ""))
                 about = {name: result[name] for name in ("line", "file", "id") if name in result}
                 if item is None or about != item.where or not isinstance(when, str) or (reason and reason not in REASONS):
-                    raise _other(path, f"Line {tally.all + 1} does not belong to the next document.")
+                    raise _other(path, f"Line {tally.all + 1} is not the result of document {tally.all + 1}.")
                 if moment is None and item.at is None:
                     moment = inputs.time(when)
                 tally.reasons[reason] += 1

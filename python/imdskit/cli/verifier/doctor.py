@@ -8,7 +8,7 @@ Exit status:
 
   0  there is nothing to do
   1  there is a problem, or there will be one
-     within the days of --days
+     within the number of days of --days
   2  a mistake in the arguments, or a bundle
      that cannot be read
 """

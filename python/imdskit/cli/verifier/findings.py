@@ -18,7 +18,7 @@ counted together as :data:`OTHERS`."""
 OTHERS = "(others)"
 UNKNOWN = "(not stated)"
 _HORIZON = (
-    (0, "expired, within the skew"),
+    (0, "expired, but within the clock skew"),
     (3600, "less than 1 hour"),
     (7200, "1 to 2 hours"),
     (10800, "2 to 3 hours"),

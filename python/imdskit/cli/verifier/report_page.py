@@ -101,7 +101,7 @@ def _outliers(findings: Findings) -> str:
         return f"<h2>Outliers</h2><p>None: no value occurs in {limit}.</p>\n"
     items = "".join(
         f'<li>{what} <code>{escape(value)}</code>: {count:,} {_documents(count)}, <span class="nowrap">{_share(count, findings.documents)}</span>'
-        f'<br><span class="soft">{"first " if count > len(positions) else ""}line, file or id:</span> {_listed(positions)}</li>\n'
+        f'<br><span class="soft">{"first found" if count > len(positions) else "found"} at line, file or id:</span> {_listed(positions)}</li>\n'
         for what, value, count, positions in rows[:OUTLIERS]
     )
     shown = f" These are the {OUTLIERS} rarest of {len(rows):,}." if len(rows) > OUTLIERS else ""

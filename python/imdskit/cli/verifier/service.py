@@ -29,7 +29,7 @@ from imdskit.errors import UsageError
 ROLES = ("client", "operator", "metrics")
 _ACTIONS = {
     "serve": "Run the service for development and tests, until SIGTERM or SIGINT.",
-    "key": "Generate a key, write it on standard output, and add its hash to a key file.",
+    "key": "Generate a key for a caller, write it on standard output, and add its hash to a key file.",
     "nonce-key": "Create a file with a secret from which nonces are generated. All processes of one service share it.",
 }
 """Description of each action."""

@@ -6,8 +6,8 @@ imdskit.
 Exit status:
 
   0  success, even if no certificate was missing
-  1  a document was refused, and not because its
-     issuer is unknown
+  1  a document was refused for a reason other
+     than unknown-issuer
   2  a mistake in the arguments, a bundle that
      cannot be read or written, or a certificate
      that cannot be fetched or is not acceptable
@@ -40,7 +40,7 @@ _ACTIONS = {
     "update": """Add intermediates to the bundle that a symbolic link points to, and replace the link atomically. Anchors are never added.
 
 With --document, the missing issuer of a document is fetched from Microsoft's or DigiCert's servers, if the signature of the document is valid. With
---from, certificates are read from files. Without both options, the command adds those certificates of this release that the bundle lacks.""",
+--from, certificates are read from files. With neither option, the command adds those certificates of this release that the bundle lacks.""",
 }
 """Description of each action."""
 
@@ -131,6 +131,6 @@ def _of_documents(paths: list[str], trust: Trust, at: int) -> Iterator[Offered]:
         try:
             found = bundle_update.missing_issuers(document, trust, fetcher, at)
         except VerificationError as refusal:
-            output.note(f"{path}: this document is refused, whatever certificate is added.")
+            output.note(f"{path}: this document is refused for another reason than a missing certificate.")
             raise refusal from None
         yield from (Offered(der, f"{path}, issuer {index}") for index, der in enumerate(found, 1))

@@ -149,6 +149,6 @@ def _wrong(kind: type, value: Json, location: str) -> ClientError:
     ``location`` needs no JSON pointer escapes (RFC 6901), because the service's member names
     contain neither ``~`` nor ``/``.
     """
-    message = f"The response contains {type(value).__name__} where the service sends {_JSON_TYPES[kind]}."
+    message = f"The response contains a value of type {type(value).__name__} where the service sends {_JSON_TYPES[kind]}."
     hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
     return ClientError(ClientCode.NOT_IMDS, message, location=location or "/", hint=hint)

@@ -140,7 +140,7 @@ def _refuse_foreign_page(request: Request) -> None:
         raise AdminError(
             403,
             "origin-refused",
-            "The Origin header names another site. The only web page that may use the admin API is its own.",
+            "The Origin header names another site. Web pages other than the emulator's own page may not use the admin API.",
             location="Origin",
         )
 

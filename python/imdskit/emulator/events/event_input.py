@@ -96,7 +96,7 @@ def _announced(given: Input, now: int, name: str) -> Event:
     description, source, duration = USUAL[kind]
     if "ResourceType" in members and members["ResourceType"].value != "VirtualMachine":
         members["ResourceType"].must_be('"VirtualMachine"')
-    started = "EventStatus" in members and members["EventStatus"].one_of(STATES, "the state of an event that is not over") == "Started"
+    started = "EventStatus" in members and members["EventStatus"].one_of(STATES, "the state of an event that has not ended") == "Started"
     if "DurationInSeconds" in members:
         duration = members["DurationInSeconds"].integer(-1, LONGEST)
     remains = max(REMAINS, duration)

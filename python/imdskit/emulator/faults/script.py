@@ -182,7 +182,7 @@ def _values(given: Input, values_of: Callable[[RequestContext, str], Sequence[st
         given: object that maps names to patterns.
         values_of: function that returns the values that a request has for a name in lower case.
     """
-    members = given.members(expected="an object that maps each name to a pattern for its value, or to null if it must be absent")
+    members = given.members(expected="an object that maps each name to a pattern for the value, or to null if the name must be absent")
     patterns = [(name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items()]
 
     def matches(context: RequestContext) -> bool:
@@ -276,7 +276,7 @@ def _replace(given: Input) -> Fault:
 
 
 def _document(given: Input) -> Fault:
-    name = given.one_of(DOCUMENTS, "a document fault")
+    name = given.one_of(DOCUMENTS, "the name of a fault of attested documents")
     return Document(None if name == CACHED_NONCE else DocumentFault(name))
 
 

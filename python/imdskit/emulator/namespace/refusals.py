@@ -74,7 +74,7 @@ _ELSEWHERE = "Other ways to reach the address are in docs/reach-the-address.md."
 def _limit(proc: Path) -> Cause:
     zero = [f"user.{name}" for name in _LIMITS if _text(proc / "sys" / "user" / name) == "0"]
     if zero:
-        change = "Set it to a positive number, as root: " + ", ".join(f"`sysctl -w {name}=10000`" for name in zero) + "."
+        change = "As root, set a positive number: " + ", ".join(f"`sysctl -w {name}=10000`" for name in zero) + "."
         return Cause((errno.ENOSPC,), f"{' and '.join(zero)} {'is' if len(zero) == 1 else 'are'} 0.", change)
     return Cause(
         (errno.ENOSPC,),

@@ -160,13 +160,13 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
 
 
 _ADVICE: dict[State, str] = {
-    "ending": "{name} ({fingerprint}) ends within {days} days: get a newer bundle, or add the certificate that replaces it (docs/trust.md).",
+    "ending": "{name} ({fingerprint}) expires within {days} days: get a newer bundle, or add the certificate that replaces it (docs/trust.md).",
     "broken": "{name} ({fingerprint}) is valid, but has no path to an anchor ({reason}): add the certificate of its issuer, or remove this one.",
 }
 
 
 _MISSING = (
-    "There is no current certificate of {name}, which signs documents: run `imdskit trust update --bundle DIR`, "
+    "{name} signs documents, but the bundle has no current certificate of this authority: run `imdskit trust update --bundle DIR`, "
     "or get a newer bundle (docs/trust.md)."
 )
 _OLD = "The bundle of {date} is {age} days old, and Azure replaces intermediates without notice: update imdskit, or the bundle (docs/trust.md)."

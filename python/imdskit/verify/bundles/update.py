@@ -121,7 +121,7 @@ def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate,
     if certificate.self_issued:
         hint = "An update never adds an anchor. If you trust this root, create a separate bundle with it; see docs/trust.md."
         raise _bad(offered.location, "The certificate is self-issued, and no path leads from it to an anchor of the bundle.", hint)
-    hint = "Give the certificates between it and the anchor too, and compare the clock, or `--at`, with its validity."
+    hint = "Also give the certificates between this one and the anchor. Check that this one is valid now, or at the time given with `--at`."
     raise _bad(offered.location, f"No path leads from the certificate to an anchor of the bundle: {found}: {found.sentence}", hint)
 
 

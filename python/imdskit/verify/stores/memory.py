@@ -56,9 +56,12 @@ class MemoryStore(ForkAware):
             if key in self._used:
                 return False
             if len(self._used) >= self._capacity:
-                hint = "Increase `capacity`. A document's key is stored until 70 minutes after its expiresOn, and a nonce's key for at least 13 hours."
+                hint = "Increase `capacity`. A document is stored until 70 minutes after its expiresOn, and a nonce for at least 13 hours."
                 raise StoreError(
-                    "store-full", f"The store already contains {self._capacity} keys, which is its capacity.", location="memory", hint=hint
+                    "store-full",
+                    f"The store already contains {self._capacity} documents and nonces, which is its capacity.",
+                    location="memory",
+                    hint=hint,
                 )
             self._used.add(key)
             heapq.heappush(self._expiries, (expires_at, key))

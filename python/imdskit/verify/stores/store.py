@@ -67,9 +67,7 @@ def refuse_forgotten(expires_at: int, purged_at: int) -> None:
         StoreError: ``store-clock``.
     """
     if expires_at < purged_at:
-        message = (
-            f"The key expires {purged_at - expires_at} s before the last purge of the store, so the store cannot tell whether it was used."
-        )
+        message = f"The store cannot tell whether the document or nonce was used: its record expires {purged_at - expires_at} s before the last purge."
         hint = "The store's clock was ahead and has been set back. Request a new document. docs/freshness.md says how to reset the store."
         raise StoreError("store-clock", message, location="expires_at", hint=hint)
 
@@ -92,6 +90,9 @@ def now_before(expires_at: int, clock: Clock) -> int:
     if now > expires_at:
         hint = "The clocks of the verifier and the store differ by minutes. Synchronize them with NTP."
         raise StoreError(
-            "store-clock", f"The key of this document or nonce expired {now - expires_at} s ago.", location="expires_at", hint=hint
+            "store-clock",
+            f"The record of this document or nonce would have expired {now - expires_at} s ago.",
+            location="expires_at",
+            hint=hint,
         )
     return now

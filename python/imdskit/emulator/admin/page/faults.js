@@ -7,7 +7,7 @@ const attested = { match: { category: "attested" }, times: null };
 const SWITCHES = [
   ["Broken signature", "One bit of the signature is flipped", { ...attested, fault: { document: "broken-signature" } }],
   ["Expired certificate", "The signer’s certificate has expired", { ...attested, fault: { document: "expired-leaf" } }],
-  ["Different issuing authority", "It is under the same root, and its certificate can be fetched", { ...attested, fault: { document: "rotated-issuer" } }],
+  ["Different issuing authority", "An authority under the same root, whose certificate can be fetched", { ...attested, fault: { document: "rotated-issuer" } }],
   ["Unknown root", "The whole chain leads to a different root", { ...attested, fault: { document: "unknown-root" } }],
   ["Missing intermediate", "The address of the issuer’s certificate returns 404", { ...attested, fault: { document: "missing-intermediate" } }],
   ["Cached nonce", "The service returns an earlier document", { ...attested, fault: { document: "cached-nonce" } }],
