@@ -29,7 +29,7 @@ class WaitingClock(Clock, Protocol):
     """Clock on which a program can wait."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait until a number of seconds has passed on this clock."""
+        """Wait until ``seconds`` seconds have passed on this clock."""
 
 
 class SystemClock:

@@ -53,8 +53,10 @@ _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud
 
 
 def find(name: str) -> Cloud:
-    """Return the cloud called ``name``, which is its short name, its value of ``azEnvironment``,
-    its domain or one of its aliases. Letter case is ignored.
+    """Return the cloud with the given name.
+
+    ``name`` can be the cloud's short name, its value of ``azEnvironment``, its domain or one of its
+    aliases. Letter case is ignored.
 
     Raises:
         UsageError: no cloud has that name.

@@ -1,5 +1,5 @@
-"""Codes of all errors except refusals of documents, and their documentation. The codes of refusals
-are in :mod:`imdskit.reasons`.
+"""Error codes with their documentation. The codes for refused documents are in
+:mod:`imdskit.reasons`. This module contains all other codes.
 
 There is one enumeration for each class of exceptions in :mod:`imdskit.errors`, because the same
 code may have different meanings in different classes. The members are strings, so
@@ -313,7 +313,7 @@ class FetchCode(Code):
 
 
 class CommandCode(Code):
-    """Codes of errors for which the command line uses the base class
+    """Codes of errors that the command line raises as the base class
     :class:`imdskit.errors.ImdskitError`."""
 
     DEMO_FAILED = (

@@ -80,8 +80,8 @@ class Policy:
             before the deadline.
         rules: mapping from a kind of failure to its rule. Failures of other kinds are not retried.
         jitter: maximum share by which each delay is lengthened at random. With 0.5, a delay of 2
-            seconds is lengthened to 2 to 3 seconds. Machines whose requests fail at the same time
-            therefore retry at different times.
+            seconds becomes a random delay from 2 to 3 seconds. Machines whose requests
+            fail at the same time therefore retry at different times.
 
     Raises:
         UsageError: a number is out of range.

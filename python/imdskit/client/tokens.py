@@ -24,15 +24,15 @@ from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
 VERSION = "2018-02-01"
-"""Api-version of requests for tokens. It is the first one that has tokens, and every SDK uses
-it."""
+"""Api-version of token requests. It is the first version of the service that issues tokens, and
+every SDK uses it."""
 
 EARLY = 5 * 60
 """A token whose lifetime is shorter than :data:`LONG` is renewed at most this number of seconds
 before it expires."""
 
 LONG = 2 * 60 * 60
-"""Lifetime in seconds. A token with this lifetime or a longer one is renewed after half of it."""
+"""Lifetime in seconds. A token with at least this lifetime is renewed after half its lifetime."""
 
 PAUSE = 30
 """Number of seconds between a failed early renewal and the next attempt to renew the token."""

@@ -5,8 +5,8 @@ a response for every status. One deadline applies to the whole exchange, from re
 name to the last byte of the body. Before each read, the transport sets the socket's timeout to the
 remaining time, so a slow server cannot exceed the deadline.
 
-This module takes longer to import than the rest of the client, so the client imports it when it
-sends the first request.
+Importing this module takes longer than importing the rest of the client. The synchronous client
+therefore imports this module only before its first request.
 """
 
 from __future__ import annotations

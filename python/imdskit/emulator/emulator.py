@@ -99,8 +99,9 @@ class Emulator(Host):
         admin: the admin API with its ``url`` and ``token``, or None if it is disabled.
         snapshot_file: file for snapshots, as given.
         explain: function that inspects attested documents for the admin page, or None, which is the
-            initial value. An example is ``partial(inspect_document, Verifier(...))`` with the two
-            names from ``imdskit.verify``.
+            initial value. An example is ``partial(inspect_document, Verifier(...))``.
+            ``inspect_document`` is in ``imdskit.verify.inspection``, and ``Verifier`` is in
+            ``imdskit.verify``.
 
     Raises:
         ScenarioError: The scenario, the fault script or the snapshot is invalid.

@@ -98,7 +98,8 @@ class Host:
 
     Raises:
         ScenarioError: The scenario or the fault script is invalid.
-        UsageError: The host cannot listen on an address, or an option has an unknown name.
+        UsageError: The host cannot listen on an address, or the options name an unknown
+            profile or rule.
     """
 
     def __init__(
@@ -226,7 +227,8 @@ class Host:
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
-        """Return whether a response is immediate: nothing is signed, and no fault can delay it."""
+        """Return whether a request gets an immediate response: nothing is signed, and no fault can
+        delay the response."""
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)

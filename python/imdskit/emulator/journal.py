@@ -335,8 +335,8 @@ def _secret(name: str) -> bool:
 
 
 def _cut(headers: Headers) -> Headers:
-    """Return the first headers, as many as fit, and a note that says how many of the headers these
-    are."""
+    """Return as many of the first headers as fit, followed by a note with their number and the
+    number of all headers."""
     kept, left = [], LONGEST
     for name, value in headers:
         left -= len(name) + len(value)

@@ -130,7 +130,7 @@ class Operation:
 def find(request: Request) -> tuple[Operation, Arguments]:
     """Return the operation that a request selects, and its arguments.
 
-    Raise AdminError if there is none or an argument is invalid.
+    Raise AdminError if no operation matches the request, or if an argument is invalid.
     """
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}

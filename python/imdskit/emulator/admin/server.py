@@ -97,7 +97,7 @@ class Admin:
         self._server.stop()
 
     def handle(self, request: Request) -> Response:
-        """Return the response to a request without a connection.
+        """Return the response to a request that does not arrive over a connection.
 
         The Host header must be a loopback address or an allowed name. The method never raises an
         exception because of a request.

@@ -3,7 +3,8 @@ documents.
 
 The certificates resemble genuine certificates of 2025 and 2026. They have the same extensions in
 the same order with the same criticality, and the leaf is valid for 180 days. They differ in three
-points. In the first two, a copy would state something untrue:
+points. In the first two points, an exact copy of a genuine certificate would state something
+untrue:
 
 - The names of the root and the issuing authority say that they are for tests only. They contain
   eight digits of the root's key identifier, so that the authorities of two emulators have different
@@ -217,10 +218,10 @@ class Authority:
         """Return the published file at a path as (media type, content), or None if the path has no
         file.
 
-        The certificates contain the addresses ``/pki/NAME.crt`` (certificates) and
-        ``/pki/NAME.crl`` (empty revocation lists), both in DER. Two more files have fixed names:
-        ``/pki/root.pem`` contains the root, and ``/pki/trust.pem`` contains the root and the
-        issuing authority.
+        Certificates are at ``/pki/NAME.crt``, and empty revocation lists at ``/pki/NAME.crl``. Both
+        are in DER. The issued certificates contain these addresses. Two more files have fixed
+        names: ``/pki/root.pem`` contains the root, and ``/pki/trust.pem`` contains the root and
+        the issuing authority.
         """
         if path == "/pki/root.pem":
             return PEM_TYPE, self.root_pem.encode("ascii")
@@ -238,8 +239,8 @@ class Authority:
         return CRL_TYPE, x509.empty_revocation_list(ca.name, ca.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
 
     def _issuer(self, fault: DocumentFault | None) -> _CaCertificate:
-        """Return the CA that issues leaves with this fault, and publish its certificate if the
-        fault allows it."""
+        """Return the CA that issues the leaf for this fault. Publish the certificate of this CA,
+        except for ``MISSING_INTERMEDIATE``."""
         if fault is None or fault in (DocumentFault.BROKEN_SIGNATURE, DocumentFault.EXPIRED_LEAF):
             return self._issuing
         root = self._make_root("unknown root") if fault is DocumentFault.UNKNOWN_ROOT else self._root

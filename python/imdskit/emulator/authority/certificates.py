@@ -1,5 +1,5 @@
-"""Writer of X.509 certificates and revocation lists in DER, in the form that the service's real
-authorities use (RFC 5280).
+"""Writer of X.509 certificates and revocation lists in DER, in the form that the certificate
+authorities behind Azure's metadata service use (RFC 5280).
 
 This module builds names, extensions, certificates and revocation lists from values.
 :mod:`imdskit.emulator.authority.authority` chooses the values and keys.
@@ -119,8 +119,8 @@ def certificate_policies(*policies: tuple[str, str | None]) -> bytes:
     """Return the extension certificatePolicies (RFC 5280 section 4.2.1.4).
 
     Args:
-        policies: pairs of a policy's object identifier and the address of its practice statement,
-            or None for no address.
+        policies: pairs of a policy's object identifier and the address of its practice statement.
+            The address is None if the policy has no practice statement.
     """
     return extension("2.5.29.32", der.sequence(*(_policy(oid, statement) for oid, statement in policies)))
 

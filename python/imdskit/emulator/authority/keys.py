@@ -168,7 +168,7 @@ class RsaKey:
     def sign(self, message: bytes, digest: Hash = "sha256") -> bytes:
         """Return the RSASSA-PKCS1-v1_5 signature of ``message`` (RFC 8017 section 8.2.1).
 
-        It has the length of the modulus.
+        The signature has the length of the modulus.
 
         The method checks the signature with the public key before it returns it. A wrong result in
         one half of the Chinese remainder computation would otherwise reveal the primes (RFC 8017

@@ -175,8 +175,8 @@ def _header(given: Input) -> Criterion:
 def _values(given: Input, values_of: Callable[[RequestContext, str], Sequence[str]]) -> Criterion:
     """Return the criterion for the values of parameters or headers.
 
-    A pattern must match one of the values. If JSON has null instead of a pattern, there must be no
-    value.
+    A pattern must match one of the values. If the script has null instead of a
+    pattern, the request must have no value for the name.
 
     Args:
         given: object that maps names to patterns.

@@ -63,8 +63,8 @@ class Status(Fault):
 
     Attributes:
         status: the status code.
-        host: whether the response imitates the web server of the Azure host. That server passes
-            requests to the service. Otherwise, the response imitates the service itself.
+        host: True if the response imitates the web server of the Azure host, which passes
+            requests to the service. False if the response imitates the service itself.
         headers: response headers. Each of them replaces the header of the same name, or is added if
             the response has none.
         body: the response body. None means the service's own body for the status.

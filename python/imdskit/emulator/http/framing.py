@@ -37,8 +37,9 @@ _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])"
 _HOST = _NAME + r"(?::[0-9]*)?"
 
 # Each group below can match in one way only, so backtracking takes at most linear time. Possessive
-# repetition of a group would also guarantee this, but it misses matches before Python 3.11.5
-# (python/cpython#106052). Possessive repetition of a single character class works in all versions.
+# repetition of a group would also guarantee this, but before Python 3.11.5, it fails to find
+# some matches (python/cpython#106052). Possessive repetition of a single character
+# class works in all versions.
 _LINES = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]++) HTTP/1\.([01])\r\n((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*)")
 _HEAD = re.compile(_LINES.pattern + rb"\r\n")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")

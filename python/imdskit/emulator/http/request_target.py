@@ -1,4 +1,4 @@
-"""Decoding of request targets, that is, of path and parameters, in the same way as the service.
+"""Decoder of request targets. It decodes path and parameters in the same way as the service.
 
 This module refuses no request. :mod:`imdskit.emulator.service.rules` decides which targets are
 refused.

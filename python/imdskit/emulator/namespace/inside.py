@@ -172,7 +172,7 @@ def _step(channel: socket.socket, name: str) -> Iterator[None]:
 
 def _leave(work: Callable[[], int]) -> NoReturn:
     """Run ``work`` and end this process with the status that it returns, without running the
-    caller's exit handlers."""
+    exit handlers that it inherited from the caller."""
     status = 1
     try:
         status = work()

@@ -249,8 +249,8 @@ def newest_members(api_versions: tuple[str, ...]) -> str | None:
     An unknown member is one that :mod:`imdskit.versions` does not list. Responses show it from the
     returned api-version on (*inferred*). The result is the oldest of the machine's api-versions
     that is newer than all in :data:`imdskit.versions.API_VERSIONS`, because an unknown member is
-    most likely new. If there is none, the result is the oldest one that is not in this list, or
-    None if the list contains all of them.
+    most likely new. If there is no newer one, the result is the machine's oldest api-version that
+    is not in this tuple, or None if the tuple contains all of them.
     """
     unknown = [version for version in api_versions if version not in versions.API_VERSIONS]
     return min((version for version in unknown if version > versions.API_VERSIONS[-1]), default=min(unknown, default=None))
