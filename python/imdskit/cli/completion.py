@@ -67,8 +67,8 @@ class Option(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """One verb of the command line. If the verb has several actions, the options and arguments of
-    all actions are merged.
+    """One verb of the command line. Some verbs have several actions, such as ``list`` and
+    ``update`` of ``imdskit trust``. The options and arguments of all actions are merged.
 
     Attributes:
         name: name of the verb.
@@ -255,5 +255,5 @@ def _fish_value(value: Value, required: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text for zsh and fish. A quotation mark inside the text is written as ``'\\''``."""
+    """Quote a text for zsh and fish. A single quote inside the text is written as ``'\\''``."""
     return "'" + text.replace("'", "'\\''") + "'"

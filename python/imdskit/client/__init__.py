@@ -1,6 +1,6 @@
-"""Client for the Instance Metadata Service of the machine that it runs on.
+"""Client for the Instance Metadata Service, which describes the machine that sends the requests.
 
-The names in this package and the modules ``detect``, ``models`` and ``retry`` are public. All other
+The names in ``__all__`` and the modules ``detect``, ``models`` and ``retry`` are public. All other
 modules are internal. The client does not verify attested documents. :mod:`imdskit.verify` does
 that, and the client never imports it.
 """

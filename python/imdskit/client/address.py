@@ -21,14 +21,16 @@ VARIABLES = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT")
 
 The client uses the first variable that is set and not empty.
 
-The libraries azure-identity and msal read ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` in several
-languages. The agent of Azure Arc sets ``IMDS_ENDPOINT``, and azure-identity 1.27.0 reads it.
+The libraries azure-identity and msal, which exist for several languages, read
+``AZURE_POD_IDENTITY_AUTHORITY_HOST``. The agent of Azure Arc sets ``IMDS_ENDPOINT``, and
+azure-identity 1.27.0 reads it.
 """
 
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))(?!metadata(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*", re.ASCII | re.IGNORECASE)
-"""Path prefix of a base address. None of its segments is ``.``, ``..`` or ``metadata``."""
+"""Pattern of the path prefix in a base address. No segment of the prefix is ``.``, ``..`` or
+``metadata``."""
 _FORBIDDEN = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 
 
@@ -107,18 +109,19 @@ def full_path(path: str) -> str:
 
 
 def category_of(url: str) -> str:
-    """Return the name of the endpoint in a complete URL, such as ``instance``, in lower case.
+    """Return the name of the endpoint that a complete URL is for, in lower case.
 
+    For example, the name is ``instance`` for ``http://169.254.169.254/metadata/instance/compute``.
     Return ``""`` for URLs outside ``/metadata``.
     """
     return (segments_of(url) or ("",))[0].lower()
 
 
 def segments_of(url: str) -> tuple[str, ...]:
-    """Return the segments of a complete URL's path after ``/metadata``.
+    """Return the segments that follow ``/metadata`` in the path of a complete URL.
 
-    The prefix of the base address cannot contain a segment ``metadata``, so the first segment with
-    this name is the one that the function looks for.
+    A path prefix of the base address may come before ``/metadata``. It never contains a segment
+    ``metadata``, so the function looks for the first segment with this name.
     """
     found = urlsplit(url).path.split("/")
     start = next((index for index, segment in enumerate(found) if segment.lower() == "metadata"), len(found))
@@ -126,15 +129,16 @@ def segments_of(url: str) -> tuple[str, ...]:
 
 
 def category(full: str) -> str:
-    """Return the name of the endpoint in a full path, such as ``instance``, in lower case.
+    """Return the name of the endpoint that a full path is for, in lower case.
 
-    Return ``""`` for ``/metadata`` itself.
+    For example, the name is ``instance`` for ``/metadata/instance/compute``. Return ``""`` for
+    ``/metadata`` itself.
     """
     return [*full.lower().split("/"), "", ""][2]
 
 
 def target(full: str, parameters: Mapping[str, str]) -> str:
-    """Return the path with the query parameters, encoded, in origin form (RFC 9112 section
+    """Return the percent-encoded path and query parameters in origin form (RFC 9112 section
     3.2.1)."""
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
     return quote(full) + ("?" + query if query else "")

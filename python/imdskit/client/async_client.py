@@ -36,11 +36,11 @@ T = TypeVar("T")
 class AsyncClient:
     """Client for asyncio.
 
-    Share one client between tasks: if several tasks request the same thing at the same time, one
-    request is sent.
+    Share one client between tasks: if several tasks request the same thing at the same time, the
+    client sends only one request.
 
-    A cancelled task stops waiting at once. An exchange that is already in progress continues in its
-    thread until it ends or times out. Use a client in only one event loop at a time.
+    A cancelled task stops waiting at once. An HTTP exchange that is already in progress continues
+    in its thread until it ends or times out. Use a client in only one event loop at a time.
 
     Args:
         base_url: see :class:`imdskit.client.Client`.
@@ -89,7 +89,7 @@ class AsyncClient:
     @overload
     async def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
-    async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # the service's name for it
+    async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # IMDS calls it `format`
         """Request ``path``; see :meth:`imdskit.client.Client.get`."""
         return await self._run(self._operations.value(path, format, api_version, parameters))
 
@@ -192,7 +192,7 @@ class AsyncClient:
 
 @dataclass(frozen=True, slots=True)
 class AsyncScheduledEvent(Event):
-    """Scheduled event that an asynchronous client returns and can acknowledge."""
+    """Scheduled event from an asynchronous client, with a method that acknowledges it."""
 
     approve: Callable[[str], Awaitable[None]] = field(repr=False, compare=False)
 

@@ -268,7 +268,7 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
 
 
 def _foreign(error: ClientError) -> Step:
-    """Return the step for an error response.
+    """Return the step ``shape`` for an error response.
 
     The metadata service or another program may have sent it.
     """

@@ -115,7 +115,9 @@ def _event(raw: Mapping[str, Any]) -> Event:
 
 
 class EventFollower:
-    """Follower of the events of one service. Do not share it between threads.
+    """Object that watches the scheduled events of one service for changes.
+
+    Do not share it between threads.
 
     Args:
         operations: operations of the client.
@@ -155,11 +157,11 @@ class EventFollower:
     def changes(self) -> Operation[list[Event]]:
         """Wait for the next change, and return all events that are new or have a new status.
 
-        The list that is returned is never empty.
+        The returned list is never empty.
 
         The follower tolerates a restart of the service. During a restart, the service may send
-        errors. Afterwards ``DocumentIncarnation`` may differ although the events are the same.
-        Events that are still listed then are not returned again.
+        errors. Afterwards, ``DocumentIncarnation`` may differ although the events are the same. In
+        this case, the follower does not return the same events again.
 
         Raises:
             ClientError: the service failed for longer than ``patience``, it never responded, or
@@ -184,7 +186,7 @@ class EventFollower:
                 return new
 
     def _failed(self, error: ClientError) -> None:
-        """Raise an error, unless the follower tolerates it."""
+        """Raise ``error``, unless the follower tolerates it."""
         now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now

@@ -17,7 +17,7 @@ from imdskit.client.event_follower import Event, EventFollower
 
 @dataclass(frozen=True, slots=True)
 class ScheduledEvent(Event):
-    """Scheduled event that the blocking client returns and can acknowledge."""
+    """Scheduled event from the blocking client, with a method that acknowledges it."""
 
     approve: Callable[[str], None] = field(repr=False, compare=False)
 
@@ -34,7 +34,7 @@ class ScheduledEvent(Event):
 
 
 class FollowedEvents:
-    """Events that a follower has found. The iterators of both clients are subclasses.
+    """Base class of the event iterators of both clients. A follower finds the events.
 
     Args:
         follower: object that finds new events.
@@ -69,8 +69,8 @@ class Events(FollowedEvents):
     """Blocking iterator over scheduled events.
 
     It yields each event when it is announced, and again when it has started. It ends only with an
-    error. Create one iterator per thread. If several iterators of a client send the same request at
-    the same time, one request is sent for all.
+    error. Create one iterator per thread. If several iterators of a client need the list of events
+    at the same time, the client sends one request for all of them.
     """
 
     def __iter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Requests for attested documents, with a check that the document carries the requested nonce.
+"""Requests for attested documents, with a check that each document carries the requested nonce.
 
 The service was observed to respond with an earlier document, which carries the nonce of an earlier
 request. A verifier would refuse such a document. This module detects it before the client sends it

@@ -47,7 +47,7 @@ Programs with a shorter timeout were observed to overlook the service.
 Retry = Literal["default", "patient"]
 """Names of retry policies.
 
-The policies are in :mod:`imdskit.client.retry`, which is imported only if one is needed.
+The policies are in :mod:`imdskit.client.retry`. That module is imported when a client is created.
 """
 
 
@@ -63,8 +63,8 @@ class Operations:
             the service's usual address.
         timeout: maximum number of seconds for one exchange.
         connect_timeout: maximum number of seconds for establishing a connection.
-        api_version: default api-version. With ``newest``, it is determined from the versions that
-            the service lists.
+        api_version: default api-version. ``newest`` selects the newest version that both the
+            service and this package support.
         retry: retry policy, or its name. None means a single attempt.
         clock: clock that measures time.
 
@@ -94,7 +94,7 @@ class Operations:
     def request(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Response]:
         """Request ``path``, and return the response if its status is 200.
 
-        The body is not parsed, so it may not be JSON.
+        The body is not parsed, so callers cannot rely on its being JSON.
         """
         full = address.full_path(path)
         category = address.category(full)

@@ -1,6 +1,7 @@
 """Interpretation of responses.
 
-A successful response gives its body, and every other response gives an error.
+:func:`parsed` and :func:`text` return the content of a successful response. For every other
+response, they raise an error.
 
 Other programs may respond at the service's address, too: forgotten proxies, captive portals, the
 metadata services of other clouds. The metadata service sends JSON, or text if the client requests
@@ -54,8 +55,8 @@ _HINTS_BY_TEXT = (
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
     ("AADSTS", "The service passed the request to Entra ID, which refused it. Look the code up in the documentation of Entra ID."),
 )
-"""Pairs of a text in an error response of the service, and the hint for a response with this text,
-whatever its status.
+"""Pairs of a text and a hint. If an error response of the service contains the text, the error gets
+this hint, whatever the status.
 
 The first text that is found counts.
 """
@@ -77,7 +78,8 @@ _BY_CATEGORY = {
         "instance": "Check that this api-version has the member. The letter case of names matters.",
     },
 }
-"""Hints by status and category. The category ``""`` stands for all others."""
+"""Hints by status and category, which is the name of the endpoint. The category ``""`` stands for
+all other endpoints."""
 
 _QUOTED = 200
 """Maximum number of characters that an error quotes from a response."""
@@ -206,9 +208,10 @@ def _check_version(response: Response, quoted: str) -> None:
 
 
 def quoted_error(response: Response) -> str:
-    """Return the error text of a response in brackets, to be appended to a sentence.
+    """Return the error text of a response in brackets. The caller appends it to a sentence.
 
-    It is one line without control characters. For a web page, return ``""``.
+    The text is one line without control characters. If the response contains no such text, for
+    example because it is a web page, return ``""``.
     """
     if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""

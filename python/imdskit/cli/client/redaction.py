@@ -1,11 +1,12 @@
 """Redaction: replaces everything that identifies a machine or its owner, so that a recorded
 document can be shared.
 
-A replacement contains a number, such as ``name-1``. Values are numbered in the order in which the
+Most replacements contain a number, as in ``name-1``. Values are numbered in the order in which the
 document contains them. Equal values get equal replacements, so the name of a resource still occurs
-in its resource id. Addresses of one network stay in one network. Replacements are not computed from
-the values, so nobody can compute the values from them. Empty values stay empty. Members that the
-table ``_KINDS`` does not contain are left out.
+in its resource id. Addresses of one network stay in one network. Some values keep a part, such as
+the first half of a MAC address. The rest of a replacement is not computed from the value, so nobody
+can compute the value from it. Empty values stay empty. Members that the table ``_KINDS`` does not
+contain are left out, unless the caller sets ``unknown``.
 """
 
 from __future__ import annotations
@@ -100,13 +101,14 @@ class Redactor:
 
     Args:
         keep: categories of values that are not replaced.
-        unknown: whether to keep members that the table does not contain.
-        networks: networks as ``address/prefix``. Each network is replaced by another one. Addresses
-            in it keep their host part.
+        unknown: whether to keep members that the table ``_KINDS`` does not contain.
+        networks: networks as ``address/prefix``. Each network is replaced by another one, but the
+            addresses in it keep their host part.
 
     Attributes:
         counts: mapping from a category to the number of distinct values that were replaced.
-        dropped: paths of members that were left out because the table does not contain them.
+        dropped: paths of members that were left out. The table does not contain them, or their
+            value is not text.
     """
 
     def __init__(self, keep: Container[str] = (), networks: tuple[str, ...] = (), *, unknown: bool = False) -> None:
@@ -156,7 +158,7 @@ class Redactor:
         return self._makers[kind](value) if value else ""
 
     def _one(self, category: str, kind: str, value: str, make: Callable[[int], str]) -> str:
-        """Return the replacement of ``value``.
+        """Return the replacement of ``value``, or ``value`` itself if its category is kept.
 
         Values that differ only in letter case get equal replacements, because Azure ignores letter
         case in resource names.
@@ -246,8 +248,8 @@ def _is_known(path: str) -> bool:
 def _renumbered(networks: tuple[str, ...]) -> tuple[tuple[Network, Network], ...]:
     """Return pairs of a network and its replacement.
 
-    The replacement is ``10.N.0.0`` with the same prefix length. Networks with the longest prefixes
-    come first.
+    The replacement has the address ``10.N.0.0``, where N counts the networks from 0, and the same
+    prefix length. Networks with the longest prefixes come first.
     """
     found: list[tuple[Network, Network]] = []
     for text in dict.fromkeys(networks):

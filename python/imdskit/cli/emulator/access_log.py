@@ -18,7 +18,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def listener(name: str) -> Callable[[Entry], None]:
     """Return a function for ``Journal.listener`` that writes entries in the format called ``name``.
 
-    A lock keeps the lines of several threads apart.
+    A lock prevents two threads from mixing their lines.
     """
     form, lock = FORMATS[name], threading.Lock()
 
@@ -32,7 +32,7 @@ def listener(name: str) -> Callable[[Entry], None]:
 
 
 def common(entry: Entry) -> str:
-    """Return the line in the Common Log Format of Apache and the W3C.
+    """Return the log line for an entry, in the Common Log Format of Apache and the W3C.
 
     The line always says HTTP/1.1, because the journal does not record the HTTP version of a
     request.
@@ -44,7 +44,7 @@ def common(entry: Entry) -> str:
 
 
 def json_line(entry: Entry) -> str:
-    """Return the line as a JSON object in ASCII characters."""
+    """Return the log line for an entry, as a JSON object in ASCII characters."""
     members = {
         "time": datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "source": entry.source,

@@ -1,9 +1,9 @@
 """Assignment of the service's address, 169.254.169.254, to this machine, for `imdskit run --network
 host`. Internal.
 
-The virtual machines of hosted CI services are often Azure machines. Their agents need the real
-service at that address. Without `--force`, the emulator therefore does not take the address from
-the real service.
+The virtual machines of hosted CI services are often Azure machines. Agents on such a machine need
+the real service at that address. Without `--force`, the emulator therefore does not take the
+address from the real service.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ def address(*, force: bool) -> Iterator[None]:
             an Azure machine.
 
     Raises:
-        UsageError: an interface already has the address, the machine needs the real service, or
-            this user may not add addresses.
+        UsageError: an interface already has the address, or this user may not add addresses.
+            Without ``force``, this error is also raised if a program responds at the address, or if
+            this seems to be an Azure machine.
     """
     if loopback.is_local(SERVICE):
         hint = "Stop the program that added the address. Or start `imdskit serve --host 169.254.169.254 --port 80`, and run the command without `imdskit run`."

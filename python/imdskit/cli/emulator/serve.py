@@ -153,7 +153,8 @@ def run(options: argparse.Namespace) -> int:
 def running(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Iterator[Host]:
     """Start the emulator that the options describe.
 
-    At the end of the context, stop the emulator. If no error occurred, write its snapshot.
+    At the end of the context, stop the emulator. With ``--snapshot``, write a snapshot after that,
+    unless an error occurred.
     """
     emulator = _emulator(options, backend, listener)
     try:
@@ -290,7 +291,8 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
 def _add_verifier(emulator: Host) -> None:
     """Give the admin page a verifier that trusts this emulator and uses its clock."""
     if emulator.admin is not None:
-        # These imports take 25 ms, and importing the rest of this verb takes 115 ms.
+        # Only the admin page needs these imports. They take 25 ms, and all other imports of this
+        # verb take 115 ms.
         from imdskit.verify import Policy, Trust, Verifier, inspection
 
         trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()], origin="this emulator")

@@ -42,13 +42,13 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str], environment: Ma
     ``variables`` lists the names of the variables that set an option.
 
     Raises:
-        UsageError: a variable has a value that its option does not accept. ``location`` is the name
-            of the variable.
+        UsageError: a variable has a value that its option does not accept. The ``location`` of the
+            error is the name of the variable.
     """
     known = variables(parser)
     defaults = {}
     for action in known.values():
-        defaults[action.dest], action.default = action.default, None  # if this value is still None after parsing, the option was not given
+        defaults[action.dest], action.default = action.default, None  # if the attribute is None after parsing, the option was not given
     options = parser.parse_args(arguments)
     used = []
     for name, action in known.items():

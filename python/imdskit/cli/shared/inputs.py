@@ -45,8 +45,8 @@ def write(path: str, data: bytes) -> None:
 
 
 def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], int]:
-    """Return the argument ``type`` of an option whose value is a whole number from ``least`` to
-    ``most``.
+    """Return a function that converts text to a whole number from ``least`` to ``most``. The
+    function is meant for the parameter ``type`` of argparse's ``add_argument``.
 
     For an invalid value, the error message of argparse contains ``name``, such as "port", and the
     range.
@@ -63,8 +63,8 @@ def whole(name: str, least: int = 0, most: float = math.inf) -> Callable[[str], 
 
 
 def time(text: str) -> datetime:
-    """Return the time in UTC for a text in ISO 8601. If the text has no time zone, the time is in
-    UTC. If it has only a date, the time is midnight.
+    """Parse a time in ISO 8601, and return it in UTC. A text without a time zone counts as UTC. A
+    text with only a date means midnight.
 
     Raises:
         UsageError: the text is not a time in ISO 8601.

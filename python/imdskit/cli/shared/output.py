@@ -2,8 +2,8 @@
 error.
 
 Text from documents and services is untrusted. For this reason, control characters are replaced by
-escape sequences. On a terminal, a line that begins with a result, such as ``refused``, shows this
-word in colour. The environment variable NO_COLOR switches colours off (no-color.org).
+escape sequences. On a terminal, words such as ``refused`` or ``warning`` are coloured at the
+beginning of a line. The environment variable NO_COLOR switches colours off (no-color.org).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def report(text: str, hanging: int = 0) -> None:
 
 
 def note(text: str) -> None:
-    """Write text for people that is not part of the result, on standard error."""
+    """Write text for people on standard error. This text is not part of the result."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             _write(sys.stderr, text)
@@ -63,7 +63,7 @@ def write_bytes(data: bytes) -> None:
 
 def error(problem: ImdskitError) -> None:
     """Write an error on standard error. The first line contains the code and the message of the
-    error. Each other attribute follows on a separate line."""
+    error. Each pair that :func:`details` returns follows on a separate line."""
     refused = isinstance(problem, VerificationError)
     note(f"{'refused' if refused else 'error'}: {problem.code}: {problem.message}")
     for name, text in details(problem):
@@ -71,8 +71,8 @@ def error(problem: ImdskitError) -> None:
 
 
 def details(problem: ImdskitError) -> list[tuple[str, str]]:
-    """Return the attributes of an error except its code and message, as pairs of a name and a
-    text."""
+    """Return the location and the hint of an error, as pairs of a name and a text. For a refused
+    document, also return the stage and what was found. Empty texts are left out."""
     known = [("location", problem.location), ("hint", problem.hint)]
     if isinstance(problem, VerificationError):
         known[:0] = [("stage", problem.stage.value)]
@@ -97,8 +97,8 @@ def flush() -> None:
 
 def abandon() -> None:
     """Discard buffered output after a write has failed, for example because the reader has closed
-    the pipe. Otherwise the interpreter would try to write it again, and report a second error at
-    its exit."""
+    the pipe. Otherwise, the interpreter would try to write this output again when it exits, and
+    report a second error."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

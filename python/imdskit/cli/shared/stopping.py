@@ -16,8 +16,8 @@ def on_signals() -> Iterator[threading.Event]:
     """Yield an event that is set when the process receives SIGTERM, SIGINT or SIGHUP. Inside of
     such a context, a second context yields the same event.
 
-    A shell starts background jobs with SIGINT ignored. SIGINT is handled nevertheless. SIGHUP stays
-    ignored if it was ignored before, for example because of ``nohup``.
+    A shell script starts background jobs with SIGINT ignored. This function handles SIGINT
+    nevertheless. SIGHUP stays ignored if it was ignored before, for example because of ``nohup``.
     """
     if _active:
         yield _active[0]

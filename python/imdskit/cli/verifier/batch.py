@@ -200,9 +200,9 @@ def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
 
 
 def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
-    """Yield the reason and the line of results for each document. The reason is ``""`` for an
-    accepted document. ``second`` is the time, in Unix seconds, as of which a document is judged if
-    its line contains no time."""
+    """Yield two values for each document: the reason why it was not accepted, and its result as one
+    line of JSON. The reason is ``""`` for an accepted document. ``second`` is the time, in Unix
+    seconds, as of which a document is judged if its line in the input contains no time."""
     read = [item for item in chunk if item.document is not None]
     verdicts = verifier.verify_many(
         (item.document for item in read if item.document is not None),
@@ -247,8 +247,9 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
     have a result.
 
     Returns:
-        The counts so far, the size of all complete lines in bytes, and the time as of which the
-        interrupted run judged documents without a time.
+        The counts so far, the size of all complete lines of results in bytes, and a time. Documents
+        are judged as of this time if their line in the input contains no time. It is None if ``at``
+        is None and every line so far contains a time.
 
     Raises:
         UsageError: the file does not contain results, or its results were made with other
@@ -306,9 +307,9 @@ def _other(path: str, message: str) -> UsageError:
 
 
 def _results(path: str, complete: int, resume: bool) -> BinaryIO:
-    """Open the file of results for appending, and remove everything after the first ``complete``
-    bytes, which is an incomplete last line. The file is locked if the system supports it, so that
-    no second run can write to it."""
+    """Open the file of results for appending. Its first ``complete`` bytes are complete lines. The
+    incomplete line after them, if any, is removed. If the system supports it, the file is locked,
+    so that no second run can write to it."""
     try:
         file = open(path, "r+b" if resume and os.path.exists(path) else "xb", buffering=0)  # noqa: SIM115  # the caller closes it
         _lock(file, path)

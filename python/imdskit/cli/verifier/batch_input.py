@@ -146,8 +146,9 @@ _COLUMN_NAMES = re.compile(rb"\"?[A-Za-z_][A-Za-z0-9_. -]{0,60}\"?(?:[,;\t]\"?[A
 
 
 def _check_first(line: bytes, path: str) -> None:
-    """Raise UsageError if the first line shows that the file has another format. Without this
-    check, the verifier would refuse every line."""
+    """Raise UsageError if the first line shows that the input does not have one document per line,
+    for example because it is a ZIP archive. Without this check, the verifier would refuse every
+    line."""
     what, remedy = next(((what, remedy) for magic, what, remedy in _OTHER_FILES if line.startswith(magic)), ("", ""))
     text = line.strip(b" \t\r\n")
     if text in (b"{", b"["):
@@ -165,9 +166,9 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
-    # The service's JSON contains exactly eight quotation marks. To save time, this function does
-    # not parse a JSON object with this number of quotation marks, unless it has a member
-    # `document`. The whole line is then the document.
+    # The service's JSON contains exactly eight quotation marks. To save time, a line that begins
+    # with `{` and contains eight quotation marks is not parsed: the whole line is the document. The
+    # line is parsed nevertheless if it contains `"document"`.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return unchanged
     try:
@@ -223,7 +224,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _second(at: object) -> int | None:
-    """Return the time ``at`` in Unix seconds. It must be a whole number of Unix seconds, or a
+    """Return the time ``at`` in Unix seconds. ``at`` must be a whole number of Unix seconds, or a
     date-time of RFC 3339. Return None for anything else."""
     if isinstance(at, str) and not isinstance(at, signed_content.Number) and _TIME.fullmatch(at):
         try:

@@ -108,7 +108,7 @@ def _backend() -> tuple[str, str, tuple[str, ...]]:
     try:
         found = backends.get("rust")
     except BackendError as error:
-        if error.code == "backend-absent":  # no advice: the Python backend gives the same verdicts, but is slower
+        if error.code == "backend-absent":  # there is no advice, because both backends give the same verdicts
             return "python", f"{error.code}: {_why_pure() or error.message}", ()
         return "python", f"{error.code}: {error.message}", (f"{error.message} {error.hint}",)
     return found.name, "the extension is installed", ()

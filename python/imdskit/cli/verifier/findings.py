@@ -66,7 +66,7 @@ class Findings:
         times: maps a time to the number of documents that were judged as of this time.
         rare_below: a value is rare if fewer than this number of documents have it. The number is a
             thousandth of all documents, but at least 2. Therefore a value that only one document
-            has is rare.
+            has is always rare.
     """
 
     def __init__(self) -> None:

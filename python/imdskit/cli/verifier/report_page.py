@@ -117,14 +117,15 @@ def _documents(count: int) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return a text of this package as HTML. Text between backticks is shown as code. The function
-    is not for text from the input, in which backticks have no meaning."""
+    """Return a text of this package, such as a hint, as HTML. Text between backticks is shown as
+    code. Do not use this function for text from the input, in which backticks have no meaning."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _share(count: int, total: int) -> str:
     """Return ``count`` as a percentage of ``total``. The result is "0.0 %" only if ``count`` is 0,
-    and "100.0 %" only if ``count`` is ``total``. Rounding does not produce these two results."""
+    and "100.0 %" only if ``count`` is ``total``. Other counts that would round to these results
+    give "below 0.1 %" and "above 99.9 %"."""
     if 0 < count < total / 2000:
         return "below 0.1 %"
     if total * 1999 / 2000 < count < total:

@@ -133,7 +133,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_batch(options: argparse.Namespace) -> None:
-    """Raise UsageError if an option has no effect together with the other options."""
+    """Raise UsageError if an option needs another option that is missing, has no effect with
+    ``--batch``, or is an invalid number of threads."""
     if options.batch:
         given, why, hint = {"--nonce": options.nonce, "--explain": options.explain or None}, "has no effect with", "Leave out --batch."
     else:
@@ -149,8 +150,9 @@ def _check_batch(options: argparse.Namespace) -> None:
 
 
 def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
-    """Return a copy of ``trust`` with the certificates and lists in files. Anchors, if any, replace
-    the anchors of ``trust``. Intermediates are added to its intermediates."""
+    """Return a copy of ``trust`` with the certificates and revocation lists in files. The other
+    arguments are paths of these files. If there are files of anchors, their certificates replace
+    the anchors of ``trust``. Intermediates are added to those of ``trust``."""
     if anchors:
         found = tuple(der for path in anchors for der in _certificates(path))
         trust = replace(trust, anchors=found, origin=", ".join(anchors), date="")

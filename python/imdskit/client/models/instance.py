@@ -357,7 +357,7 @@ class Network(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedCompute(Model):
-    """Members of ``compute`` that ``extended=true`` adds.
+    """Object ``compute`` inside of ``extended``; see :class:`Extended`.
 
     ``has_custom_data`` is a JSON boolean, not text.
     """
@@ -368,7 +368,7 @@ class ExtendedCompute(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended(Model):
-    """Undocumented members that the parameter ``extended=true`` adds to the response, from
+    """Undocumented object that the query parameter ``extended=true`` adds to the response, from
     api-version 2021-08-01."""
 
     compute: ExtendedCompute | None = None

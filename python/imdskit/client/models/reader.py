@@ -26,8 +26,8 @@ _JSON_TYPES = {str: "text", int: "a whole number", bool: "true or false", tuple:
 class Model:
     """Base class of the models.
 
-    If a member of the JSON is absent or null, the attribute is None. The service sends ``""`` for
-    an empty member.
+    If a member of the JSON is absent or null, the attribute is None. For a member without a value,
+    the service usually sends ``""``, so the attribute is ``""``.
 
     Attributes:
         extra: members that have no field in the model, and members with the value null. The hash of
