@@ -250,7 +250,17 @@ def test_results_of_other_options_are_not_changed(run: Run, envelope: bytes, roo
 
 
 @pytest.mark.parametrize(
-    "content", [b"my diary", b"my diary\n", b'{"line":1}\n', b"[1]\n", b"[" * 9000 + b"\n", b'{"line":1,"at":1,"reason":[]}\n', b"\x00\n"]
+    "content",
+    [
+        b"my diary",
+        b"my diary\n",
+        b'{"line":1}\n',
+        b"[1]\n",
+        b"[" * 9000 + b"\n",
+        b'{"line":1,"at":1,"reason":[]}\n',
+        b'{"line":1,"at":"noon"}\n',
+        b"\x00\n",
+    ],
 )
 def test_other_files_are_not_changed(run: Run, envelope: bytes, tmp_path: Path, content: bytes) -> None:
     out = tmp_path / "out"

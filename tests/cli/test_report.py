@@ -153,6 +153,10 @@ LINES = {
         json.dumps(accepted(1, claims={"timeStamp": {"expiresOn": "1/2"}})).encode(),
         "Line 1 is not a result: its claim `timeStamp.expiresOn` is malformed.",
     ),
+    "an `at` that is no time": (
+        json.dumps(accepted(1) | {"at": "noon"}).encode(),
+        "Line 1 is not a result: its member `at` is not a time in ISO 8601.",
+    ),
     "an incomplete line": (json.dumps(accepted(1)).encode() + b"\n" + b'{"line":2,', "Line 2 is not a result: it is not JSON."),
     "nothing": (b"", "The file contains no results."),
 }

@@ -16,9 +16,7 @@ from typing import Any
 import pytest
 
 from imdskit import cli
-from imdskit.cli.shared import inputs
 from imdskit.emulator import Emulator
-from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 
 PYTHON = Path(__file__).parent.parent.parent / "python"
@@ -105,11 +103,13 @@ REFUSALS = {
 }
 
 
-def test_closed_standard_input_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [("verify", "-"), ("verify", "--batch", "-"), ("report", "-")], ids=" ".join)
+def test_closed_standard_input_is_reported_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(UsageError) as error:
-        inputs.read("-", 10)
-    assert error.value.message == "Standard input is closed."
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.count("error: bad-argument: Standard input is closed.") == 1
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from imdskit.errors import UsageError
 
@@ -19,11 +20,10 @@ def read(path: str, limit: int) -> bytes:
     Raises:
         UsageError: the file cannot be read.
     """
-    if path == "-" and sys.stdin is None:
-        raise UsageError("bad-argument", "Standard input is closed.", location="-", hint="Redirect it, or name a file.")
+    stream = standard_input() if path == "-" else None
     try:
-        if path == "-":
-            return sys.stdin.buffer.read(limit + 1)
+        if stream is not None:
+            return stream.read(limit + 1)
         with open(path, "rb") as file:
             return file.read(limit + 1)
     except (OSError, ValueError) as failure:
@@ -31,6 +31,13 @@ def read(path: str, limit: int) -> bytes:
         raise UsageError(
             "bad-argument", f"The file cannot be read: {why}.", location=path, hint="Check its path and permissions."
         ) from None
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input as a binary file. Raise UsageError if it is closed."""
+    if sys.stdin is None:
+        raise UsageError("bad-argument", "Standard input is closed.", location="-", hint="Redirect it, or name a file.")
+    return sys.stdin.buffer
 
 
 def write(path: str, data: bytes) -> None:
@@ -67,11 +74,20 @@ def time(text: str) -> datetime:
     text with only a date means midnight.
 
     Raises:
-        UsageError: the text is not a time in ISO 8601.
+        ValueError: the text is not a time in ISO 8601, or the year in UTC is not from 1 to 9999.
     """
+    moment = datetime.fromisoformat(text)
     try:
-        moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+
+
+def time_option(text: str) -> datetime:
+    """Parse the value of the option ``--at``, as :func:`time` does. Raise UsageError if it is not a
+    time."""
+    try:
+        return time(text)
+    except ValueError:
         hint = "Write it like 2025-11-19T13:53:30Z, 2025-11-19T14:53:30+01:00 or 2025-11-19."
         raise UsageError("bad-argument", f"`--at` must be a time in ISO 8601; got {text!r:.80}.", location="--at", hint=hint) from None

@@ -269,7 +269,10 @@ def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None,
                 if item is None or about != item.where or not isinstance(when, str) or (reason and reason not in REASONS):
                     raise _other(path, f"Line {tally.all + 1} is not the result of document {tally.all + 1}.")
                 if moment is None and item.at is None:
-                    moment = inputs.time(when)
+                    try:
+                        moment = inputs.time(when)
+                    except ValueError:
+                        raise _other(path, f"The member `at` of line {tally.all + 1} is not a time in ISO 8601.") from None
                 tally.reasons[reason] += 1
                 complete += len(line)
                 last.append((item, line))

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import stat
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, NamedTuple
 
 from imdskit import arguments
+from imdskit.cli.shared import inputs
 from imdskit.clock import LAST_SECOND
 from imdskit.errors import UsageError
 from imdskit.verify import signed_content
@@ -81,9 +81,7 @@ def opened(path: str, document_bytes: int) -> Iterator[Source]:
     """
     unused: Counter[str] = Counter()
     if path == "-":
-        if sys.stdin is None:
-            raise UsageError("bad-argument", "Standard input is closed.", location="-", hint="Redirect it, or name a file.")
-        yield Source(_lines(sys.stdin.buffer, path, unused), None, unused)
+        yield Source(_lines(inputs.standard_input(), path, unused), None, unused)
     elif os.path.isdir(path):
         yield Source(_files(path, document_bytes), None, unused)
     else:

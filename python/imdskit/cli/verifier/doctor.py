@@ -50,7 +50,7 @@ def _days(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    at = SystemClock().now() if options.at is None else int(inputs.time(options.at).timestamp() // 1)
+    at = SystemClock().now() if options.at is None else int(inputs.time_option(options.at).timestamp() // 1)
     at = min(max(at, 0), LAST_SECOND - MAX_DAYS * doctor.DAY)
     trust = Trust.bundled() if options.bundle is None else Trust.from_bundle(options.bundle)
     wanted = tuple(clouds.find(name) for name in options.cloud or ("public",))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from imdskit.cli.shared import inputs
 from imdskit.cli.verifier.batch import ACCEPTED, REASONS
-from imdskit.errors import UsageError
 
 EXAMPLES = 5
 """Maximum number of documents that the report names for a rare value."""
@@ -135,7 +134,10 @@ def _remaining(claims: dict[str, object], at: str) -> str:
     try:
         month, day, year, *clock = (int(part) for part in str(ends).removesuffix(" -0000").replace("/", " ").replace(":", " ").split())
         end = inputs.time(f"{2000 + year}-{month:02}-{day:02}T" + ":".join(f"{part:02}" for part in clock) + "Z")
-        seconds = (end - inputs.time(at)).total_seconds()
-    except (ValueError, UsageError):
+    except ValueError:
         raise ValueError("its claim `timeStamp.expiresOn` is malformed") from None
+    try:
+        seconds = (end - inputs.time(at)).total_seconds()
+    except ValueError:
+        raise ValueError("its member `at` is not a time in ISO 8601") from None
     return next((words for least, words in _HORIZON if seconds < least), _LATER)

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import BinaryIO
 
-from imdskit.cli.shared import output
+from imdskit.cli.shared import inputs, output
 from imdskit.cli.verifier import report_page
 from imdskit.cli.verifier.batch_input import LONGEST_LINE
 from imdskit.cli.verifier.findings import Findings
@@ -56,7 +55,7 @@ def gathered(path: str) -> Findings:
         UsageError: the file cannot be read, or a line is not a result.
     """
     try:
-        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+        with nullcontext(inputs.standard_input()) if path == "-" else open(path, "rb") as file:
             return _gathered(_lines(file), path)
     except OSError as failure:
         message = f"The results cannot be read: {failure.strerror or failure}."

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    at = SystemClock().now() if options.at is None else int(inputs.time(options.at).timestamp() // 1)
+    at = SystemClock().now() if options.at is None else int(inputs.time_option(options.at).timestamp() // 1)
     at = min(max(at, 0), LAST_SECOND)
     return _update(options, at) if options.action == "update" else _list(options, at)
 

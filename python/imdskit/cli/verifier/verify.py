@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     _check_batch(options)
-    at = None if options.at is None else inputs.time(options.at)
+    at = None if options.at is None else inputs.time_option(options.at)
     policy = Policy.preset(options.preset)
     if options.cloud is not None:
         policy = replace(policy, clouds=(clouds.find(options.cloud),))
