@@ -16,6 +16,7 @@ import pytest
 ABSENT = [name for name in ("_tracemalloc", "cryptography", "jsonschema", "openapi_spec_validator", "yaml") if find_spec(name) is None]
 
 ONLY_CPYTHON = {
+    "test_a_background_job_still_ignores_interrupts": "PyPy handles SIGINT even if it was ignored before the start",
     "test_closes_every_connection": "counts descriptors, and PyPy closes those of earlier tests late",
     "test_import_of_the_verifier_loads_no_parser_and_no_patterns": "hashlib of PyPy imports pathlib",
     "test_other_threads_do_not_advance_during_python_code": "threads of PyPy advance at other times",
