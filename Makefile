@@ -157,7 +157,7 @@ bench: native
 	PYTHONPATH=python .venv-bench/bin/python benches/startup.py --json build/bench/startup.json
 	.venv-bench/bin/python benches/page.py build/bench docs/performance.md
 
-# Fuzzes every parser of hostile input for FUZZ_SECONDS (60), guided by coverage, in a separate environment. TARGETS="check document" runs only these.
+# Fuzzes every parser of hostile input for FUZZ_SECONDS (60), guided by coverage, in a separate environment. TARGETS="check document" runs only these two fuzz targets.
 fuzz: native
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
@@ -168,12 +168,13 @@ fuzz: native
 fuzz-differential: native
 	$(BIN)/python tests/fuzz/differential.py --cases $(or $(CASES),200000) --seed $(or $(SEED),1)
 
-# Runs a verifier process for SOAK_SECONDS (3600) with hostile documents, forks and faulty servers of issuers. Its memory use must not grow, and
-# nothing may hang.
+# Runs a verifier process for SOAK_SECONDS (3600) with hostile documents, forks, and faulty servers of issuer certificates. The memory use of the
+# process must not grow, and nothing may hang.
 soak: native
 	$(BIN)/python tests/soak/soak.py --seconds $(or $(SOAK_SECONDS),3600)
 
-# Tests the state that threads share with ThreadSanitizer. The standard library and AWS-LC are compiled with it too. Needs nightly Rust with rust-src.
+# Uses ThreadSanitizer to test the code of rust/core that several threads use. Also compiles the standard library and AWS-LC with ThreadSanitizer.
+# Needs nightly Rust with rust-src.
 tsan:
 	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread AWS_LC_SYS_CFLAGS=-fsanitize=thread \
 	  cargo +nightly test --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') -p imdskit-core --test threads --test vectors
@@ -198,7 +199,7 @@ pyz:
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so
 
-# Builds everything that is published from the last commit, into dist. docs/release.md lists the programs that it needs.
+# Builds all files of a release from the last commit, and writes them to dist. docs/release.md lists the programs that the build needs.
 release: .venv-release/.made-from-the-lock
 	.venv-release/bin/python packaging/release.py dist
 
@@ -215,7 +216,7 @@ aarch64:
 	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
 	@touch $@
 
-# Moves the fragments of changelog.d to the section of this version in CHANGELOG.md, and stages the change. Fragments that come later are added to
+# Moves the fragments of changelog.d to the section of this version in CHANGELOG.md, and stages the change. A later run adds new fragments to
 # the same section.
 changelog: setup
 	$(BIN)/python packaging/changelog.py
@@ -237,7 +238,7 @@ debian: setup
 	PYTHONPATH=tests/systems $(BIN)/python -m pytest -c /dev/null --rootdir tests/systems --confcutdir tests/systems -p no:cacheprovider -n 0 -s \
 	  $(PYTEST_ARGS) tests/systems/in_debian.py
 
-# Takes out one fix at a time, and checks that a test fails then. REVERTED_ARGS="E1 C3" checks only the fixes of these cases. Takes ten minutes.
+# Undoes one fix at a time, and checks that a test then fails. REVERTED_ARGS="E1 C3" checks only the fixes of these cases. Takes ten minutes.
 reverted-fixes: native
 	$(BIN)/python tests/reverted/run.py $(REVERTED_ARGS)
 
