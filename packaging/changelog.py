@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def reopen(root: Path, version: str) -> None:
-    """Turn the section of ``version``, if CHANGELOG.md begins with it, into fragments that sort before all others."""
+    """If CHANGELOG.md has a section for ``version``, turn it into fragments that sort before all others."""
     page = root / "CHANGELOG.md"
     before, section, after = _split(page.read_text("utf-8"), version)
     kind = ""

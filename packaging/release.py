@@ -1,7 +1,7 @@
 """Build everything that is published, from the last commit: `release.py FOLDER`.
 
-FOLDER receives the source distribution, the pure wheel, a manylinux wheel for each of ``TARGETS``, both archives and ``SHA256SUMS``. A
-second build of the same commit with the same Rust gives the same bytes, on any machine and at any time. The wheels and archives are built
+FOLDER receives the source distribution, the pure wheel, a manylinux wheel for each of ``TARGETS``, both zipapps and ``SHA256SUMS``. A
+second build of the same commit with the same Rust gives the same bytes, on any machine and at any time. The wheels and zipapps are built
 from the source distribution. `make release` runs this script with the tools that ``release-requirements.txt`` pins.
 """
 
@@ -28,7 +28,7 @@ NOT_OURS = re.compile(
 
 
 def main(out: Path, work: Path) -> None:
-    """Build into the folder ``out``. The working folder ``work`` is removed first."""
+    """Build into the folder ``out``, with ``work`` as working folder. Both folders are emptied first."""
     if run("git", "status", "--porcelain", "--untracked-files=no", cwd=ROOT):
         raise SystemExit("There are changes that are not committed. A release is built from a commit.")
     for folder in (work, out):

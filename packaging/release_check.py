@@ -63,7 +63,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def paths_inside(artefact: Path, folders: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each member of a wheel or an archive that contains the path of one of the folders, with that path."""
+    """Search the members of a wheel or an archive for the paths of the folders. For each hit, yield the name of the member and the path."""
     for name, content in _members(artefact):
         yield from ((name, folder) for folder in folders if folder.encode() in content)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prove to the verification service that this is an Azure machine, and print its claims. Needs curl and jq.
+# Prove to the verification service that this is an Azure machine, and print the claims of its attested document. Needs curl and jq.
 # VERIFIER_URL is the address of the service, and VERIFIER_KEY is your key to the service. Set IMDS_URL only in tests.
 set -euo pipefail
 post() { curl -sS -H "Content-Type: application/json" -H @<(printf 'Authorization: Bearer %s' "$VERIFIER_KEY") -d "$2" "$VERIFIER_URL$1"; }

@@ -12,7 +12,7 @@ from imdskit.arrow import VerifyBatch
 
 
 def verified(frame: pd.DataFrame, verify: VerifyBatch, schema: pa.Schema) -> pd.DataFrame:
-    """Return a partition with the columns of the verdicts."""
+    """Return the partition with additional columns for the verdicts."""
     return verify.table(pa.Table.from_pandas(frame, schema, preserve_index=False)).to_pandas(types_mapper=pd.ArrowDtype)
 
 

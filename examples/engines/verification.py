@@ -10,7 +10,10 @@ from imdskit.verify import PRESETS, Policy, Trust
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
-    """Return the arguments, and the function for the engine. It contains the trust and the policy, and can be pickled for other processes."""
+    """Return the arguments, and the VerifyBatch for the engine.
+
+    The VerifyBatch contains the trust and the policy, and can be pickled for other processes.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", metavar="IN", help="a Parquet file or a folder of such files, with a column of documents")
     parser.add_argument("output", metavar="OUT", help="Parquet to write: the verdicts and all other columns")

@@ -1,9 +1,9 @@
-"""Build an image of the emulator on Debian without a container engine. mmdebstrap builds the base, and umoci the image. Needs root.
+"""Build an image of the emulator on Debian without a container engine. mmdebstrap installs Debian, and umoci writes the image. Needs root.
 
 python3 packaging/containers/emulator/build_image.py LAYOUT
 
-This command writes an OCI image layout with the tag `emulator`. The image has the settings of the Containerfile, but the Python of
-Debian instead of the image python:3.13-slim.
+This command writes an OCI image layout with the tag `emulator`. The image has the settings of the Containerfile. It
+uses Debian's Python, and is not based on the image python:3.13-slim.
 """
 
 from __future__ import annotations
