@@ -1,7 +1,8 @@
 """Fixtures for all tests: both backends, and the shared data.
 
-A test that needs missing shared data or the missing extension is skipped by name and counted in the summary. It fails instead with
-``--require-shared`` and ``--require-native``, which continuous integration passes.
+If the shared data or the Rust extension is missing, the tests that need it are skipped, and the
+summary counts them. With ``--require-shared`` and ``--require-native``, which continuous
+integration passes, these tests fail.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from imdskit.errors import BackendError
 NO_SHARED = "the shared data is not at ../shared nor where IMDSKIT_SHARED points"
 NO_NATIVE = "the Rust extension is not built"
 
-# No test depends on wall-clock time, so slow examples do not fail.
+# An example must not fail because the machine is busy, so Hypothesis gets no deadline.
 settings.register_profile("imdskit", settings.default, deadline=None)
 settings.load_profile("imdskit")
 

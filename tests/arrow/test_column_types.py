@@ -41,7 +41,8 @@ class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no type ann
 
 
 def dictionary(array: Any) -> Any:
-    """Return the array with dictionary encoding. The dictionary contains a null and has another order."""
+    """Return the array with dictionary encoding. The dictionary lists the values in reverse order,
+    and then a null."""
     values = pa.concat_arrays([array.slice(0, 0), array[::-1], pa.nulls(1, array.type)])
     return pa.DictionaryArray.from_arrays(pa.array(range(len(array) - 1, -1, -1), pa.int16()), values)
 
@@ -75,7 +76,8 @@ BINARIES = [pa.binary(), pa.large_binary(), pa.binary_view()]
 
 
 def makeable(plain: dict[str, Any]) -> list[Any]:
-    """Return test parameters: every array in every type to which pyarrow can convert it."""
+    """Return a test parameter for each array in each of :data:`WRAPPINGS`. Leave out the
+    combinations that pyarrow does not implement."""
     made = []
     for kind, array in plain.items():
         for name, wrap in WRAPPINGS.items():
@@ -134,7 +136,8 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def seconds(kind: Any) -> Any:
-    """Return two times: the last fraction of a second in which the document is valid, and ten hours later."""
+    """Return two times: the end of the second :data:`AT`, when the document is valid, and a time
+    ten hours after :data:`AT`, when it has expired."""
     unit = PER_SECOND[kind.unit] if pa.types.is_timestamp(kind) else 1
     return pa.array([AT * unit + unit - 1, (AT + 36_000) * unit], pa.int64()).cast(kind)
 

@@ -1,4 +1,6 @@
-"""The corpus of ``benches/fleet_corpus.py``: it is reproducible, has several signers, and each document gets the verdict of its kind."""
+"""The corpus that ``benches/fleet_corpus.py`` writes: it is reproducible, and several certificates
+signed its documents. Each document gets the verdict expected for its kind, which is in the column
+``made``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Verdicts in columns: they agree with the verifier for each document, whatever the types and the order of the input columns."""
+"""Verdicts of :class:`VerifyBatch`: they agree with :class:`Verifier` for each document, whatever
+the types and the order of the input columns."""
 
 from __future__ import annotations
 
@@ -84,7 +85,7 @@ def test_rows_with_own_times_and_nonces_agree_with_the_verifier(corpus: Path, ba
     assert found.schema == FIELDS
     verifier = Verifier(trust, policy, backend=backend)
     assert found.to_pylist() == [output(judged(verifier, row)) for row in given.to_pylist()]
-    not_of_a_batch = {Reason.REPLAYED}  # never in a batch, see docs/engines.md
+    not_of_a_batch = {Reason.REPLAYED}  # a batch never gives this reason, see docs/engines.md
     unless_required = set() if policy.require_nonce else {Reason.NONCE_REQUIRED, Reason.DOCUMENT_TOO_OLD}
     assert set(found.column("reason").to_pylist()) == {None, *Reason} - not_of_a_batch - unless_required
 

@@ -1,5 +1,6 @@
-"""Comparison of the reader, the writer and the emulator's documents with pyasn1, an independent implementation of DER and of the types of
-RFC 5280 and RFC 5652."""
+"""Comparison of the DER reader, the DER writer and the parsers of certificates and CMS messages
+with pyasn1. It is an independent implementation of DER and of the types of RFC 5280 and RFC
+5652."""
 
 from __future__ import annotations
 
@@ -45,12 +46,13 @@ SECONDS = st.integers(int(datetime(1950, 1, 1, tzinfo=UTC).timestamp()), int(dat
 
 
 def is_padded_by_pyasn1(number: int) -> bool:
-    """Return True if pyasn1 0.6.5 writes one byte too many. It does so for -128, -32768 and so on, which X.690 section 8.3.2 forbids."""
+    """Return True if pyasn1 0.6.5 writes one byte more than X.690 section 8.3.2 allows. It does so
+    for -128, -32768 and so on."""
     return number < 0 and number.bit_length() % 8 == 0 and -number == 1 << (number.bit_length() - 1)
 
 
 def value(der: bytes) -> Any:
-    """Return the value that pyasn1 decodes from bytes that contain nothing else."""
+    """Return the value that pyasn1 decodes. Fail if more bytes follow the value."""
     decoded, rest = decode(der)
     assert rest == b""
     return decoded
@@ -140,12 +142,13 @@ TREES = st.recursive(
     max_leaves=12,
 )
 CHECKED = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, SEQUENCE}
-"""Tags of the types that both implementations check completely. Our reader does not look inside a string, for example, until a caller needs
-it."""
+"""Tags of the types that both implementations check completely. Character strings, for example, are
+absent: our reader checks their characters only when a caller reads the text."""
 
 
 def tags(der: bytes) -> Iterator[int]:
-    """Yield the identifier byte of each element, until a length is not plausible."""
+    """Yield the identifier byte of each element, including nested elements. Trust the lengths, even
+    if they are damaged."""
     pos = 0
     while pos + 2 <= len(der):
         yield der[pos]
@@ -174,8 +177,8 @@ def is_der(der: bytes) -> bool:
         decoded, rest = decode(der)
         assume(not any(map(is_padded_by_pyasn1, integers(decoded))))
         return rest == b"" and encode(decoded) == der
-    # pyasn1 raises ValueError for a BIT STRING with unused bits and no contents, which gets a negative length, and OverflowError for a
-    # length of eight bytes.
+    # pyasn1 raises ValueError for a BIT STRING that has unused bits but no contents, because it
+    # computes a negative number of bits. It raises OverflowError for a length field of eight bytes.
     except (PyAsn1Error, ValueError, OverflowError):
         return False
 
@@ -259,7 +262,8 @@ SPECS = rfc5280.certificateExtensionsMap
 
 
 def message_of(der: bytes) -> cms.SignedData:
-    """Compare a message with the result of pyasn1 for the same bytes, and return the result of our parser."""
+    """Compare a CMS message with the result of pyasn1 for the same bytes. Return the result of our
+    parser."""
     ours = cms.parse(der)
     info, rest = decode(der, asn1Spec=rfc5652.ContentInfo())
     assert rest == b""

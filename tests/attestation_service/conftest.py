@@ -1,4 +1,5 @@
-"""Fixtures that call the service in this process like a WSGI server, with documents signed by an authority that it trusts."""
+"""Fixtures that call the attestation service in the process of the tests, as a WSGI server would.
+The documents are signed by an authority that the service trusts."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class Response(NamedTuple):
 
 
 class Service:
-    """Service with its files, and methods to send requests to it."""
+    """Attestation service with its files, and methods that send requests to the service."""
 
     def __init__(self, folder: Path, clock: Clock, authority: Authority) -> None:
         self.folder, self.clock, self.authority = folder, clock, authority
@@ -64,7 +65,7 @@ class Service:
         return self
 
     def use(self, **arguments: Any) -> Service:
-        """Create the application with other arguments."""
+        """Create the application anew, with the given arguments."""
         self.close()
         self._application = Application(Settings.read(environment={}, overrides=self.settings), clock=self.clock, **arguments)
         return self
@@ -85,7 +86,8 @@ class Service:
             self._application = None
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None, **environ: Any) -> Response:
-        """Send a request. A body other than bytes is sent as JSON. ``environ`` adds members to the WSGI environment; None removes one."""
+        """Send a request. A body other than bytes is sent as JSON. ``environ`` sets members of the
+        WSGI environment. The value None removes a member."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         whole: dict[str, Any] = {
             "REQUEST_METHOD": method,
@@ -109,7 +111,7 @@ class Service:
             whole["HTTP_AUTHORIZATION"] = f"Bearer {self.keys.get(key, key)}"
         whole = {name: value for name, value in {**whole, **environ}.items() if value is not None}
         seen: list[Any] = []
-        # The validator of the standard library checks that the application keeps PEP 3333.
+        # The validator of the standard library checks that the application follows PEP 3333.
         parts = validator(self.application)(whole, lambda status, headers, _=None: seen.append((status, headers)) or (lambda data: None))
         try:
             content = b"".join(parts)

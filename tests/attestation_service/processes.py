@@ -2,8 +2,9 @@
 
     python processes.py WORKERS [DIE FLAG]      configured by environment variables; prints one line of JSON when it listens
 
-With DIE, the first process that reaches the named point while handling a document kills itself like ``kill -9``. It creates the file FLAG,
-so that this happens only once. Points: ``before-content``, ``after-content``, ``after-nonce``, ``after-audit``.
+DIE names a point in the handling of a document: ``before-content``, ``after-content``,
+``after-nonce`` or ``after-audit``. The first process that reaches the point creates the file FLAG
+and then kills itself with SIGKILL. Other processes go on, because FLAG exists.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from imdskit.verify import NonceStore
 
 
 class Worker(DevelopmentServer):
-    """Server that accepts connections from a socket which is listening already."""
+    """Server that accepts connections on a socket that is already listening."""
 
     multiprocess = True
 
@@ -46,7 +47,7 @@ def die(flag: str) -> None:
 
 
 class DyingStore:
-    """Store that forwards keys to another store, and kills the process at a given point."""
+    """Store that forwards each call to another store, and kills the process at a given point."""
 
     def __init__(self, store: NonceStore, point: str, flag: str) -> None:
         self._store, self._point, self._flag, self._calls = store, point, flag, 0

@@ -1,4 +1,5 @@
-"""Tests of nonces and attestations: what the service accepts, what it refuses, and what is used up."""
+"""Tests of nonces and attestations: what the service accepts and refuses, and when it treats a
+nonce or a document as used."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def test_refused_document_does_not_use_up_the_nonce(service: Service) -> None:
 
 
 def refusals(service: Service, clock: ManualClock) -> dict[str, tuple[str, str]]:
-    """Return nonces and documents by the reason for which they are refused."""
+    """Return pairs of a nonce and a document. The key of each pair is the reason for which the
+    service refuses it."""
     nonce = service.nonce()
     old = service.nonce()
     clock.advance(301)
@@ -124,7 +126,7 @@ def test_accepts_nothing_while_the_store_is_unavailable(service: Service) -> Non
     assert (response.status, response.json["code"], response.headers["Retry-After"]) == (503, "undecided", "5")
     (line,) = service.audit_lines()
     assert (line["decision"], line["reason"]) == ("undecided", "store-unreachable")
-    assert service.attest(nonce, service.document("other")).status == 403  # this needs no store
+    assert service.attest(nonce, service.document("other")).status == 403  # this refusal needs no store
     service.use()
     assert service.attest(nonce, service.document(nonce)).status == 200
 

@@ -1,4 +1,5 @@
-"""Tests of several processes with one store: a document is accepted once, despite concurrent requests, crashes and store outages."""
+"""Tests of several processes of the service with one store: a document is accepted only once,
+despite concurrent requests, crashes and store outages."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ class RedisServer(Store):
             self._process = None
 
     def hang(self) -> None:
-        """Stop responding to commands until the server is killed."""
+        """Suspend the server, so that it responds to no command. :meth:`go` kills it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
@@ -104,7 +105,7 @@ class RedisServer(Store):
 
 
 class Service(NamedTuple):
-    """Several processes of the service with one address."""
+    """Several processes of the service that share one address."""
 
     port: int
     pids: list[int]
@@ -119,7 +120,7 @@ class Service(NamedTuple):
             connection.request("POST", path, json.dumps(members), headers)
             response = connection.getresponse()
             body = response.read()
-            # Without a body, the process was killed before it had sent all headers.
+            # If there is no body, the process was killed before it had sent all headers.
             return (response.status, json.loads(body)) if body else (LOST, {})
         except (http.client.HTTPException, OSError):
             return LOST, {}
@@ -238,7 +239,7 @@ def test_document_is_accepted_at_most_once_when_its_process_dies(
         assert (tmp_path / "died").exists()
         if point == "after-audit":
             assert len(service.accepted()) == 1
-        # The nonce can still be used for one document, unless a document has used it up.
+        # If no process has recorded the nonce as used, one other document can still use it.
         again = {**fresh, "document": service.document(fresh["nonce"])}
         free = 200 if point == "after-content" and again != fresh else 403
         assert service.attest(again) == free
@@ -252,7 +253,7 @@ def test_store_outage_accepts_nothing_and_loses_no_used_documents(service: Servi
     assert service.at_once([used, other] * 4) == [503] * 8
     store.come_back()
     assert service.attest(used) == 403
-    # It was not recorded while the store was away.
+    # The requests during the outage did not record this document as used.
     assert [service.attest(other) for _ in range(2)] == [200, 403]
 
 

@@ -43,7 +43,7 @@ def test_unsupported_methods_get_405(service: Service, route: Any, method: str) 
 def test_head_has_the_headers_of_get_and_no_body(service: Service, path: str) -> None:
     get, head = (service.call(method, path, key="metrics" if path == "/metrics" else None) for method in ("GET", "HEAD"))
     assert (head.status, head.body) == (get.status, b"")
-    if path != "/metrics":  # This request's metrics include the previous one.
+    if path != "/metrics":  # The second response also counts the first request.
         assert head.headers == get.headers
 
 

@@ -83,7 +83,8 @@ SAMPLE = re.compile(rf"({NAME})\{{({LABEL}(?:,{LABEL})*)\}} ([0-9.e+-]+)")
 
 
 def samples(text: str) -> dict[str, list[tuple[str, float]]]:
-    """Return (labels, value) pairs by metric family. Check the grammar of the text format, version 0.0.4."""
+    """Check the grammar of the Prometheus text format, version 0.0.4. Return (labels, value) pairs
+    by metric family."""
     assert text.endswith("\n")
     found: dict[str, list[tuple[str, float]]] = {}
     family = ""
@@ -122,7 +123,7 @@ def test_metrics_follow_the_prometheus_text_format(service: Service) -> None:
 def test_decisions_are_counted_by_reason(service: Service) -> None:
     nonce = service.nonce()
     document = service.document(nonce)
-    service.configure(trust_anchors=None)  # The service then trusts Azure's roots, which did not issue the test authority.
+    service.configure(trust_anchors=None)  # The service then trusts Azure's roots, which did not certify the test authority.
     for _ in range(3):
         assert service.attest(nonce, document).status == 403
     assert service.metric("imdskit_decisions_total", reason="unknown-issuer") == 3

@@ -1,5 +1,5 @@
-"""Tests of the OpenAPI description: each operation is called until it has returned every described status, and each response is
-validated."""
+"""Tests of the OpenAPI description. They call each operation until it has returned every described
+status, and validate each response."""
 
 from __future__ import annotations
 

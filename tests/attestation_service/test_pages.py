@@ -43,7 +43,7 @@ def run(script: str, folder: Path) -> str:
 
 
 def block(page: Path, heading: str) -> str:
-    """Return the first code block below a heading, or the first one that contains a text."""
+    """Return the first ``sh`` block that follows the text ``heading`` on a page."""
     text = page.read_text().partition(heading)[2]
     found = re.search(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert found is not None

@@ -20,7 +20,8 @@ from .conftest import NOW, Service
 
 
 def write_bundle(folder: Path, authority: Authority) -> Path:
-    """Write a bundle with the authority's root as anchor and its issuing certificate as intermediate."""
+    """Write a trust bundle with the authority's root as anchor and its issuing certificate as
+    intermediate."""
     import json
     from hashlib import sha256
 

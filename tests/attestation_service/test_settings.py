@@ -151,7 +151,7 @@ def test_example_configures_several_processes() -> None:
 
 
 def rows(heading: str) -> list[tuple[str, str]]:
-    """Return the first and second cells of the table below a heading of the page."""
+    """Return the first two cells of each row of the table below a heading of the page."""
     section = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"^\| `(\w+)` \| (.*?) \| ", section, re.MULTILINE)
 

@@ -1,4 +1,5 @@
-"""Tests of opening the configured store. A server that discards keys is refused."""
+"""Tests of ``open_store``, which opens the configured store. It refuses a Redis server that may
+discard keys."""
 
 from __future__ import annotations
 

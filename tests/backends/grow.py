@@ -2,9 +2,10 @@
 
     python grow.py NUMBER [THREADS] [refused]
 
-Prints one JSON object: the growth of resident memory in bytes after the batch (``resident``) and at its peak (``peak``), and the processor time
-in seconds (``seconds``). All documents share the same bytes, and the list of them exists before the measurement, so only the results can
-grow. With ``refused``, every second document is truncated in the middle.
+Prints one JSON object. ``resident`` and ``peak`` say by how many bytes the current and the maximum
+resident memory have grown during the batch. ``seconds`` is its processor time. The list of
+documents exists before the measurement and repeats one or two bytes objects, so only the results
+need more memory. With ``refused``, every second document is cut to half its length.
 """
 
 from __future__ import annotations

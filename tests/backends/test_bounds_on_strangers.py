@@ -1,6 +1,7 @@
 """Limits on the cost of unauthenticated documents, on both backends.
 
-They concern strings in names, JSON, constraints that cannot be applied, and results that a search for a path computes only once.
+They concern strings in names, JSON, name constraints that cannot be applied, and the work for each
+certificate during path building.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def refusal(backend: Backend, document: bytes, *anchors: bytes, limits: Limits |
 
 
 def is_read(backend: Backend, tag: int, octets: bytes) -> bool:
-    """Return True if a name with this string can be parsed. The document then contains no certificate of that issuer."""
+    """Return True if the backend can parse a name with this string. It then refuses the document
+    only because it contains no certificate with this issuer."""
     return refusal(backend, in_sid(name(element(tag, octets))))[0] == "signer-not-found"
 
 
@@ -108,7 +110,8 @@ def test_names_that_differ_only_in_unicode_form_are_equal(one: str, other: str) 
 
 
 def test_ascii_separators_are_not_blanks() -> None:
-    """Keep ASCII separators such as U+001C. Python's str.split treats them as blanks, but the comparison of names must not."""
+    """Python's str.split treats ASCII separators such as U+001C as blanks. The comparison of names
+    must not do so."""
     assert comparable("\u00e9\x1cx") != comparable("\u00e9 x")
     assert comparable("\u00e9\x1f") != comparable("\u00e9")
     assert comparable(" \u00e9\x1c  x ") == comparable("\u00e9\x1c x")
@@ -116,7 +119,8 @@ def test_ascii_separators_are_not_blanks() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_both_backends_consider_the_same_names_equal(both_backends: tuple[Backend, Backend], one: str, other: str) -> None:
-    """The message contains one certificate, and names its issuer by another name or by a variant of the same name."""
+    """The message contains one certificate. The message names the issuer of this certificate by
+    another text or by a variant of the same text."""
     for text, variant in ((one, other), (one, one.upper()), (one, f" {one.casefold()}  ")):
         try:
             issuer, sid = called(text), called(variant)
@@ -286,7 +290,7 @@ def constrained(kind: int, base: bytes, *, excluded: bool) -> tuple[bytes, bytes
 def test_rejects_a_constraint_that_can_contain_no_name(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
     document, root = constrained(kind, base, excluded=excluded)
     code, location = refusal(backend, document, root)
-    # The parser already records a malformed address range as a fault of the certificate.
+    # The certificate parser itself rejects a malformed address range, so the reason is another one.
     assert (code, location) == ("bad-extension" if kind == 7 else "name-constraints", "chain[1].nameConstraints")
 
 
@@ -300,7 +304,7 @@ def test_applies_well_formed_constraints(kind: int, base: bytes, excluded: bool,
 
 def test_empty_directory_name_contains_every_name(backend: Backend) -> None:
     document, root = constrained(4, b"", excluded=True)
-    assert refusal(backend, document, root)[0] == "bad-certificate"  # the tag of a CHOICE is explicit, so it must contain a name
+    assert refusal(backend, document, root)[0] == "bad-certificate"  # the tag of a CHOICE is explicit, so a name must follow inside it
     subtrees = sequence(explicit(4, sequence()))
     for number, code in ((0, "no-name"), (1, "name-constraints")):
         constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(number, subtrees)), critical=True)
@@ -314,8 +318,8 @@ def test_empty_directory_name_contains_every_name(backend: Backend) -> None:
 
 
 def test_search_checks_each_certificate_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate may be large, and the budget charges little for a step. Therefore it must not be checked again for each path through
-    it."""
+    """A certificate may be large, and the work budget charges little for each step. Therefore the
+    search must not check a certificate again for each path through it."""
     checked: list[int] = []
     malformed = name_constraints.malformed
     monkeypatch.setattr(name_constraints, "malformed", lambda constraints: checked.append(id(constraints)) or malformed(constraints))
@@ -373,7 +377,8 @@ def test_explain_does_not_compute_with_a_key_that_is_too_large() -> None:
 
 
 def test_lookup_of_a_long_directory_name_takes_linear_time() -> None:
-    """Only prefixes as long as some base are looked up. The total length of all prefixes would be quadratic in the length of the name."""
+    """The lookup uses only prefixes of the name that are as long as a base of the constraints. The
+    total length of all prefixes would be quadratic in the length of the name."""
     parts = tuple(b"%d" % number for number in range(10_000))
     base, long = (GeneralName("directoryName", b"", Name(b"", key, (), ())) for key in (parts[:1], (b"x", *parts)))
     subtrees = name_constraints.Subtrees([base], exclude=True)

@@ -1,4 +1,5 @@
-"""Comparison of the two checkers: the same verdict, reason and location for every input, with cold and warm caches."""
+"""Comparison of the checkers of both backends. They must give the same verdict, reason and location
+for every input, with cold and warm caches."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from imdskit.reasons import Reason
 
 
 def compared(verdict: Signed | VerificationError) -> tuple[object, ...]:
-    """Return the parts of a verdict that the contract defines."""
+    """Return the parts of a verdict that must be the same for both backends."""
     if isinstance(verdict, VerificationError):
         return verdict.code, verdict.stage, verdict.location
     return verdict.content, verdict.claims, verdict.label, verdict.name, verdict.chain
@@ -52,7 +53,8 @@ def test_native_details_are_present_too(native: Backend) -> None:
 
 
 def plain() -> list[dict[str, Any]]:
-    """Return the cases that use the common setting."""
+    """Return the test vectors that use the common intermediates, revocation lists, time and
+    nonce."""
     return [case for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
 
 
@@ -110,7 +112,8 @@ def texts_of(columns: Columns, name: str) -> list[str | None]:
 
 
 def test_columns_take_linear_time_in_rows_and_signers(native: Backend) -> None:
-    """Without the chain stage, each row has a separate chain, as with more signers than the cache can contain."""
+    """Without the chain stage, each row has a chain object of its own. The same happens if there
+    are more signers than the cache can contain."""
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     checker = native.checker(replace(setup_of({}), check_chain=False))
 
@@ -204,4 +207,5 @@ def test_results_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
 
 PYTHON = backends.get("python").checker(setup_of({}))
 RUST = backends.best().checker(setup_of({}))
-"""Without the extension this is the Python checker. The tests that need the extension say so."""
+"""Checker of the best backend. Without the Rust extension, that is the Python backend. Tests that
+need the extension use the fixture ``native``."""

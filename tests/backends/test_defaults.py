@@ -1,4 +1,4 @@
-"""The defaults in Rust equal those of the contract, so users of the crate have the same limits."""
+"""The defaults in Rust equal those in Python, so users of the crate have the same limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IN_PYTHON: dict[str, object] = {
 
 
 def defaults(record: str) -> dict[str, object]:
-    """Return the defaults in the Rust source."""
+    """Return the default of each member of a record, read from the Rust source."""
     found = re.search(rf"impl Default for {record} {{.*?Self {{(.*?)\n        }}", SOURCE.read_text(), re.DOTALL)
     assert found is not None
     members = re.findall(r"^ {12}(\w+): (.*),$", found[1], re.MULTILINE)

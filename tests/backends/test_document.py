@@ -1,4 +1,5 @@
-"""Path filtering: each backend is compared with a walk over the parsed document, and thereby with the other backend."""
+"""Selection of a node of a JSON document by its path. Each backend is compared with a walk over the
+parsed document, and thereby with the other backend."""
 
 from __future__ import annotations
 
@@ -119,7 +120,7 @@ def paths(value: object, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 def walked(value: object, path: tuple[str, ...], form: Form) -> bytes | str:
-    """Return the response that a walk over the parsed document finds, or the code of the refusal."""
+    """Return the response that a walk over the parsed document finds, or the code of the error."""
     for key in path:
         if key not in children(value):
             return "not-found"

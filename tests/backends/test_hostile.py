@@ -1,7 +1,9 @@
-"""Every shape of hostile document costs time and memory that are linear in its size and limited at the maximum size.
+"""The time and memory for a hostile document are linear in its size, and limited at the maximum
+size.
 
-The shapes are in the folder hostile. The tests compare the minimum processor time of several runs and allow generous ratios. For four times
-the size, a quadratic cost grows 16-fold and a linear one fourfold.
+The functions in the folder hostile make such documents. These functions are called shapes. The
+tests compare the minimum processor time of several runs and allow generous ratios. For four times
+the size, a quadratic cost grows 16-fold and a linear cost fourfold.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ MAX_GROWTH = 8
 """Maximum growth of the time for four times the size. Linear growth is 4."""
 
 NEGLIGIBLE_MILLISECONDS = {"python": 4.0, "rust": 0.5}
-"""Times in milliseconds below which growth is not checked. A quadratic cost that is this small at the maximum size does no harm."""
+"""Times in milliseconds below which the tests do not check the growth. A quadratic cost does no
+harm if it is below this time at the maximum size."""
 
 MAX_MILLISECONDS = {"python": 90.0, "rust": 30.0}
 """Maximum time in milliseconds for a document of the maximum size, about three times that of the slowest shape. A quadratic cost takes much
@@ -62,7 +65,7 @@ def setup() -> Setup:
 
 
 def code(checker: Checker, document: bytes) -> tuple[str, str]:
-    decode_oid.cache_clear()  # otherwise only a small document would find its items in this cache of a thousand items
+    decode_oid.cache_clear()  # the cache has about a thousand entries, so only small documents would profit from it
     try:
         checker.check(document, NOW, None)
     except VerificationError as error:
@@ -73,7 +76,8 @@ def code(checker: Checker, document: bytes) -> tuple[str, str]:
 def assert_linear(work: Callable[[bytes], object], label: str, kind: str, *, most: float) -> None:
     """Fail if ``work`` takes more than ``most`` milliseconds, or grows faster than the document.
 
-    The work budget limits searches for paths and documents from a trusted authority. For these shapes only the maximum time is checked.
+    Only the maximum time is checked for documents with many paths and for documents of a trusted
+    authority, because the work budget limits their cost.
     """
     small, large = ALL[label](QUARTER), ALL[label](WHOLE)
     assert FULL // 8 < len(large) <= FULL, "the shape does not have the requested size"

@@ -1,4 +1,5 @@
-"""The extension releases the interpreter's lock during its work, so other threads can run."""
+"""The Rust extension releases the global interpreter lock during its work, so other threads can
+run."""
 
 from __future__ import annotations
 

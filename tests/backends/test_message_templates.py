@@ -1,4 +1,5 @@
-"""Caches change no verdict: not for other content, not after a change of any byte, and not for other signers and lengths."""
+"""The caches of a checker change no verdict, whatever the content, the signer and the length of a
+message are, and whichever byte of a cached message has changed."""
 
 from __future__ import annotations
 
@@ -104,8 +105,8 @@ def test_base64_matching_a_template_gets_its_own_content(
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_every_character_of_a_cached_message_still_matters(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
-    """The base64 ends with a complete group or with one of the two kinds of padding. The changes include white space and the end of the
-    text."""
+    """The base64 ends with a complete group or with one of the two kinds of padding. Some changes
+    insert white space, or remove or append characters at the end."""
     body = attested.content({"vmId": "machine" + "x" * extra}, "2021-02-01", AT, "1")
     message = signed_document.message(authority.signer(), body)
     text = base64.b64encode(message)
@@ -159,7 +160,7 @@ def with_attribute(message: bytes, value: bytes) -> bytes:
 def test_unsigned_attribute_is_not_taken_from_a_cached_message(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     first, second = (with_attribute(messages[0], value) for value in (b"one", b"two"))
     assert len(first) == len(second)
-    broken = second[:-5] + b"\x05" + second[-4:]  # the position of the tag of its value
+    broken = second[:-5] + b"\x05" + second[-4:]  # replaces the tag of the value of the attribute
     for message in (first, second, broken):
         assert verdict(backend, setup, message, first) == verdict(backend, setup, message)
     assert verdict(backend, setup, second, first).startswith("machine 1 ")
@@ -208,7 +209,8 @@ def test_verdicts_agree_cold_warm_and_in_batches_for_many_signers(backend: Backe
     for number, signer in enumerate(signers):
         for length in range(5):
             message = signed_document.message(signer, body(number, length))
-            # The content of another document with the same length matches the template, but not the signature.
+            # The forged message has other content of the same length. It matches the template, but
+            # its signature is wrong.
             forged = message.replace(body(number, length), body(number + 1, length))
             stranger = message.replace(signer.certificate, signers[number - 1].certificate)
             documents += [message, base64.b64encode(message), attested.envelope(message), base64.b64encode(forged), stranger]

@@ -44,14 +44,15 @@ def private(request: pytest.FixtureRequest) -> RSAPrivateKey:
 
 
 def raw(private: RSAPrivateKey, block: int) -> bytes:
-    """Return the signature that decrypts to this number."""
+    """Return the signature from which the public key recovers the number ``block``."""
     numbers = private.private_numbers()
     n = numbers.public_numbers.n
     return pow(block, numbers.d, n).to_bytes((n.bit_length() + 7) // 8, "big")
 
 
 def changed(private: RSAPrivateKey, signature: bytes) -> Iterator[bytes]:
-    """Yield signatures of other lengths, numbers beyond the modulus, and blocks that differ from the valid one in one position."""
+    """Yield changed signatures: of other lengths, with numbers near or above the modulus, and with
+    blocks that differ from the valid block in one bit."""
     numbers = private.public_key().public_numbers()
     size = len(signature)
     yield from (b"", signature[:-1], b"\0" + signature, signature + b"\0", bytes(size), b"\xff" * size)

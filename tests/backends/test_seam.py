@@ -1,6 +1,6 @@
 """Choice of the backend: "rust" is the extension, and errors distinguish an absent extension from a broken one.
 
-The tests that compare both backends show that they detect a wrong one.
+Other test modules compare both backends, and prove that the comparison detects a wrong backend.
 """
 
 from __future__ import annotations

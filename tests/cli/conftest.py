@@ -39,7 +39,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def root(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the path of the emulator's certificates."""
+    """Return the path of a PEM file with the emulator's root and issuing certificates."""
     path = tmp_path_factory.mktemp("trust") / "root.pem"
     path.write_text(emulator.trust_pem)
     return str(path)
@@ -55,7 +55,8 @@ def document(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> st
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run ``imdskit`` in this process. An uncaught exception fails the test."""
+    """Return a function that runs ``imdskit`` in this process and returns its outcome. An uncaught
+    exception fails the test."""
 
     def call(*arguments: str | Path, stdin: bytes = b"") -> Outcome:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
@@ -70,7 +71,8 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 
 @pytest.fixture
 def serve() -> Iterator[Start]:
-    """Start ``imdskit serve``, and return the process and its ready line."""
+    """Return a function that starts ``imdskit serve``, and returns the process and the line that it
+    prints when it is ready."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, seed: bool = True) -> tuple[subprocess.Popen[str], dict[str, Any]]:
@@ -98,6 +100,6 @@ def envelope(document: str) -> bytes:
 
 @pytest.fixture
 def at(run: Callable[..., Outcome], envelope: bytes, root: str) -> tuple[str, str]:
-    """Return arguments for the second after the document was created."""
+    """Return the option ``--at`` with the second after the creation of the document."""
     created = json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"]
     return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()

@@ -198,7 +198,8 @@ def test_killed_run_resumes_without_lost_or_duplicate_results(envelope: bytes, r
     expected = program(tmp_path / "in", *options, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).communicate(timeout=120)[0]
     killed = program("-", *options, "--output", tmp_path / "out", stdin=subprocess.PIPE)
     assert killed.stdin is not None
-    # A pipe holds 64 KiB. When the second half has been written, two chunks have been read, so the first has been verified.
+    # A pipe buffers only 64 KiB. After this write, the program has therefore read at least two
+    # chunks of lines, and it has verified the first one.
     killed.stdin.write(data[: len(data) * 2 // 3])
     killed.stdin.flush()
     killed.kill()
@@ -274,7 +275,8 @@ def test_other_files_are_not_changed(run: Run, envelope: bytes, tmp_path: Path, 
 def test_full_disk_is_reported_with_advice(envelope: bytes, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(lines_of_many(envelope, 5000))
     limited = f"ulimit -f 64; exec {sys.executable} -m imdskit verify --batch in --output out"
-    # 64 blocks of 1 KiB or 512 bytes; Python ignores SIGXFSZ
+    # The limit is 64 blocks, which have 512 bytes or 1 KiB in different shells. Python ignores
+    # SIGXFSZ.
     done = subprocess.run(
         ["sh", "-c", limited], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, timeout=60, check=False
     )
@@ -430,6 +432,7 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
         )
         assert len((tmp_path / f"out{times}").read_bytes().splitlines()) == times
         peaks.append(int(done.stdout.split("VmHWM:")[1].split()[0]))
-    # A run that kept its input would need 90 MB more. The margin is for garbage collection: since Python 3.13, it starts later, so that
-    # memory still grows by 16 MB between these two inputs, and not after that.
+    # A run that kept its input in memory would need 90 MB more for the second input. The margin is
+    # for garbage collection, which starts later since Python 3.13. Memory then still grows by 16 MB
+    # between these two inputs, but no further for larger ones.
     assert peaks[1] - peaks[0] < (sizes[1] - sizes[0]) / 3

@@ -176,11 +176,12 @@ def test_run_with_own_times_resumes_after_interruption(
         again = run(*given, "--at", "2001-02-03T04:05:06Z", "--output", tmp_path / "out", "--resume")
         assert (again.status, again.err) == (complete.status, complete.err)
         assert (tmp_path / "out").read_bytes() == expected, cut
-    # Without --at, a line without a time of its own shows the time of the first run.
+    # If --at is absent, the resumed run finds the time of the first run in the results of lines
+    # without a time.
     (tmp_path / "out").write_bytes(expected[: ends[30]])
     assert run(*given, "--output", tmp_path / "out", "--resume").status == complete.status
     assert (tmp_path / "out").read_bytes() == expected
-    # With changed times, the results belong to another run.
+    # If the times in the input have changed, the existing results belong to another run.
     (tmp_path / "in").write_bytes(b"\n".join([record(document=document, at=created + 1), *lines[1:]]))
     (tmp_path / "out").write_bytes(expected[: ends[18]])
     assert run(*given, "--output", tmp_path / "out", "--resume").status == 2

@@ -129,7 +129,7 @@ def test_refusal_is_reported_with_closed_streams() -> None:
         timeout=30,
         check=False,
     )
-    assert done.returncode == 2  # the input does not exist
+    assert done.returncode == 2  # the program cannot read its closed standard input
 
 
 def test_interruption_prints_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, document: str) -> None:

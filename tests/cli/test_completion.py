@@ -1,4 +1,5 @@
-"""Tests of the completion scripts. A real bash runs its script; zsh and fish run theirs if they are installed."""
+"""Tests of the completion scripts. bash and fish complete words with their scripts, and zsh parses
+its script. Tests of zsh and fish are skipped if the shell is not installed."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def script(run: Run, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def complete(script: Callable[[str], Path], tmp_path: Path) -> Callable[..., set[str]]:
-    """Return the completions that bash offers for the last, incomplete word."""
+    """Return a function that returns the completions that bash offers for the last, incomplete
+    word."""
     file = script("bash")
     folder = tmp_path / "here"
     (folder / "sub folder").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Tests of ``imdskit doctor`` with good and damaged trust, at past and future dates."""
+"""Tests of ``imdskit doctor`` with good and damaged trust bundles, at past and future dates."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def test_result_depends_on_the_date_and_the_options(run: Run, options: list[str]
 
 
 def test_ignores_expiring_cross_certificate_with_valid_twin() -> None:
-    """Check in July 2026, when the cross-signed issuing authorities were about to expire.
+    """Check in July 2026, shortly before the cross certificates of the issuing authorities expired.
 
-    The directly signed ones, with the same names and keys, were not.
+    Other certificates for the same names and keys, which a trust anchor signed, did not expire.
     """
     finding = doctor.examine(Trust.bundled(), 1_782_864_000, 60)
     assert {one.fingerprint[:8] for one in finding.authorities if one.state == "ending"} == {
@@ -115,7 +115,7 @@ def test_reports_modified_certificate_as_broken_chain() -> None:
 
 
 def authority(subject: str, issuer: str, *, ca: bool = True, path_length: int | None = None) -> bytes:
-    """Return a certificate that is signed with the key named after its issuer."""
+    """Return a certificate for ``subject``, signed with the key of ``issuer``."""
     signs = usage("key_cert_sign", "crl_sign") if ca else usage("digital_signature")
     return make(subject, issuer, [basic(ca, path_length), signs], valid=(NOVEMBER_2026 - 1, NOVEMBER_2026 + 1)).der
 
@@ -188,7 +188,7 @@ def test_custom_trust_is_not_compared_with_the_bundle() -> None:
 
 
 def test_ignores_expired_audit_certificate(run: Run) -> None:
-    """Check after 2026-08-25, when the ECC authorities expired. They have no successors."""
+    """Check 24 days before the ECC authorities expire, on 2026-08-25. They have no successors."""
     assert run("doctor", "--at", "2026-08-01").status == 0
 
 

@@ -21,7 +21,8 @@ BLOCK = re.compile(r"^```(?:console\n|python\n# (\w+\.py)\n)(.*?)^```$", re.DOTA
 
 
 def steps(page: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the files that the reader of a page saves, as name and content, and its commands with their output."""
+    """Yield the steps of a page as (file name, text, output). The text is the content of a file to
+    save, or, if the file name is empty, a command."""
     for name, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if name:
             yield name, block, ""
@@ -32,7 +33,7 @@ def steps(page: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def fits(written: str, page: str) -> bool:
-    """Return whether the output is that of the page, where ``...`` stands for any text."""
+    """Return True if the output matches the page. ``...`` on the page stands for any text."""
     return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 

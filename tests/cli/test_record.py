@@ -1,4 +1,5 @@
-"""Tests that a recorded scenario can be emulated, has the shape of the machine, and does not identify its owner."""
+"""Tests of ``imdskit record``. The recorded scenario can be emulated, has the shape of the machine,
+and does not identify the owner of the machine."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ def recorded(run: Run, url: str, file: Path, *options: str) -> tuple[Any, Outcom
 
 
 def responses(emulator: Emulator) -> dict[str, Any]:
-    """Return the instance document in every version of the host, and the load balancer document."""
+    """Return the instance document in every api-version of the host, and the newest also with
+    ``extended=true``."""
     client = Client(emulator.url)
     found = {version: client.get("instance", api_version=version) for version in client.versions()}
     newest = client.get("instance", api_version=client.versions()[-1], extended="true")
@@ -96,7 +98,8 @@ def responses(emulator: Emulator) -> dict[str, Any]:
 
 
 def shape(value: Any) -> Any:
-    """Return the shape of a value: member names and array lengths, but of other values only whether they are empty."""
+    """Return the shape of a value: member names, array lengths, and the types of other values.
+    Strings other than ``""`` and ``"0"`` have the same shape."""
     if isinstance(value, dict):
         return {name: shape(item) for name, item in value.items()}
     return [shape(item) for item in value] if isinstance(value, list) else (type(value).__name__, value in ("", "0"))
@@ -266,7 +269,8 @@ def test_azure_arc_response_is_recorded_without_null(run: Run, tmp_path: Path, l
 
 @pytest.fixture
 def listen_json() -> Iterator[Callable[[Any], str]]:
-    """Start a service that responds to every path with one JSON value."""
+    """Return a function that starts a service and returns its URL. The service responds to every
+    path of the instance document with one JSON value."""
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 

@@ -1,4 +1,4 @@
-"""Tests of the verbs that run an emulator, in separate processes."""
+"""Tests of ``imdskit serve`` and ``imdskit demo``, which run an emulator."""
 
 from __future__ import annotations
 

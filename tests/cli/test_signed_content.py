@@ -1,4 +1,5 @@
-"""Tests that every output of signed content is valid JSON (RFC 8259) with the same meaning, including every digit of numbers."""
+"""Tests that all outputs with the signed content of a document are valid JSON (RFC 8259). They must
+contain the values that were signed, with every digit of numbers."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ TOKEN = re.compile(
 
 
 def strict(text: str) -> Any:
-    """Parse a JSON text with an independent parser (RFC 8259). Numbers become ("number", text), and objects lists of pairs."""
+    """Parse a JSON text with an independent parser (RFC 8259). A number becomes ("number", text).
+    An object becomes ("{", list of pairs)."""
     tokens: list[tuple[str, str]] = []
     at = 0
     while at < len(text.rstrip(" \t\r\n")):
@@ -152,7 +154,7 @@ def test_every_output_is_json_with_the_signed_values(run: Run, backend: Backend,
     first, second = results.read_text("ascii").splitlines()
     assert member(strict(first), "claims") == expected
     assert member(strict(second), "reason") == "bad-der"
-    # The code that reads results again must accept these.
+    # The code of --resume and of `imdskit report` reads these results, and must accept them.
     before = results.read_bytes()
     results.write_bytes(before[: before.index(b"\n") + 1])
     assert run(*batch, "--resume").status == 1

@@ -23,7 +23,7 @@ def block(language: str, beginning: str) -> str:
 
 
 def put(folder: Path, intermediates: int) -> str:
-    """Write a bundle with this number of intermediates, and point the link to it."""
+    """Write a bundle with this number of intermediates, and let the link ``trust`` point to it."""
     name = f"trust.{intermediates}"
     (folder / name).mkdir()
     bundle.write(folder / name, Bundle("2026-11-30", Trust.bundled().anchors, Trust.bundled().intermediates[:intermediates]))

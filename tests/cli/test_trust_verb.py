@@ -78,7 +78,8 @@ def test_update_fetches_the_issuer_of_a_refused_document(run: Run, link: Path, d
 
 @pytest.mark.usefixtures("local")
 def test_update_adds_no_issuer_below_an_unknown_anchor(run: Run, link: Path, document: str) -> None:
-    """Use a bundle whose anchor did not certify the issuer of the document. The fetched certificate is not added."""
+    """Remove the link, so that the update starts with the bundled anchors. None of them certified
+    the issuer of the document, so the update does not add the fetched certificate."""
     link.unlink()
     status, out, err = run("trust", "update", "--bundle", link, "--document", document, "--json")
     assert (status, out) == (2, "")

@@ -114,9 +114,9 @@ def test_closed_standard_input_is_reported_once(
 
 @pytest.fixture
 def at(run: Run, document: str, root: str) -> tuple[str, str]:
-    """Return arguments for the second after the document was created.
+    """Return the option ``--at`` with the second after the creation of the document.
 
-    The whole session uses one document, and may take longer than a preset allows for the age of a document.
+    All tests share one document. They may take longer than the maximum age that a preset accepts.
     """
     created = json.loads(run("verify", document, "--trust", root).out)["timeStamp"]["createdOn"]
     return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()

@@ -18,7 +18,8 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class Listener:
-    """Server on a free loopback port. Attributes: ``url``; ``heads``: the received request heads."""
+    """Server on a free loopback port. ``url`` is its address. ``heads`` are the request heads that
+    it has received."""
 
     def __init__(self, behaviour: Behaviour | bytes) -> None:
         self.heads: list[bytes] = []
@@ -63,7 +64,8 @@ class Listener:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[[Behaviour | bytes], Listener]]:
-    """Start a server that reads each request, and then calls the given function or sends the given bytes."""
+    """Return a function that starts a server. For each request, the server calls the given function
+    or sends the given bytes."""
     open_ones: list[Listener] = []
 
     def start(behaviour: Behaviour | bytes) -> Listener:
@@ -83,6 +85,6 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def imds(clock: ManualClock) -> Iterator[Emulator]:
-    """Start an emulator on that clock, without the service's rate limit."""
+    """Start an emulator that uses the fixture ``clock`` and has no rate limit."""
     with testing.emulator("linux", clock=clock, rate_limit=False) as running:
         yield running

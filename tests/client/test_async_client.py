@@ -127,7 +127,8 @@ def test_waiting_blocks_no_thread(imds: Emulator, clock: ManualClock) -> None:
         client = AsyncClient(imds.url, clock=clock, sleep=sleep, timeout=60)
         tasks = [asyncio.create_task(client.get("compute", x=str(number))) for number in range(40)]
         await asyncio.wait_for(all_wait.wait(), 30)
-        # The executor keeps its threads. A new request gets one at once, because none of them is waiting.
+        # The 40 waiting tasks use no thread of the executor, so a new request gets a thread
+        # immediately.
         assert await asyncio.wait_for(client.get("network"), 30)
         end.set()
         await asyncio.gather(*tasks)

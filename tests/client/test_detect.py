@@ -1,4 +1,4 @@
-"""Tests of the detection: its evidence, missing responses, and responses of other programs."""
+"""Tests of the detection of Azure: evidence, missing responses, and responses of other programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Callable[[bytes | None], Path]:
-    """Create a file system with this chassis asset tag."""
+    """Return a function that creates a file system with a given chassis asset tag."""
 
     def make(tag: bytes | None) -> Path:
         file = tmp_path / TAG_FILE
@@ -157,7 +157,8 @@ def test_recorded_azure_arc_document_is_not_azure(listen: Listen, shared: Path) 
 
 
 def test_azure_arc_outweighs_the_firmware(listen: Listen, root: Callable[[bytes | None], Path]) -> None:
-    """Combine responses of Azure Arc with Azure's asset tag, as on machines of Azure Stack outside of Azure."""
+    """Combine responses of Azure Arc with Azure's asset tag. Machines of Azure Stack outside of
+    Azure have both."""
     evidence = detect(Client(listen(in_turn(NOT_FOUND, http("200 OK", ARC))).url, retry=None), root=root(CHASSIS_TAG.encode()))
     assert (evidence.outcome("chassis"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
 
@@ -178,7 +179,8 @@ def test_transient_failure_does_not_identify_the_program(listen: Listen, code: s
 
 
 def in_turn(*responses: bytes) -> Callable[[Any], None]:
-    """Start a server with one response for the list of versions, and several for the document."""
+    """Return a function for ``listen`` that sends the next of these responses on each
+    connection."""
     left = iter(responses)
     return lambda connection: connection.sendall(next(left))
 

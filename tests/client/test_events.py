@@ -117,7 +117,7 @@ def test_missing_service_is_reported_at_once(clock: ManualClock) -> None:
 
 
 def lists(listen: Callable[..., Any], *replies: bytes) -> str:
-    """Start a service that sends these responses in turn, and repeats the last one."""
+    """Start a service that sends these bodies in turn, and repeats the last one. Return its URL."""
     left = list(replies)
 
     def response(connection: Any) -> None:

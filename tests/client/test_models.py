@@ -56,19 +56,20 @@ def paths(model: type[Model], prefix: str = "") -> Iterator[str]:
 
 
 OTHERS = {f"network.interface[].{array}[]" for array in ("ipv4.ipaddress", "ipv4.subnet[].dnsservers", "ipv6.ipaddress")}
-"""Arrays of the preview, which have other names in the tables."""
+"""Paths of arrays in the preview version. The tables in :mod:`imdskit.versions` do not list
+them."""
 
 
 def test_instance_has_exactly_the_members_of_all_versions() -> None:
     every = {*versions.INSTANCE, *versions.OPTIONAL, *versions.NEWER, *versions.EXTENDED, *versions.PREVIEW_NETWORK}
-    # One class represents addresses of both families, in both spellings.
+    # One class represents IPv4 and IPv6 addresses, with the member names of all versions.
     both = {
         f"network.interface[].{family}.{array}[].{leaf}"
         for family, array in itertools.product(("ipv4", "ipv6"), ("ipAddress", "ipaddress"))
         for leaf in ("privateIpAddress", "publicIpAddress", "ipaddress", "publicip")
     }
     found = set(paths(Instance))
-    assert every - found == {"network.interface[].ipv6.ipaddress"}  # an array, which that table does not contain
+    assert every - found == {"network.interface[].ipv6.ipaddress"}  # PREVIEW_NETWORK writes this array without "[]"
     assert found - every == (both | OTHERS) - every
 
 

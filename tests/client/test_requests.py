@@ -89,7 +89,8 @@ def test_newest_version_is_requested_once_and_cached(imds: Emulator) -> None:
 
 
 def host(listen: Listen, *known: str) -> tuple[str, list[str]]:
-    """Start a host that lists these versions but accepts any. Return it with the list of requested versions."""
+    """Start a host that lists these versions but accepts any. Return its URL, and a list that will
+    contain the requested versions."""
     requested: list[str] = []
 
     def response(connection: Any) -> None:

@@ -147,7 +147,8 @@ def test_deadline_ends_a_running_exchange(listen: Callable[..., Any]) -> None:
 
 
 class Gathering(ManualClock):
-    """Clock on which no thread continues to wait before all threads have arrived."""
+    """Clock whose first ``sleep`` does not return before all other threads wait for the
+    response."""
 
     def __init__(self, others: int) -> None:
         super().__init__(AT)

@@ -24,7 +24,7 @@ TOKEN_PATH = "/metadata/identity/oauth2/token"
 
 
 def lasting(seconds: int, **others: object) -> list[dict[str, Any]]:
-    """Return a scenario whose tokens are valid for this number of seconds."""
+    """Return a fault rule that makes all tokens valid for this number of seconds."""
     values = {"/expires_in": str(seconds), "/expires_on": str(AT + seconds), **others}
     return [{"match": {"path": TOKEN_PATH}, "times": None, "fault": {"replace": values}}]
 
@@ -67,7 +67,7 @@ def test_renewal_time_depends_on_lifetime_and_refresh_in(
     clock.advance(1)
     imds.faults.clear()
     second = client.token(VAULT)
-    assert second is not first  # the service itself sends the same secret for a while
+    assert second is not first  # a new object, although the service may send the same access token again
     assert second is client.token(VAULT)
     assert imds.journal.count() == 2
 

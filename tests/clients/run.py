@@ -9,10 +9,11 @@ user is root and the system allows ``unshare``, the script runs in a network nam
 emulator has the service's own address, 169.254.169.254 port 80. Otherwise, only clients that can
 use another address run, and the output names the clients that are skipped.
 
-The first lines of a script describe it: ``# client:`` names a distribution or a Debian package, and
-``# override:`` an environment variable, or ``url``, if the client can use another address. A script
-may end with status 77 if its client is not installed. With ``--require`` a script that is skipped
-is a failure.
+The first lines of a script describe it: ``# client:`` names a Python distribution or a Debian
+package. ``# override:`` exists if the client can use another address. It names the environment
+variable with the address, or is ``url`` if the script reads ``IMDS_URL`` itself. A script may end
+with status 77 if its client is not installed. With ``--require`` a script that is skipped is a
+failure.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Run programs that cannot use another address inside ``imdskit run``, as an unprivileged user.
+"""Run programs that can use only the address 169.254.169.254. They run in ``imdskit run``, as an
+unprivileged user.
 
     python tests/clients/run_verb.py --emulator .venv/bin/python --clients .venv-clients/bin/python
         --debian FOLDER --npm FOLDER [--require] [--only NAME,...]
 
-``make run-clients`` fetches the programs and then runs this one. It runs all scripts in
+``make run-clients`` fetches the programs and then runs this file, which runs all scripts in
 ``fixed_address``, and the scripts in ``scripts`` that have no line ``# override:``; ``run.py``
 describes the scripts. A script passes if it ends with status 0 and the journal has a request with
 status 200 at the path that ``# requests:`` names.
@@ -59,8 +60,11 @@ def main() -> int:
 
 
 def _user(options: argparse.Namespace) -> dict[str, Any]:
-    """Return arguments of ``subprocess`` for an unprivileged user, or none if that user cannot
-    execute the interpreters."""
+    """Return the arguments with which ``subprocess`` changes to an unprivileged user.
+
+    Return no arguments if this process is not root, or if that user cannot execute the
+    interpreters.
+    """
     if os.geteuid() != 0:
         return {}
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}

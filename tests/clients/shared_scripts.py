@@ -4,8 +4,8 @@
     python tests/clients/shared_scripts.py [--emulator PYTHON] [--home FOLDER] [--install] [--quick]
         [--only NAME,...] [--require]
 
-The scripts and the harness that runs them belong to the shared data, in ``clients``. The harness
-creates a network namespace, so it needs root. A script is skipped if its program is not in
+The scripts, and the harness that runs them, are in the folder ``clients`` of the shared data. The
+harness creates a network namespace, so it needs root. A script is skipped if its program is not in
 ``--home``. ``--install`` installs the programs: those from package registries into ``--home``, and
 those from Debian into the system. All of them take about 7 GB and half an hour. ``--quick`` runs
 only the scripts whose programs install quickly.

@@ -33,7 +33,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the image, unpacked for an OCI runtime."""
+    """Build the image and return the folder into which it was unpacked for an OCI runtime."""
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     if absent or missing():
         pytest.fail(f"absent: {', '.join(absent)} {missing()}")

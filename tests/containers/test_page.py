@@ -29,7 +29,7 @@ RECIPES = ROOT / "packaging" / "containers" / "emulator"
 
 
 def fits(written: str, page: str) -> bool:
-    """Return whether a text is what the page shows. ``...`` on the page stands for any text."""
+    """Return True if a text matches the page. ``...`` on the page stands for any text."""
     return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 

@@ -48,7 +48,8 @@ def pki_url() -> str:
 
 @pytest.fixture
 def served(topology: Topology, tmp_path: Path, pki_url: str) -> Iterator[Served]:
-    """Start an emulator. Return it with its ready line and the file of the token."""
+    """Start an emulator. Yield its process, its ready line as JSON, and the path of its token
+    file."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
     environment = {

@@ -1,4 +1,7 @@
-"""Two connected network namespaces, one for the emulator and one for its clients. They need root and iproute2."""
+"""Two connected network namespaces, one for the emulator and one for its clients.
+
+Creating them needs root and the program ip of iproute2.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Fixtures that send requests to the service without a socket. The fixture ``service`` creates a service from a scenario."""
+"""Fixtures of the emulator. ``service`` makes a service from a scenario. Tests send requests to
+this service without a socket. ``serve`` makes an HTTP server."""
 
 from __future__ import annotations
 
@@ -99,13 +100,15 @@ Serve: TypeAlias = Callable[..., Server]
 
 
 def quick(request: Request) -> bool:
-    """Return whether the event loop may serve a request without a thread, in the tests of the server."""
+    """Return True if the event loop may serve a request without a thread. Tests of the server use
+    this rule."""
     return not request.target.startswith("/wait")
 
 
 @pytest.fixture(params=["threads", "event loop"])
 def serve(request: pytest.FixtureRequest) -> Serve:
-    """Return the server class, once for each of the two drivers of connections."""
+    """Return the server class. Each test runs twice: with one thread per connection, and with the
+    event loop."""
     if request.param == "threads":
         return Server
     if not EventLoop.possible:

@@ -1,4 +1,8 @@
-"""The web page of the admin API, without a browser: which files are served to whom, with which headers. tests/page tests its behaviour."""
+"""The web page of the admin API, without a browser: which files are served to whom, with which
+headers.
+
+The tests in tests/page open the page in a browser.
+"""
 
 from __future__ import annotations
 
@@ -183,7 +187,7 @@ def test_does_not_inspect_an_error_response(ask: Any, explaining: Emulator) -> N
     found = inspected(ask, explaining, b"{}")
     assert (found["request"]["status"], found["inspection"]) == (410, None)
     found = inspected(ask, explaining, b"{}")
-    assert found["inspection"]["report"]["ok"]  # A delay has no effect, because this response is not sent.
+    assert found["inspection"]["report"]["ok"]  # A delay has no effect, because the service does not send this document.
     assert found["request"]["fault"] == ""
 
 

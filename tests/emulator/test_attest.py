@@ -1,4 +1,5 @@
-"""Signed messages: OpenSSL accepts them, and apart from certificate, content and signature they equal genuine ones byte for byte."""
+"""Signed messages: OpenSSL accepts them, and apart from certificate, content and signature they
+equal genuine messages of Azure byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The test-only authority: certificates that OpenSSL and pyca accept strictly, in the shape of the genuine ones."""
+"""The emulator's test-only authority. OpenSSL in strict mode and pyca/cryptography accept its
+certificates, which have the shape of genuine ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Tests of the protocol state that both drivers share: events do not depend on how bytes are split, and every wait has a deadline."""
+"""Tests of the protocol state of a connection, as used both by threads and by the event loop.
+Events do not depend on how bytes are split, and every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ PARTS = [GET, GET, OTHER, LAST, OLD, POST, WAITING, CHUNKED, BROKEN, TWO_LENGTHS
 
 @dataclass
 class Driver:
-    """Driver of a connection without sockets, which records the events."""
+    """Object that feeds bytes to a connection without a socket, and records the events."""
 
     connection: Connection
     seen: list[object] = field(default_factory=list)

@@ -46,7 +46,8 @@ def test_body_has_the_recorded_length(reply: ErrorResponse, length: int) -> None
 
 
 RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r.OUTSIDE)
-"""Bodies from recordings and public reports that the specification lacks or has in an older form. Two are compared below."""
+"""Responses whose bodies come from recordings and public reports. The specification does not have
+them, or has an older form. Other tests compare the bodies of IDENTITY_GONE and OUTSIDE."""
 
 
 def test_every_body_with_evidence_is_in_the_specification(shared: Path) -> None:
@@ -74,7 +75,8 @@ def test_gone_identity_is_the_recorded_xml(shared: Path) -> None:
 
 
 def test_unknown_path_gets_the_page_of_the_web_server() -> None:
-    """Compare the length with that of the web server's well-known page."""
+    """Compare the length of the page with that of the well-known page of Microsoft's web server
+    IIS."""
     response = r.OUTSIDE.response()
     assert (response.status, len(response.body), dict(response.headers)["Content-Type"]) == (404, 1245, "text/html")
     assert b"<title>404 - File or directory not found.</title>\r\n" in response.body

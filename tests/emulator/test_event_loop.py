@@ -1,4 +1,5 @@
-"""Tests of the event loop: which connections have no thread. test_http.py tests the behaviour that both drivers share."""
+"""Tests of the event loop: which connections have no thread. test_http.py tests the behaviour that
+is the same with a thread per connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Whole lives of scheduled events as a polling client sees them, compared with a model that knows only when each step happens.
+"""Whole lives of scheduled events as a polling client sees them, compared with a model that knows
+only when each step happens. The steps of an event are its announcement, its start and its removal.
 
 Every poll checks ``DocumentIncarnation``. It must have grown by exactly the number of steps since the previous poll, so that a client
 notices steps that it missed, and it must not change if nothing happened.
@@ -22,7 +23,7 @@ from imdskit.emulator.events.event import NOTICE, REBALANCE, REMAINS
 NOON = 1_767_268_800
 PATH = "/metadata/scheduledevents?api-version=2020-07-01"
 APPROVABLE = [kind for kind in NOTICE if kind != REBALANCE]
-"""Event types that can be approved. test_events.py tests the other one, which is only advisory."""
+"""Event types that can be approved. test_events.py tests the other type, which is only advisory."""
 RHYTHM = 10
 """Seconds between two polls. It must divide every notice."""
 
@@ -70,7 +71,8 @@ class Machine:
             self.steps += 1
 
     def approve(self, *lives: Life) -> None:
-        """Approve events in one request. It has no effect if one of them no longer exists, and does not change those that have started."""
+        """Approve events in one request. The request has no effect if one of the events no longer
+        exists. It does not change events that have started."""
         body = json.dumps({"StartRequests": [{"EventId": each.id} for each in lives]}).encode()
         good = all(each.gone is None for each in lives)
         assert self.service.ask(PATH, "POST", body=body).status == (200 if good else 400)
@@ -114,7 +116,8 @@ def machine(service: Callable[..., Any]) -> Machine:
 
 
 def changes(machine: Machine, seconds: int, meanwhile: dict[int, Callable[[], None]]) -> list[tuple[int, int, list[tuple[str, str]]]]:
-    """Poll every :data:`RHYTHM` seconds, and return (seconds, incarnation, events) each time that incarnation or events have changed."""
+    """Poll every :data:`RHYTHM` seconds. Return (seconds, incarnation, events) for the first
+    poll, and for each poll that found another incarnation or other events than the poll before."""
     seen: list[tuple[int, int, list[tuple[str, str]]]] = []
     for second in range(0, seconds + 1, RHYTHM):
         if second:

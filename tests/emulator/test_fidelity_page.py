@@ -1,4 +1,5 @@
-"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to regenerate them."""
+"""The tables of rules, profiles and error responses in ``docs/fidelity.md`` agree with the code.
+Run this file to regenerate the tables."""
 
 from __future__ import annotations
 

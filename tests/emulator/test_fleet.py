@@ -1,4 +1,5 @@
-"""Tests of fleets: each machine has its own identity, rate limits and events, is created on demand, and shares one authority."""
+"""Tests of fleets: each machine has its own identity, rate limits and events, and is created on
+demand. All machines of a fleet share one authority."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
 
 
 def ask(member: HostedMachine, target: str) -> tuple[int, bytes]:
-    """Send a request over HTTP, with the header that every request must have."""
+    """Send a request over HTTP, with the required header ``Metadata: true``."""
     parts = urlsplit(member.url)
     source = (member.source, 0) if member.source else None
     connection = http.client.HTTPConnection(parts.netloc, timeout=30, source_address=source)
@@ -344,7 +345,8 @@ def test_unused_machine_takes_no_memory(backend: Backend, unsigned: None) -> Non
         return size
 
     made(10)
-    # The bound is below one pointer per machine. Allocations of the interpreter itself differ between versions.
+    # The limit is the size of one pointer per machine. It is not zero, because the allocations of
+    # the interpreter itself differ between versions.
     assert made(10_000) - made(10) < 8 * 9_990
 
 

@@ -184,7 +184,7 @@ def test_the_journal_names_the_machine_of_each_request(fleet: Fleet, ask: Ask) -
     ]
     assert [entry["number"] for entry in ask("GET", "/v1/journal?machine=21")[1]["entries"]] == [entries[0]["number"], entries[2]["number"]]
     assert ask("GET", "/v1/journal/count?machine=21&category=instance")[1]["count"] == 2
-    assert entries[0]["target"] == NAME  # without the prefix, so that paths and categories are those of a machine
+    assert entries[0]["target"] == NAME  # without the prefix /m/21, as if there were only this machine
     assert ask("GET", "/v1/journal/wait?machine=22&count=1&timeout=0")[1]["reached"] is True
     assert fleet.machine(22).handle(Request("GET", NAME, (("Metadata", "true"),))).status == 200
     assert fleet.journal.count(machine=22) == 2
@@ -225,7 +225,8 @@ def test_operations_on_the_whole_fleet_need_no_number(fleet: Fleet, ask: Ask) ->
 
 
 def test_machines_can_change_while_clients_send_requests(fleet: Fleet) -> None:
-    """Twelve threads send requests to six machines, of which four can be resident. Two more patch them and add faults and events."""
+    """Twelve threads send requests to six machines, of which at most four are resident. Two more
+    threads patch the machines, and add faults and events."""
     numbers, rounds = range(30, 36), 150
     names = {index: {f"vm-{index:05}"} for index in numbers}
     sent: Counter[int] = Counter()

@@ -52,7 +52,7 @@ class Answer:
 
 
 class Client:
-    """Client with a socket, from which it reads responses."""
+    """Client that sends bytes on a socket, and reads responses from it."""
 
     def __init__(self, server: Server) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.server_port), PATIENCE)
@@ -299,7 +299,8 @@ def test_request_that_takes_too_long_gets_408(service: Service, data: bytes, ser
 
     with serve(service, watch=watch, handler=Noticed) as server, Client(server) as client:
         client.send(data)
-        # The second wait is for the rest of the request. During the first wait, the idle connection would be closed without a response.
+        # In its second wait, the server waits for the rest of the request. In its first wait, it
+        # would close the idle connection without a response.
         assert waits.acquire(timeout=PATIENCE)
         assert waits.acquire(timeout=PATIENCE)
         received = read_while_time_passes(server, watch, client)
@@ -308,7 +309,8 @@ def test_request_that_takes_too_long_gets_408(service: Service, data: bytes, ser
 
 
 def read_while_time_passes(server: Server, watch: ManualClock, client: Client) -> bytes:
-    """Return everything that the server sends until it closes the connection. Its clock runs fast, so that all deadlines pass."""
+    """Return everything that the server sends until it closes the connection. Advance the server's
+    clock quickly, so that all deadlines pass."""
     received = b""
     client.socket.settimeout(0.02)
     for _ in range(int(PATIENCE / 0.02)):

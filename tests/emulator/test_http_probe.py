@@ -1,7 +1,8 @@
 """Tests of the whole emulator, started by its command, with a public suite of hostile requests and the suite's own tool.
 
-``max_ok`` of a case is the maximum number of responses that do not refuse the framing. The tool reports ``over`` for any response beyond
-that: the emulator has then responded to a request that was smuggled inside another one.
+Each case of the suite has a member ``max_ok``: the maximum number of responses that do not refuse
+the framing. If there are more, the emulator has responded to a request that was smuggled inside
+another one. The tool then reports ``over``.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ def suite(tool: Any, shared: Path) -> dict[str, Any]:
 
 
 def half_closed(port: int, raw: bytes) -> list[int]:
-    """Return the final statuses of all responses to ``data``.
+    """Return the final statuses of all responses to ``raw``.
 
-    The sending side is closed after the last byte, so the server ends the connection by itself, and no timeout can hide a late response.
+    The client closes its sending side after the last byte, so the server ends the connection by
+    itself. No timeout can therefore hide a late response.
     """
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:

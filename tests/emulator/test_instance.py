@@ -45,7 +45,7 @@ def test_each_version_has_exactly_the_members_of_the_contract(version: str, full
         and (entry["since"] <= version <= entry.get("until", version) or version in entry.get("also_in", ()))
     }
     found = paths(full.get("/metadata/instance", version).json)
-    if version == versions.PREVIEW:  # The contract lists only leaves, and one array as if it were a leaf.
+    if version == versions.PREVIEW:  # Here fields.json lists only leaves, and one array as if it were a leaf.
         found = {path.replace("ipv6.ipaddress[].ipaddress", "ipv6.ipaddress") for path in found if not path.endswith("[]")}
     assert found == predicted
 

@@ -1,5 +1,8 @@
-"""Costs of the shapes: median processor time of five runs in milliseconds, for checking on both backends, for explaining, and for
-inspecting."""
+"""Print the cost of each shape: the median processor time of five runs, in milliseconds.
+
+The columns are a check with the Python backend, a check with the Rust backend, ``explain``, and an
+inspection.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Tools for building the shapes: the tables of shapes, keys, and messages signed with them."""
+"""Tools for building hostile documents: the two tables of shapes, and functions that make keys,
+certificates and signed messages."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def algorithm_of(private: Key) -> bytes:
 
 
 def attribute(kind: str, value: bytes) -> bytes:
-    """Return an attribute of a name, or of anything else that has one value."""
+    """Return a SEQUENCE of a type and a value: an attribute of a name, or one of a signer if the
+    value is a SET."""
     return sequence(oid(kind), value)
 
 
@@ -84,7 +86,7 @@ def certificate(
     by: Key | None = None,
     serial: int = 7,
 ) -> bytes:
-    """Return a certificate. Its signature is valid only if a signing key is given."""
+    """Return a certificate. Its signature is valid only if ``by`` is the key of the issuer."""
     return malformed.certificate(
         *extensions,
         serial=integer(serial),
@@ -130,12 +132,14 @@ def message(
 
 
 def signed_message(by: Key, *bag: bytes, content: bytes = CONTENT) -> bytes:
-    """Return a message signed by ``by``, the key of the first certificate."""
+    """Return a message signed with the key ``by``. The first certificate of ``bag`` must be that of
+    this key."""
     return message(signer_info(algorithm=algorithm_of(by), signature=sign(by, content)), certificates=bag, content=content)
 
 
 def with_extension(kind: str, value: bytes, *more: bytes) -> bytes:
-    """Return a document with a valid signature from an unknown signer, whose certificate has one extension."""
+    """Return a document that an unknown signer has signed validly. The certificate of the signer
+    has the given extensions."""
     return signed_message(key(), certificate(extension(kind, value), *more))
 
 

@@ -255,7 +255,8 @@ def in_sid(names: bytes) -> bytes:
 
 @shape
 def combining_marks(size: int) -> bytes:
-    """Return a name with very many combining marks, which normalization would sort in quadratic time."""
+    """Return a message whose signer identifier has a name with very many combining marks.
+    Normalization would sort them in quadratic time."""
     marks = (size - 700) // 4
     return in_sid(name(writer.utf8_string("\u0344" * marks + "\u0316" * marks)))
 
@@ -274,7 +275,8 @@ def combining_marks_in_many_values(size: int) -> bytes:
 
 @shape
 def compatibility_forms(size: int) -> bytes:
-    """Return a name whose characters each become eighteen in the normal form."""
+    """Return a message whose signer identifier has a name of ligatures. Normalization replaces each
+    ligature with eighteen characters."""
     return in_sid(name(writer.utf8_string("\ufdfa" * ((size - 700) // 3))))
 
 

@@ -1,4 +1,4 @@
-"""Hostile paths from an untrusted authority, and paths below a trusted anchor."""
+"""Hostile certification paths: those of an untrusted authority, and those below a trust anchor."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from imdskit.asn1.writer import element, explicit, implicit, oid, sequence, set_
 
 
 def tower(size: int, *, layers: int, twins: int, padding_of: Callable[[int], bytes], names: Callable[[int], bytes] | None = None) -> bytes:
-    """Return a signer below ``layers`` of authorities. Each authority has several certificates for one name and key, which gives as many
-    paths as possible."""
+    """Return a document whose signer is below ``layers`` layers of authorities. Each authority has
+    ``twins`` certificates with the same name and key, so that very many paths exist."""
     share = (size - 1000) // (layers * twins + 1)
     named = names or (lambda number: called(f"authority {number}"))
     bag = [certificate(ALT_NAMES, SERVER, issuer=named(0), by=key(1))]
@@ -102,7 +102,8 @@ def integer_text(number: int) -> bytes:
 
 @shape
 def namesakes_that_did_not_sign(size: int) -> bytes:
-    """All candidates have the name of the issuer, and none of them has its key."""
+    """All other certificates have the name of the signer's issuer. None has the key that signed the
+    certificate of the signer."""
     filler = opaque(size // 16 - 900)
     bag = [certificate(ALT_NAMES, SERVER, issuer=called("x"), by=key(1))]
     bag += [
@@ -114,7 +115,8 @@ def namesakes_that_did_not_sign(size: int) -> bytes:
 
 @shape
 def large_keys(size: int) -> bytes:
-    """Fifteen keys have the maximum accepted size and the longest exponent, so each candidate costs an expensive signature."""
+    """Up to fifteen possible issuers have a key of the maximum accepted size with the longest
+    exponent. Each of them costs an expensive verification of a signature."""
     modulus = lambda n: (1 << 8192) - 1 - 2 * n  # noqa: E731
     filler = opaque(max(size // 16 - 2300, 1))
     bag = [certificate(ALT_NAMES, SERVER, issuer=called("x"), by=key(1))]
@@ -163,7 +165,8 @@ def anchor() -> bytes:
 def below(
     *, leaf: tuple[bytes, ...], authority: tuple[bytes, ...], twins: int = 1, subject: bytes = called("signer"), depth: int = 1
 ) -> bytes:
-    """Return a signer below ``depth`` intermediates below the anchor. All have the same extensions, and each has several certificates."""
+    """Return a document whose signer is below a chain of ``depth`` intermediates and the anchor.
+    There are ``twins`` certificates of each intermediate, with the extensions ``authority``."""
     names = [called("anchor"), *(called(f"middle {number}") for number in range(depth))]
     keys = [key(99), *(key(10 + number) for number in range(depth))]
     bag = [certificate(SERVER, *leaf, subject=subject, issuer=names[-1], by=keys[-1])]

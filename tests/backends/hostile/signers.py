@@ -46,7 +46,10 @@ def huge_exponent(size: int) -> bytes:
 
 @shape
 def modulus_of_16384_bits(size: int) -> bytes:
-    """Return a document whose key is larger than the policy accepts and than :meth:`Checker.explain` computes with."""
+    """Return a document whose signer has a larger key than the policy accepts.
+
+    :meth:`Checker.explain` does not compute with a key of this size.
+    """
     return message(
         signer_info(signature=b"\x7f" * 2048, unsigned=element(0xA1, attribute("1.2.3", set_of(octet_string(bytes(size - 5400)))))),
         certificates=(certificate(spki=rsa_key((1 << 16384) - 1, (1 << 64) - 1)),),
@@ -162,7 +165,8 @@ def extensions_with_huge_arcs(size: int) -> bytes:
 
 @shape
 def purposes(size: int) -> bytes:
-    """Return a document whose purposes are spread over several certificates, because one list may have at most 1024."""
+    """Return a document whose signer's certificate has very many purposes. At the full size they
+    exceed the maximum of 1024."""
     return filled(size, small_oid, lambda items: with_extension(oids.EXTENDED_KEY_USAGE, sequence(items)))
 
 

@@ -1,5 +1,5 @@
-"""Run cloud-init's data source for Azure, which requests an unlisted version first, and then an
-older one."""
+"""Run cloud-init's data source for Azure. It first requests an api-version that the service does
+not list, and then an older one."""
 # client: cloud-init
 # requests: /metadata/instance
 

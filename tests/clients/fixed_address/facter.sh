@@ -1,7 +1,7 @@
 # client: facter
 # requests: /metadata/instance
-# Facter sends a request only if the program virt-what reports Hyper-V. This script therefore creates a
-# program of that name that does so.
+# Facter sends a request only if the program virt-what reports Hyper-V. This script therefore
+# creates its own program virt-what.
 set -eu
 command -v facter > /dev/null || exit 77
 mkdir bin

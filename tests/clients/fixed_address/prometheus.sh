@@ -1,7 +1,7 @@
 # client: prometheus
 # requests: /metadata/identity/oauth2/token
 # Prometheus requests a token for service discovery with a managed identity. It then retries, because it
-# cannot reach Azure Resource Manager from here. It logs neither.
+# cannot reach Azure Resource Manager from here. It logs neither the request nor the retries.
 set -eu
 program=$CLIENTS_DEBIAN/prometheus/usr/bin/prometheus
 [ -x "$program" ] || exit 77

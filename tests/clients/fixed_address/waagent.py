@@ -1,4 +1,5 @@
-"""Run Azure's agent for Linux, which validates the service and reads the instance document."""
+"""Run the IMDS client of Azure's Linux agent. It tests the service and reads the instance
+document."""
 # client: waagent
 # requests: /metadata/instance
 

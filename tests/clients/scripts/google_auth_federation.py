@@ -1,5 +1,5 @@
-"""Use workload identity federation of google-auth, with an access token of the machine's identity
-as subject token."""
+"""Use workload identity federation of google-auth. The subject token is an access token of the
+machine's managed identity."""
 # client: google-auth
 # override: url
 
