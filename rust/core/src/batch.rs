@@ -1,4 +1,4 @@
-//! Verification of many documents on several threads, and documents together with their verdicts.
+//! Verification of many documents on several threads. A [`Batch`] keeps the documents together with their verdicts.
 //!
 //! Documents are verified in pieces of at most 128 documents. The checker decodes all documents of a piece, then verifies their signatures
 //! side by side, then makes the remaining checks. There is an exception for documents that fit no message template (see `cache.rs`), but
@@ -179,9 +179,9 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // Template keys of the documents that were verified alone and have a valid signature. Such a document becomes a template if it also
-        // passes the remaining checks. If it does not, the next document with the same key will probably not pass them either, so it need
-        // not be verified alone.
+        // Template keys of documents that were verified before the next document was decoded, and whose signature is valid. Such a document
+        // becomes a template if it also passes the remaining checks. If it fails one of them, the next document with the same key will
+        // probably fail too. Its signature can therefore be verified together with the others.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {
@@ -217,7 +217,7 @@ impl Checker {
     }
 }
 
-/// Returns the number of threads for this many documents, including the calling thread.
+/// Returns the number of threads to use for this many documents. The calling thread is one of them.
 fn workers(requested: NonZeroUsize, documents: usize) -> usize {
     requested.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
 }

@@ -1,7 +1,7 @@
 //! The complete verification of a document: the order of the checks, and the use of the cache.
 //!
-//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and up to eight RSA signatures at a time if the
-//! processor supports it.
+//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many documents. If the processor supports it, `check_many`
+//! verifies up to eight RSA signatures at a time.
 
 // Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `batch.rs` can compute many signatures
 // at once: `Checker::open` makes the checks that come first, `Opened::check_signature` verifies the signature, and `Checker::conclude`
@@ -69,7 +69,7 @@ pub struct Checker {
 /// A document that has passed all checks that precede the verification of its signature.
 #[derive(Debug)]
 pub(crate) struct Opened<'d> {
-    /// The whole message. If a template fits a message in base64, only the parts with its content and its signature.
+    /// The whole message. If the message was in base64 and a template fits it, only the parts with its content and its signature.
     bytes: Cow<'d, [u8]>,
     content: Range<usize>,
     signature: Range<usize>,
@@ -311,7 +311,7 @@ impl Checker {
     ///
     /// The path depends on which certificates and lists are available, and on which of them are valid at `at`. Their validity changes only
     /// when a validity period starts or ends, so the key of the cache is the signer and the moment of `at`. Only valid paths are cached,
-    /// and only for messages that contain no certificate except the signer's. Genuine messages contain no other.
+    /// and only for messages that contain no certificate except the signer's. Genuine messages contain no other certificate.
     fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<(Chain, Option<Moment>), Refusal> {
         let signer = &opened.signer.certificate;
         if !self.setup.check_chain {

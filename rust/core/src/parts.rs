@@ -1,4 +1,4 @@
-//! Single steps of the verification, for test suites with vectors for signatures, certificates, messages and paths.
+//! Single steps of the verification, for test suites that test signatures, certificates, messages or paths separately.
 //!
 //! Do not verify documents with these functions: each of them leaves out checks that the [checker](crate::checker) makes. Semantic
 //! versioning does not cover this module.
@@ -41,7 +41,7 @@ pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), D
     Ok((faults.collect(), read.unknown_critical.iter().map(|oid| oid_text(oid)).collect()))
 }
 
-/// Parses one element of any type, including all elements inside it.
+/// Parses one DER element of any type, including all elements inside it.
 ///
 /// # Errors
 /// Returns an error if the bytes are not the DER of one element.

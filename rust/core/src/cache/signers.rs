@@ -13,9 +13,9 @@ pub(crate) const MAX_SIGNERS: usize = 256;
 /// A certification path, from the signer to the anchor.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
-/// The time of a check, reduced to what decides whether a path is valid. The starts and ends of all configured validity periods divide time
-/// into intervals. Within an interval, no configured certificate or revocation list becomes valid or expires. The first value is the number of the
-/// interval. The second value says whether the signer is valid at that time.
+/// The time of a check, reduced to what decides whether a path is valid. The validity periods of all configured certificates and revocation
+/// lists divide time into intervals. Within an interval, none of them becomes valid or expires. The first value is the number of the
+/// interval. The second value says whether the signer's certificate is valid at the time of the check.
 pub(crate) type Moment = (usize, bool);
 
 /// A signer and the results of earlier checks of its certificate.
@@ -43,8 +43,8 @@ impl Signer {
         }
     }
 
-    /// Returns the key under which the cache stores the signer with this certificate: the last bytes of the certificate. A certificate ends with a signature, so
-    /// these bytes can serve as a hash.
+    /// Returns the key under which the cache stores the signer with this certificate: the last bytes of the certificate. A certificate
+    /// ends with a signature, so these bytes can serve as a hash.
     pub(crate) fn key(der: &[u8]) -> Option<u64> {
         der.last_chunk().map(|tail| u64::from_le_bytes(*tail))
     }

@@ -39,7 +39,7 @@ struct Entry<V> {
 }
 
 impl<V> Table<V> {
-    /// Creates an empty table for entries with this total size, of which one owner may have `share`.
+    /// Creates an empty table. `capacity` limits the total size of its entries, and `share` limits the total size of one owner's entries.
     pub(crate) fn new(capacity: usize, share: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| ArcSwap::default()),

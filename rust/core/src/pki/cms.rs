@@ -97,8 +97,8 @@ fn digest_named(oid: &[u8]) -> Digest<'_> {
 
 /// Parses the SignedData inside a ContentInfo.
 ///
-/// `read_certificate` parses a certificate. Its arguments are the DER of the certificate, the offset and the field. It may return a cached
-/// certificate instead.
+/// `read_certificate` parses a certificate. Its arguments are the DER of the certificate, the offset of this DER in the message, and the
+/// name of the certificate in errors. It may return a cached certificate instead.
 pub(crate) fn parse<'d>(
     message: &'d [u8],
     read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
@@ -319,7 +319,7 @@ fn algorithms(signer: &SignerInfo<'_>) -> Result<(Hash, Option<Scheme>), Cow<'st
     Ok((hash, signature::scheme_of(algorithm)))
 }
 
-/// Expands to the location of a member of the signer.
+/// Expands to the location that a refusal reports for a member of the SignerInfo.
 macro_rules! signer {
     ($member:literal) => {
         concat!("signedData.signerInfos[0].", $member)

@@ -16,7 +16,8 @@ const PLACE: i64 = 6;
 /// Price of one name, subtree or policy of a certificate when a path is validated.
 const ITEM: i64 = 30;
 
-/// The remaining budget of one search. When nothing is left, every method returns a refusal for `budget-spent`, which ends the search.
+/// The remaining budget of one search. If a price exceeds the remaining budget, the method that charges it returns a refusal with the
+/// reason `budget-spent`. This refusal ends the search.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: i64,

@@ -1,10 +1,11 @@
 //! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget of work.
 //!
 //! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates whose subject is
-//! the issuer's name. The search tries anchors before other certificates. In both groups, candidates whose key identifier differs from the
-//! one that the certificate names come last. Among candidates that are equal in this respect, those that are valid at the time of the check
-//! come first. Otherwise candidates keep the given order. A path contains at most one certificate with the same name and key, so paths
-//! cannot loop. If several certificates have the same name and key (cross-certificates), the search tries them one by one.
+//! the issuer's name. The search tries anchors before other certificates. In both groups, a candidate comes last if its subject key
+//! identifier differs from the authority key identifier of the certificate. Among candidates that are equal in this respect, those that are
+//! valid at the time of the check come first. Otherwise candidates keep the given order. A path contains at most one certificate with the
+//! same name and key, so paths cannot loop. If several certificates have the same name and key (cross-certificates), the search tries them
+//! one by one.
 //!
 //! The order of the checks decides which reason is reported:
 //!
@@ -33,7 +34,7 @@ use crate::reasons::{Reason, Refusal};
 /// Maximum number of characters of a name or an address in the detail of a refusal.
 const MAX_SHOWN: usize = 200;
 
-/// A certificate, and whether it was configured. Otherwise it comes from the message.
+/// A certificate, and whether it was configured. A certificate that was not configured comes from the message.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<'a> {
     certificate: &'a Arc<Certificate>,
@@ -429,7 +430,7 @@ impl<'a> Authorities<'a> for Search<'a, '_> {
         self.shared.intermediates.get(name).map(|candidate| candidate.certificate).collect()
     }
 
-    // The issuer of a revocation list must be allowed to sign lists. The other requirements on signers of documents do not apply to it.
+    // The issuer of a revocation list must be allowed to sign lists. The requirements on signers of documents do not apply to it.
     fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal> {
         let inputs = Inputs {
             purpose: None,

@@ -38,8 +38,8 @@ pub(crate) struct PolicyState<'c> {
 }
 
 impl<'c> PolicyState<'c> {
-    /// Initializes the variables by 6.1.2 (a), (d), (e) and (f). `length` is the number of certificates on the path without the anchor. The
-    /// three flags are those of section 6.1.1.
+    /// Initializes the variables as in 6.1.2 (a), (d), (e) and (f). `length` is the number of certificates on the path without the anchor.
+    /// The three flags are those of section 6.1.1.
     pub(crate) fn new(length: usize, initial: Option<&'c [Oid]>, explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> Self {
         let start = |at_once: bool| if at_once { 0 } else { length as Count + 1 };
         Self {
@@ -51,7 +51,8 @@ impl<'c> PolicyState<'c> {
         }
     }
 
-    /// Applies 6.1.3 (d) to (f). The caller calls it for every certificate except the anchor.
+    /// Applies 6.1.3 (d) to (f). The caller calls it for every certificate below the anchor. It also calls it for an anchor that has
+    /// certificate policies, if the anchor constrains the path (RFC 5937).
     pub(crate) fn process(&mut self, certificate: &'c Certificate, last: bool) -> Result<(), &'static str> {
         if certificate.decoded.certificate_policies.is_none() {
             self.graph.clear(); // (e)
@@ -99,7 +100,7 @@ impl<'c> PolicyState<'c> {
             .is_none_or(|initial| initial.iter().any(|one| **one == *policy || **one == *ANY_POLICY))
     }
 
-    /// Applies 6.1.4 (a) and (b). The caller calls it for every certificate except the last.
+    /// Applies 6.1.4 (a) and (b). The caller calls it for every intermediate, and for the anchor if the anchor constrains the path.
     pub(crate) fn map(&mut self, certificate: &'c Certificate) -> Result<(), &'static str> {
         let mappings = certificate.decoded.policy_mappings.as_deref().unwrap_or_default();
         if mappings

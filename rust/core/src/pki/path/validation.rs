@@ -205,7 +205,7 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
     demand(policies.wrap_up(signer), Reason::Policy, 0, "certificatePolicies")
 }
 
-/// Converts an error that is a text to a refusal.
+/// Returns `outcome`. Converts the text of an error to a refusal with this text as its detail.
 fn demand(outcome: std::result::Result<(), &'static str>, reason: Reason, index: usize, member: &str) -> Result {
     outcome.or_else(|problem| refuse(reason, index, member, problem))
 }

@@ -103,7 +103,7 @@ impl CertificateList {
     }
 }
 
-/// The extensions of a list that are understood (section 5.2).
+/// The extensions of a list that this module decodes (section 5.2).
 #[derive(Default)]
 struct Known {
     number: Option<BigInt>,

@@ -74,12 +74,12 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum PointName {
     Full(Vec<GeneralName>),
-    /// nameRelativeToCRLIssuer. Contains the entries (at most one) that it adds to [`Name::key`].
+    /// nameRelativeToCRLIssuer. Contains the one entry that it adds to the [`Name::key`] of the issuer.
     Relative(NameKey),
 }
 
 impl PointName {
-    /// Returns the keys of the full names. A relative name is completed with the issuer of the list.
+    /// Returns the keys of the full names. A relative name is appended to `issuer`, the issuer of the list.
     pub(crate) fn keys(&self, issuer: &Name) -> HashSet<Key> {
         match self {
             Self::Full(names) => names.iter().map(key_of).collect(),
@@ -137,8 +137,8 @@ pub(crate) fn key_of(name: &GeneralName) -> Key {
     }
 }
 
-/// Returns the distribution points of a certificate, or an empty list if it has no such extension. Returns an error if the extension does
-/// not follow its grammar.
+/// Returns the distribution points of a certificate, or an empty list if it has no cRLDistributionPoints extension. Returns an error if the
+/// extension does not follow its grammar.
 pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<DistributionPoint>> {
     let Some(extension) = certificate
         .extensions

@@ -29,7 +29,7 @@ use crate::reasons::{Reason, Refusal};
 /// Maximum nesting of revocation checks. The issuer of a list has a certificate, whose own status may depend on a list of another issuer.
 const MAX_NESTED: usize = 4;
 
-/// A list and its number. Lists with the same bytes have the same number.
+/// A list and a number that identifies its bytes. Lists with the same bytes have the same number. It is not the cRLNumber.
 #[derive(Debug)]
 struct Numbered {
     list: CertificateList,
@@ -131,10 +131,11 @@ impl From<&'static str> for Unfit {
     }
 }
 
-/// Verdicts on the signatures of lists, by the number of the list and the public key. They belong to one search for a path.
+/// Verdicts on the signatures of lists, by [`Numbered::number`] and the public key. They belong to one search for a path.
 pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Result<(), Cow<'static, str>>>;
 
-/// The certificates whose status is being checked, without duplicates. None of them may confirm its own status.
+/// The certificates whose status is being checked, without duplicates. None of them may confirm its own status, with the one exception in
+/// `Statuses::signer`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending<'a>(Vec<&'a Arc<Certificate>>);
 
@@ -265,7 +266,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
             if found.first().is_some_and(|first| newness(first) != newness(&delta.list)) {
                 break;
             }
-            // (h): the key of the complete list must have signed the delta list
+            // (h): the key that signed the complete list must also have signed the delta list
             match self.check_current(&delta.list).and_then(|()| self.check_signed(delta, key_holder)) {
                 Ok(()) => found.push(&delta.list),
                 Err(Unfit::Because(_)) => {}

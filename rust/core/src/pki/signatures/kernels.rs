@@ -1,4 +1,5 @@
-//! The kernels of `imdskit-multibuffer`. Without the feature `multibuffer`, this module contains substitutes that support no key.
+//! The AVX-512 kernels of `imdskit-multibuffer`, which verify RSA signatures. Without the feature `multibuffer`, this module contains
+//! substitutes that support no key.
 
 #[cfg(not(feature = "multibuffer"))]
 pub(crate) use absent::{Job, Key, available, verify_many};

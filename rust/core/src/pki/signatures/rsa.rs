@@ -1,9 +1,9 @@
 //! RSA public keys and signatures (RFC 8017). This module only verifies, so nothing in it is secret.
 //!
-//! If the processor supports them, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities. Otherwise
-//! AWS-LC verifies them. Neither supports small or huge keys or long exponents. AWS-LC also supports no hashes except SHA-256, SHA-384 and
-//! SHA-512, and requires that the salt of RSASSA-PSS is as long as the digest. If neither supports a signature, this module computes the
-//! public operation with big integers and checks the encoding of RFC 8017.
+//! If the processor supports AVX-512 IFMA, the kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities.
+//! Otherwise AWS-LC verifies these signatures. Neither supports small or huge keys or long exponents. AWS-LC also supports no hashes except
+//! SHA-256, SHA-384 and SHA-512, and requires that the salt of RSASSA-PSS is as long as the digest. If neither supports a signature, this
+//! module computes the public operation with big integers and checks the encoding of RFC 8017.
 
 // Python counterpart: `pki/signatures/rsa.py`.
 
@@ -21,7 +21,7 @@ const MAX_MODULUS_BITS: usize = 16384;
 const MAX_EXPONENT_BITS: usize = 64;
 /// Maximum salt length that the parameters of RSASSA-PSS may specify.
 pub(crate) const MAX_SALT: i64 = 2048;
-/// Size of the longest block that the kernels support, in bytes.
+/// Size in bytes of the longest encoded digest (see [`encode`]) that the kernels support.
 pub(crate) const KERNEL_BYTES: usize = 512;
 
 static KERNELS: AtomicBool = AtomicBool::new(true);

@@ -1,5 +1,5 @@
-//! Verification of signatures of certificates and messages, whose algorithm an AlgorithmIdentifier specifies (RFC 4055, RFC 5754, RFC
-//! 5758).
+//! Verification of the signatures of certificates and messages. An AlgorithmIdentifier specifies the algorithm of each signature (RFC 4055,
+//! RFC 5754, RFC 5758).
 //!
 //! [`verify`] verifies a signature. [`check_algorithm`] and [`check_key`] decide which algorithms and keys are accepted.
 
@@ -44,7 +44,7 @@ impl AlgorithmIdentifier {
 pub struct Strength {
     /// Minimum size of an RSA modulus in bits.
     pub min_rsa_bits: u32,
-    /// Whether to accept SHA-1 and SHA-224 (test suites only).
+    /// Whether to accept hashes other than SHA-256, SHA-384 and SHA-512 (test suites only).
     pub accept_weak: bool,
 }
 
@@ -154,15 +154,15 @@ pub(crate) fn hash_of(algorithm: Algorithm<'_>) -> Option<Hash> {
     rsa_with(algorithm.oid).or_else(|| ecdsa_with(algorithm.oid))
 }
 
-/// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256 or stronger. The error describes
-/// the problem.
+/// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256, SHA-384 or SHA-512. The error
+/// describes the problem.
 pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'static, str>> {
     let unknown = || format!("the algorithm {} or its parameters are unknown", oid_text(algorithm.oid));
     check_strength(hash_of(algorithm).ok_or_else(unknown)?, scheme_of(algorithm))
 }
 
-/// Checks that the hash of a signature and the hash of its mask generation function, if it has one, are SHA-256 or stronger. The error
-/// describes the problem.
+/// Checks that the hash of a signature is SHA-256, SHA-384 or SHA-512. If the signature has a mask generation function, checks the hash of
+/// this function too. The error describes the problem.
 pub(crate) fn check_strength(hash: Hash, scheme: Option<Scheme>) -> Result<(), Cow<'static, str>> {
     let mask = match scheme {
         Some(Scheme::Pss(used)) => used.mgf_hash,

@@ -188,7 +188,7 @@ fn policy_constraints(reader: &mut Reader<'_, '_>) -> der::Result<PolicyConstrai
     })
 }
 
-/// Reads an INTEGER (0..MAX) that is a number of certificates.
+/// Reads an INTEGER (0..MAX), such as a path length.
 fn count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Result<Count> {
     let pos = reader.pos;
     let number = reader.integer_as(tag, field)?;

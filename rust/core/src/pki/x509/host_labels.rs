@@ -1,4 +1,4 @@
-//! Host names and mail addresses as text: their labels, and their parts before and after the at sign.
+//! Host names and mail addresses as text: the labels of a host name, and the mailbox and host of a mail address.
 
 /// Converts a host name to lower case and reverses its labels, so that the most significant label comes first.
 pub(crate) fn labels(host: &[u8]) -> Vec<u8> {
@@ -13,7 +13,8 @@ pub(crate) fn labels(host: &[u8]) -> Vec<u8> {
     reversed
 }
 
-/// Returns the position of the end of each label. A prefix that ends at such a position is a parent domain or the name itself.
+/// Returns the position of the end of each label in a result of [`labels`]. A prefix that ends at such a position is a parent domain or the
+/// name itself.
 pub(crate) fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
     let dots = labels.iter().enumerate().filter(|(_, octet)| **octet == b'.').map(|(end, _)| end);
     dots.chain((!labels.is_empty()).then_some(labels.len()))

@@ -65,11 +65,11 @@ impl CertificateName<'_> {
 /// The subtrees for one kind of name.
 #[derive(Debug, Default)]
 struct Subtrees<'c> {
-    /// Subtrees of all kinds except directoryName; see [`base_key`].
+    /// Keys of the subtrees of all kinds except directoryName; see [`base_key`] and [`address_key`].
     keys: HashSet<Vec<u8>>,
     /// Subtrees of directoryName.
     directories: HashSet<&'c [Vec<u8>]>,
-    /// The numbers of relative distinguished names in these subtrees.
+    /// The numbers of relative distinguished names in the names of `directories`.
     lengths: BTreeSet<usize>,
     /// Masks of address subtrees.
     masks: BTreeSet<&'c [u8]>,
@@ -114,7 +114,8 @@ impl<'c> Subtrees<'c> {
                 masks.any(|mask| self.keys.contains(&address_key(name.value, mask)))
             }
             (None, Kind::DnsName) => {
-                // A DNS name lies within a subtree if it adds labels on the left. The empty subtree contains every name.
+                // A DNS name lies within a subtree if it is the base, or the base with more labels on the left. The empty subtree contains
+                // every name.
                 let labels = labels(name.value);
                 let mut key = Vec::with_capacity(labels.len() + 1);
                 self.keys.contains(&key)
@@ -271,7 +272,7 @@ impl<'c> PathConstraints<'c> {
     }
 }
 
-/// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 requires no
+/// Returns all names except the subject itself: the alternative names and the mail addresses in the subject. Section 4.2.1.10 requires no
 /// check of these mail addresses if there are alternative names. This function always includes them, which is stricter. Common names that
 /// look like DNS names are included if `common_names` is set and no alternative name is a DNS name.
 fn other_names(certificate: &Certificate, common_names: bool) -> Vec<CertificateName<'_>> {
@@ -332,8 +333,8 @@ fn is_mail_base(value: &[u8]) -> bool {
     mailbox.split(|octet| *octet == b'.').all(is_part) && is_host(host)
 }
 
-// Keys of subtrees. `Subtrees::contain` looks up one key of a name for each subtree that could contain it. Labels are reversed, the most
-// significant first, so that the key of a domain is a prefix of the keys of the names below it.
+// Keys of subtrees. From a name, `Subtrees::contain` derives the keys of all subtrees that could contain the name, and looks them up.
+// Labels are reversed, the most significant first, so that the key of a domain is a prefix of the keys of the names below it.
 
 /// A byte that follows the labels of a DNS name if the key stands for all names below this name, without the name itself. No label
 /// contains this byte.

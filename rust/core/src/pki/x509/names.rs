@@ -22,7 +22,7 @@ use crate::pki::x509::certificate::{GeneralName, GeneralNameKind, Name, NameKey}
 const MAX_CHARACTERS: usize = 1024;
 
 /// Maximum number of consecutive combining characters, as in the Stream-Safe Text Format (UAX 15 section 13).
-// Python's normalization sorts each such run in quadratic time.
+// The limit protects the Python counterpart: Python's normalization sorts each such run in quadratic time.
 const MAX_COMBINING: usize = 30;
 
 /// Attributes whose values must be strings (RFC 5280 appendix A.1). Values of other attributes may be anything.
@@ -199,7 +199,7 @@ fn decode(tag: u8, octets: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Returns whether a string has only characters of its type, for the types that allow a part of ASCII (X.680 sections 41.3 and 41.4).
+/// Returns whether a string has only characters of its type (X.680 sections 41.3 and 41.4). Types that allow all of ASCII are not checked.
 /// `PrintableString` does not allow `*` and `&`, but authorities use both, and OpenSSL and Go accept both.
 fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
     let has = match tag {

@@ -13,8 +13,8 @@ use crate::pki::x509::keys::{read_algorithm, read_public_key};
 use crate::pki::x509::names::read_name;
 use crate::pki::x509::rules;
 
-/// Parses a certificate. `der` must contain nothing else. `offset` is the offset of `der` in the outermost buffer. `field` is its name in
-/// errors.
+/// Parses a certificate. `der` must contain nothing else. `offset` is the offset of `der` in the outermost buffer. `field` is the name of
+/// the certificate in errors.
 pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Field>) -> der::Result<Certificate> {
     let trail = Trail::new(offset);
     let mut outer = Reader::new(der, &trail);

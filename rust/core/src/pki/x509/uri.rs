@@ -1,5 +1,5 @@
-//! Scheme and host of a URI. Control characters and blanks before the URI and line ends inside it are skipped. A host in brackets is an
-//! IPv6 address or an `IPvFuture`.
+//! Scheme and host of a URI. Control characters and blanks before the URI are skipped, and so are tabs and line ends inside it. A host in
+//! brackets is an IPv6 address or an `IPvFuture`.
 
 // The results are the same as those of `urllib.parse.urlsplit` in Python, which the Python counterpart uses.
 

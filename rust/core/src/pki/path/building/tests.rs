@@ -2,8 +2,8 @@ use super::*;
 use crate::pki::x509::certificate::AuthorityKeyIdentifier;
 use crate::samples::{NOW, authority, leaf};
 
-/// The inputs of a search. The signature cache says that each configured certificate was signed by every configured certificate whose
-/// subject is its issuer, so these certificates need no real signatures.
+/// The inputs of a search. For each configured certificate, the signature cache says that every configured certificate with the name of its
+/// issuer signed it. Configured certificates therefore need no real signatures.
 struct World {
     anchors: Pool,
     intermediates: Pool,

@@ -155,8 +155,8 @@ fn budget_limits_names_and_subtrees() {
     let mut constraints = PathConstraints::new(false);
     constraints.add(&ca, &mut budget).unwrap();
     assert_eq!(constraints.check(&end, 0, &mut budget), Ok(()));
-    // Each subtree costs one item. Each name costs one item, and so does the subject. Each label or relative name costs a quarter of an
-    // item.
+    // Each subtree costs one item. Each name costs one item, and so does the subject. Each label after the first and each relative
+    // distinguished name costs a quarter of an item.
     assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025 + 1025 / 4));
     let refusal = constraints.check(&end, 0, &mut budget).unwrap_err();
     assert_eq!(refusal.reason, Reason::BudgetSpent);
