@@ -1,5 +1,5 @@
 """Documents for the benches. Their certification path has the same structure as that of genuine
-documents, with generated keys.
+documents, but its keys are generated.
 
 The root has an RSA-2048 key, the intermediate RSA-4096, and the leaf RSA-2048. Certificates are
 signed with SHA-384 and documents with SHA-256. The leaf has the usual extensions and takes about 2

@@ -100,8 +100,8 @@ class QuickKey(RsaKey):
 
 
 class QuickLeaves(Keys):
-    """Keys of an emulator with the same seed, except that the leaves have quick keys. The leaves
-    sign all documents."""
+    """Source of the keys that an emulator with the same seed has, except that the leaf certificates
+    get quick keys. The keys of the leaf certificates sign all documents."""
 
     def key(self, seed: int | None, purpose: str) -> RsaKey:
         return QuickKey(purpose, seed or 0) if "leaf " in purpose else super().key(seed, purpose)

@@ -38,7 +38,7 @@ time."""
 
 
 class Program:
-    """Running program. ``mode`` says whether it caches the verified chain."""
+    """Running program. ``mode`` is ``cached`` if it caches the chain, else ``uncached``."""
 
     def __init__(self, chain: Chain, mode: str, command: list[str], version: str) -> None:
         self.version = version

@@ -115,7 +115,7 @@ class Served:
 
 
 class Nginx(Served):
-    """An nginx server with one worker and one file on core 0."""
+    """An nginx server on core 0, with one worker process, which serves one file."""
 
     def __init__(self, folder: Path, body: bytes) -> None:
         folder.chmod(0o755)

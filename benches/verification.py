@@ -131,8 +131,8 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
     threads, two Python threads, and new signers.
 
     In the row "cold cache", each document contains its intermediate, because the checker caches
-    nothing of such documents. For each document it verifies three signatures and parses two
-    certificates, and only the root is parsed in advance. In the row "cold start", each document is
+    nothing of such documents. For each document, the checker verifies three signatures and parses
+    two certificates. Only the root is parsed in advance. In the row "cold start", each document is
     verified by a new checker, which first parses the trusted certificates.
     """
     name, setup, at = TITLES[backend.name], chain.setup, corpus.AT

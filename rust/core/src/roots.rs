@@ -1,6 +1,7 @@
 //! The certificates of Azure's authorities, and the domains of the four Azure clouds.
 //!
-//! The anchors are trusted. The intermediates are not trusted, but they are needed to build a path, because documents contain none.
+//! The root certificates are trusted. The intermediate certificates are not trusted, but they are needed to build a path, because documents
+//! contain no intermediate certificates.
 //! Azure's authorities change, but the certificates in a version of the crate do not. Update the crate, or pass your own certificates in
 //! [`Setup`].
 

@@ -1,5 +1,5 @@
-//! Parsed certificates for tests. All their members are valid until a test changes one. Their signatures are invalid. A test that needs
-//! valid signatures adds verdicts to a [`crate::pki::path::signature_cache::SignatureCache`].
+//! Parsed certificates for tests. All their members except the signatures are valid until a test changes one. A test that needs valid
+//! signatures adds verdicts to a [`crate::pki::path::signature_cache::SignatureCache`].
 
 #![allow(clippy::unnecessary_wraps)] // members of a certificate are optional
 

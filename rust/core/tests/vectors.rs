@@ -110,7 +110,7 @@ fn constant_texts_of_refusals_are_borrowed() {
     }
 }
 
-/// Returns the cases that use the common setup.
+/// Returns the cases that use the common setup and time, and no nonce.
 fn plain(vectors: &Vectors) -> Vec<&Value> {
     let own = ["intermediates", "crls", "at", "nonce"];
     vectors

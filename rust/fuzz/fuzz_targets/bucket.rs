@@ -1,6 +1,6 @@
 //! Compares the token bucket with a second implementation, whose integers are too wide to overflow.
 //!
-//! Input: rate, period and burst in eight bytes each, then the readings of the clock. Each reading is stored as its difference to the
+//! Input: rate, period and burst in eight bytes each, then the readings of the clock. Each reading is stored as its difference from the
 //! previous one. The first byte of a reading contains the sign and the number of bytes of the difference, and these bytes follow. A flag in
 //! the first byte makes the reading the greatest or smallest possible one instead.
 

@@ -1,4 +1,4 @@
-//! Verification of many signatures at once. Eight signatures of the same length are computed side by side, even if their keys differ.
+//! Verification of many signatures at once. Eight signatures of the same length are verified side by side, even if their keys differ.
 
 use crate::key::Key;
 
@@ -38,8 +38,8 @@ mod side_by_side {
     use crate::lanes::{Columns, LANES, Wide, WideModulus};
     use crate::limbs::{LOW_BLOCKS, Modulus, Number, low_part};
 
-    /// Minimum number of signatures for the kernel for eight numbers. With fewer, too many lanes are idle, and the kernel for one number is
-    /// faster.
+    /// The kernel for eight numbers runs only if there are at least this many signatures. With fewer, too many lanes would be idle, and the
+    /// kernel for one number is faster.
     const WORTH_LANES: usize = 7;
 
     pub(super) fn verify_many(jobs: &[Job<'_>], verdicts: &mut [bool]) {

@@ -7,7 +7,7 @@ use core::arch::x86_64::{
 use crate::limbs::{BLOCK, Comparison, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
 
-/// Number of signatures that the kernel computes side by side.
+/// Number of signatures that the kernel verifies side by side.
 pub(crate) const LANES: usize = 8;
 
 /// A row with one limb of each of the eight numbers.
@@ -185,9 +185,9 @@ fn vectors(rows: &Rows) -> [Vector; BLOCK] {
     vectors
 }
 
-/// Adds the product of one block and several others to `columns`. Each column stays in a register from its first product to its last. With
-/// indices modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other block, and `high[i + j]` is the next
-/// column.
+/// Adds the product of `block` and the number with the blocks `others` to `columns`. Each column stays in a register from its first product
+/// to its last. With indices modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other block, and
+/// `high[i + j]` is the next column.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {

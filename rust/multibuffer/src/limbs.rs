@@ -26,7 +26,8 @@ const LOW_BYTES: usize = LOW_BLOCKS * BLOCK_BITS / 8;
 /// Maximum number of bits of one shift in `shift_modulo`, so that the quotient fits in a limb.
 const MAX_SHIFT: usize = LIMB_BITS - 2;
 
-/// Checks the bounds of the proof in the README for each pair of blocks and modulus bits. A wrong constant fails the build.
+/// Checks the bounds of the proof in the README for each length of a modulus: its number of blocks and its number of bits. A wrong constant
+/// fails the build.
 const _: () = {
     let sizes = [(5, 2048), (8, 3072), (10, 4096)];
     let mut index = 0;
@@ -46,7 +47,8 @@ const _: () = {
         assert!(limbs.is_multiple_of(BLOCK) && limbs.is_multiple_of(blocks));
         index += 1;
     }
-    // `shift_modulo` adds four terms below 2^54 of either sign. Its quotient is below 1.01 * 2^MAX_SHIFT and fits in a limb.
+    // `shift_modulo` adds four terms, positive or negative, each with an absolute value below 2^54. Its quotient is below
+    // 1.01 * 2^MAX_SHIFT and fits in a limb.
     assert!(MAX_SHIFT + 2 <= LIMB_BITS && LIMB_BITS + 4 < 63);
 };
 
@@ -80,7 +82,7 @@ impl<const NB: usize> Number<NB> {
         across
     }
 
-    /// Converts big-endian bytes. Their number must be a multiple of eight, at most 512.
+    /// Converts big-endian bytes to a number. The length of `octets` must be a multiple of eight and at most 512.
     pub(crate) fn from_be(octets: &[u8]) -> Self {
         let mut words = [0; MAX_BLOCKS * BLOCK_BITS / 64 + 2];
         for (word, octets) in words.iter_mut().zip(octets.as_rchunks::<8>().1.iter().rev()) {
@@ -394,7 +396,7 @@ impl<const NB: usize> Modulus<NB> {
 }
 
 impl<const NB: usize> Fold<NB> {
-    /// Computes q limb by limb: each multiple of *n* clears the lowest remaining limb.
+    /// Computes *q* limb by limb. Each step adds a multiple of *n* that clears the lowest remaining limb.
     fn new(n: &Number<NB>, width: usize) -> Self {
         let n0 = n.limbs()[0];
         // Newton's iteration. An odd number is its own inverse modulo 8, and each step doubles the number of correct bits.
@@ -409,7 +411,7 @@ impl<const NB: usize> Fold<NB> {
         };
         let limbs = fold.folded.limbs_mut();
         limbs[0] = 1;
-        // Except for the lowest column, carries are added at the end. Each round adds to a column at most twice.
+        // Except for the lowest column, carries are added at the end. Each round adds less than 2^54 to a column, so no column overflows.
         for limb_of_q in &mut fold.q[..width] {
             *limb_of_q = limbs[0].wrapping_mul(inverse.wrapping_neg()) & LIMB_MAX;
             let (low, high) = halves(n0, *limb_of_q);

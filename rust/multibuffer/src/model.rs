@@ -36,8 +36,8 @@ fn carry(columns: &mut [u64]) -> u64 {
     carried
 }
 
-/// Returns `a` `b` / R modulo *n*. The result is less than 3*n* if `a` and `b` are. The reduction uses the blocks of `fold`, which must
-/// belong to *n*.
+/// Returns `a` `b` / R modulo *n*. The result is less than 3*n* if `a` and `b` are. The reduction removes blocks of `fold.width` limbs.
+/// `fold` must belong to *n*.
 pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
     accumulate(&mut columns, a.limbs(), b.limbs());

@@ -1,8 +1,8 @@
 //! The kernel for one number. The eight lanes contain eight parts of it, so limb j of the number is in vector j modulo `NB`.
 //!
-//! To multiply *a* by *b*, limb i of one part of *b*, beginning with the lowest part, is multiplied by vector j of *a*. This vector
-//! contains one limb of each of the eight parts of *a*. Each product stays in its lane and is added to vector i + j of the sums. Nothing
-//! moves between lanes until `NB` limbs are processed.
+//! To multiply *a* by *b*, the kernel takes the parts of *b* one after another, beginning with the lowest. It multiplies limb i of such a
+//! part by vector j of *a*, which contains one limb of each of the eight parts of *a*. Each product stays in its lane and is added to
+//! vector i + j of the sums. Nothing moves between lanes until `NB` limbs are processed.
 
 use core::arch::x86_64::{
     _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,

@@ -16,7 +16,7 @@ fn cases() -> ProptestConfig {
     }
 }
 
-/// Generates limbs that make carries propagate far: all zeros, all ones, or nearly so. The other limbs are random.
+/// Generates a limb: either a random one, or one that makes carries propagate far (all zeros, all ones, or nearly so).
 fn limb() -> impl Strategy<Value = u64> {
     prop_oneof![
         2 => Just(0),
@@ -77,8 +77,8 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     }
 }
 
-/// Returns a number L for [`crate::limbs::Comparison`]. Its limbs are the first of the given limbs. For about one list of limbs in three,
-/// they all have the maximum value instead.
+/// Returns a number L for [`crate::limbs::Comparison`]. Its limbs are the first of the given limbs. For about one list in three, all limbs
+/// of L have the maximum value instead.
 fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
     let mut low = Number::ZERO;
     let all = limbs[2] % 4 == 3;

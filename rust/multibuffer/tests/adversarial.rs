@@ -23,12 +23,12 @@ fn moduli(bits: usize) -> Vec<BigUint> {
         &all - 2_u8,                                     //
         &top + 1_u8,                                     // -1/n modulo 2^52 is the greatest limb
         &top + ((&one << 52) - 1_u8),                    // only the lowest limb is all ones
-        &all - ((&one << 52) - 2_u8),                    // all other limbs are all ones
-        &top | limbs(limb, 0) | &one,                    // every second limb
+        &all - ((&one << 52) - 2_u8),                    // all limbs except the lowest are all ones
+        &top | limbs(limb, 0) | &one,                    // every second limb is all ones
         &top | limbs(0, limb) | &one,                    //
         &top | limbs(1 << 51, 1) | &one,                 //
-        (&top | (&top >> 1_u8)) + 1_u8,                  // two bits at the top
-        (&one << (bits - 1)) + (&one << 416_u16) + 1_u8, // a one at the start of a block
+        (&top | (&top >> 1_u8)) + 1_u8,                  // only the two uppermost bits and the lowest bit are ones
+        (&one << (bits - 1)) + (&one << 416_u16) + 1_u8, // a one at the start of a block of limbs
     ]
 }
 
@@ -111,11 +111,12 @@ fn verifies_signatures_at_the_edges_of_the_range() {
     }
 }
 
-/// For each length in bits, the difference between 2^bits and the largest prime below. By Fermat's little theorem, every number has a
+/// For each length in bits, the difference between 2^bits and the largest prime below it. By Fermat's little theorem, every number has a
 /// computable root modulo a prime, so the test can compute a signature for any block.
 const PRIMES: [(usize, u32); 3] = [(2048, 1_942_289), (3072, 1_103_717), (4096, 2_549)];
 
-/// Tests blocks with the padding of PKCS #1 whose lowest bytes have extreme values, and blocks that differ slightly from them.
+/// Tests encoded blocks that have the padding of PKCS #1 and extreme values in their lowest bytes, and blocks that differ slightly from
+/// them.
 #[test]
 fn compares_padded_blocks_to_the_last_bit() {
     if !available() {

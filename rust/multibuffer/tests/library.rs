@@ -153,7 +153,7 @@ fn verdicts_match_wycheproof() {
         };
         let message = hexadecimal(&case["msg"]);
         let signature = hexadecimal(&case["sig"]);
-        // Conforming verifiers may accept or reject the other signatures. This crate is strict and must reject them.
+        // If the expected result is "either", a conforming verifier may accept or reject the signature. This crate must reject it.
         let good = case["expected"] == "accept";
         let block = block(algorithm, &message, key.octets());
         assert_eq!(key.verify(&signature, &block), good, "{id}");

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-/// Creates an exception of the class with this name. `location` is the member at fault.
+/// Creates an exception of the class with this name. `location` becomes its attribute of this name: the part of the input that is wrong.
 pub(crate) fn error(py: Python<'_>, class: &str, code: &str, message: &str, location: Option<Bound<'_, PyAny>>) -> PyErr {
     let made = || {
         let details = PyDict::new(py);

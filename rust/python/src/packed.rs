@@ -8,9 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PySlice};
 
-/// Maximum size in bytes of a part of a column. The parts are copied and verified one after another, and a longer document is a part by
-/// itself. Taking the interpreter's lock again for each part costs time, so there should be few parts. But each part should fit in the
-/// processor's cache.
+/// Maximum size in bytes of a part of a column. The parts are copied and verified one after another. A document that is longer than this
+/// maximum forms a part by itself. Taking the interpreter's lock again for each part costs time, so there should be few parts. But each
+/// part should fit in the processor's cache.
 const PART: usize = 4 << 20;
 
 /// Copies a buffer of integers.

@@ -85,7 +85,8 @@ fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
     }
 }
 
-/// The inputs of a path search in addition to those of an `Inputs`. The caller passes them as a mapping.
+/// The inputs of a path search that `imdskit.pki.path.validation.Inputs` does not contain, and the policies. The caller passes them as a
+/// mapping.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct Rules<'py> {
@@ -98,7 +99,8 @@ struct Rules<'py> {
     require_lists: bool,
 }
 
-/// Build and validate a path. `inputs` is an `imdskit.pki.path.validation.Inputs`, but its `policies` are ignored.
+/// Build and validate a path. `inputs` is an `imdskit.pki.path.validation.Inputs`, but its `policies` are ignored. Those of `rules` are
+/// used instead.
 #[pyfunction]
 fn path(
     leaf: &[u8],

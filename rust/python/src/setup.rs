@@ -3,7 +3,7 @@
 use imdskit_core::contract::{Limits, Setup};
 use pyo3::prelude::*;
 
-/// Sets members of a value to the attributes of a Python object with the same names.
+/// Copies attributes of a Python object to the members of a value that have the same names.
 macro_rules! members {
     ($value:ident = $object:ident: $($name:ident),+) => {
         $($value.$name = $object.getattr(stringify!($name))?.extract()?;)+

@@ -82,7 +82,7 @@ struct Scanner<'d> {
     keys: Vec<u64>,
     /// A hash table of the keys of one object.
     table: Vec<u64>,
-    /// The first fault and its position. The text is empty if there is no fault.
+    /// The description of the first fault, and its position. The description is empty if there is no fault.
     fault: (&'static str, usize),
 }
 
@@ -185,8 +185,8 @@ impl Scanner<'_> {
             #[allow(clippy::cast_possible_truncation)] // the mask keeps fewer bits
             let mut slot = key as usize & (size - 1);
             while self.table[slot] != 0 {
-                // An attacker can choose names whose keys collide. If there are too many collisions, the caller compares the names with the
-                // standard library's hash table, whose hash has a secret key.
+                // An attacker can choose names whose keys collide. If there are too many collisions, the caller looks for duplicates
+                // with the standard library's hash table, whose hash has a secret key.
                 if self.table[slot] == key || collisions == 0 {
                     return true;
                 }

@@ -28,7 +28,7 @@ pub(crate) struct View<'d, 'n> {
 }
 
 impl<'d, 'n> View<'d, 'n> {
-    /// Returns the view of the root. The arguments are the result of [`index`].
+    /// Returns the view of the root. The arguments are the result of [`super::index`].
     pub(crate) fn root(text: &'d str, nodes: &'n [Node]) -> Self {
         Self::at(text, nodes, 0)
     }
@@ -60,7 +60,7 @@ impl<'d, 'n> View<'d, 'n> {
         }
     }
 
-    /// Returns the member of an object with this name.
+    /// Returns the value of the member with this name. Returns `None` if there is no such member or the view is not of an object.
     pub(crate) fn get(self, name: &str) -> Option<Self> {
         self.members().find(|(other, _)| other.is(name)).map(|(_, value)| value)
     }
@@ -153,7 +153,7 @@ fn character(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     }
 }
 
-/// Returns the number in the `\u0000` at `at`.
+/// Returns the number that the four hexadecimal digits of the `\u` escape at `at` stand for.
 fn unit(octets: &[u8], at: usize) -> Result<u16, &'static str> {
     let digits = octets.get(at + 2..at + 6);
     let unit = digits.and_then(|digits| {

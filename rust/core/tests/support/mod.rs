@@ -10,8 +10,8 @@ fn skip(switch: &str, why: &str) {
     println!("skipped: {why}");
 }
 
-/// Returns the settings with which a test runs: with and without the AVX-512 kernels, or only without them if the processor does not
-/// support them. Panics in the latter case if `IMDSKIT_REQUIRE_IFMA` is set.
+/// Returns the settings with which a test runs: with and without the AVX-512 kernels, or only without them if the kernels are not
+/// available. Panics in the latter case if `IMDSKIT_REQUIRE_IFMA` is set.
 pub fn kernels() -> &'static [bool] {
     imdskit_core::use_kernels(true);
     if imdskit_core::cpu_path() == "avx512-ifma" {
