@@ -126,7 +126,7 @@ def licence_texts(build_args: Sequence[str]) -> dict[str, str]:
     """Return the files with the licences of everything that the extension links.
 
     Each text appears once, below the names of all crates that have it. The licences of the standard library are included only if Rust was
-    installed with rustup, because other distributions of Rust lack the file.
+    installed with rustup, because other distributions of Rust do not contain the file with these licences.
     """
     target = build_args[build_args.index("--target") + 1] if "--target" in build_args else _rustc("--print", "host-tuple")
     parts = [(f"{one['name']} {one['version']} ({one['license']})", text) for one in linked_crates(target) for text in _texts_of(one)]

@@ -14,8 +14,8 @@ CLOCK_SECONDS = 24 * 60 * 60
 """Additional time in seconds for which the server keeps a key.
 
 The server removes keys according to its own clock, and it does not report that it has removed a
-key. Without the additional time, a server whose clock is ahead would remove keys too early. For
-example, a wrong time zone can put the clock ahead by up to 14 hours.
+key. Without the additional time, a server whose clock jumps ahead would remove keys too early. For
+example, a change of the time zone can put a clock ahead by up to 14 hours.
 """
 
 
