@@ -157,7 +157,8 @@ bench: native
 	PYTHONPATH=python .venv-bench/bin/python benches/startup.py --json build/bench/startup.json
 	.venv-bench/bin/python benches/page.py build/bench docs/performance.md
 
-# Fuzzes every parser of hostile input for FUZZ_SECONDS (60), guided by coverage, in a separate environment. TARGETS="check document" runs only these two fuzz targets.
+# Fuzzes every parser of hostile input for FUZZ_SECONDS (60), guided by coverage, in a separate environment. TARGETS="check document" runs only these
+# two fuzz targets.
 fuzz: native
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
