@@ -1,8 +1,9 @@
 """Stages of verification, and the reasons why documents are refused.
 
 The members of :class:`Reason` are in the order of the checks. A verifier reports the *first*
-failure in this order, and both backends report the same failure for every input. Codes are stable:
-programs may depend on them, and ``docs/errors.md`` lists them for people.
+failure in this order. The stage ``chain`` has another rule, which is in
+:mod:`imdskit.backends.contract`. Both backends report the same failure for every input. Codes are
+stable: programs may depend on them, and ``docs/errors.md`` lists them for people.
 
 This module contains the codes, and the sentences and hints that explain them. The exceptions are in
 :mod:`imdskit.errors`.

@@ -27,8 +27,8 @@ class _Process:
 
     def renew(self) -> None:
         """Replace the lock and the identity in a child process. At the fork, another thread of the
-        parent may have held the lock or executed a call. This thread does not exist in the child,
-        so it would never release the lock or finish the call there."""
+        parent may have held the lock, or may have been executing a call. This thread does not exist
+        in the child, so it would never release the lock or finish the call there."""
         self.lock = threading.Lock()
         self.identity = object()
 

@@ -123,7 +123,7 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
 
     Args:
         imds: the emulator.
-        times: exact number of requests. None accepts any number above zero.
+        times: exact number of matching requests. None accepts any number above zero.
         wanted: conditions that a matching request meets. They are the attributes of
             :class:`imdskit.emulator.journal.Filter`: ``path``, ``category``, ``method``,
             ``status``, ``rule``, ``fault``, ``since`` and, for a fleet, ``machine``.

@@ -58,7 +58,8 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
 
     Args:
         facts: values of members by path. The paths are keys of :data:`imdskit.versions.ATTESTED`. A
-            member without a value in ``facts`` is ``""``, except for the nonce and the times.
+            member without a value in ``facts`` is ``""``. The nonce and the times never come from
+            ``facts``.
         version: api-version of the request. It determines which members the content has.
         created_on: time of creation in Unix seconds.
         nonce: nonce of the request. None selects the result of :func:`default_nonce`.
@@ -78,7 +79,7 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
 
 
 def envelope(signed_data: bytes) -> bytes:
-    """Return the body of the response.
+    """Return the body of the response to a request for an attested document.
 
     It contains ``signed_data``, the DER of a SignedData, in standard base64 with padding, on one
     line.

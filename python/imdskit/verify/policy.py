@@ -39,9 +39,9 @@ class Policy(Settings):
         min_rsa_bits: minimum size of the RSA keys of the signer and of the authorities, 512 to 8192
             bits.
         require_crl: has an effect only if ``Trust.crls`` contains revocation lists. If True, a
-            document is refused unless a usable list covers each certificate below the anchor. If
-            False, a certificate without such a list is accepted. In this case, outdated and forged
-            lists have no effect.
+            document is refused unless each certificate below the anchor is covered by a usable
+            list. If False, a certificate without such a list is accepted. In this case, outdated
+            and forged lists have no effect.
         limits: limits on input that may come from an attacker.
 
     Raises:
@@ -76,8 +76,8 @@ class Policy(Settings):
 
     @classmethod
     def offline_audit(cls, *, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
-        """Return the policy for audits of stored documents. Pass the time at which each document
-        was received to the verifier, as ``at``.
+        """Return the policy for audits of stored documents. For each document, pass the argument
+        ``at`` to the verifier: the time at which the document was received.
 
         Do not admit machines with this policy, because it does not ensure that a document is fresh.
         It requires no nonce, and accepts a document during its whole lifetime of six hours. Anybody

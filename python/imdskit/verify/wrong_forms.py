@@ -175,8 +175,8 @@ def _pem(label: str) -> Form:
 
 
 def _quoted(text: str) -> Form | None:
-    """Return the form of a text that is neither a JSON object nor plain base64. Return None if it
-    is not a known form."""
+    """Return the form of a text that does not begin like a JSON object. Return None if this
+    function does not know the form, for example because the text may be base64."""
     if text[:1] == "[":
         return Form(
             "a JSON array, not an object", "Give one element of it. To verify many documents, write one per line and use `--batch`."

@@ -1,4 +1,4 @@
-//! Benchmarks of the performance-critical functions: `cargo bench -p imdskit-core`. They use the valid documents of
+//! Benchmarks of the performance-critical functions: `cargo bench -p imdskit-core`. The attested document comes from
 //! `tests/vectors/attested`.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a bench

@@ -84,6 +84,6 @@ class Budget:
         self._spend(ITEM * items)
 
     def exhaust(self) -> None:
-        """Use up the whole budget, which ends the search. The caller has found that the search
+        """Use up the whole budget, which ends the search. Callers use this method if the search
         exceeds another limit."""
         self._spend(self.left + 1)

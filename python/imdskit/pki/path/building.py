@@ -1,11 +1,13 @@
 """Search for a certification path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within
 a work budget.
 
-The search is depth first, and its order is fixed. The candidates for the issuer of a certificate
-are all certificates whose subject is equal to the issuer's name in the certificate. Anchors are
-tried first. Among the anchors, and among the other candidates, three rules decide the order:
+The search is depth first, and its order is fixed. For each certificate, the search tries all
+candidates for its issuer. A candidate is a certificate whose subject is equal to the issuer field
+of the certificate below it. Anchors are tried first. Among the anchors, and among the other
+candidates, three rules decide the order:
 
-1. Candidates with a wrong key identifier come after all others.
+1. Candidates whose subject key identifier differs from the authority key identifier of the
+   certificate below them come after all others.
 2. Among candidates that are equal under rule 1, those that are valid at the time of the check come
    first.
 3. Candidates that are equal under both rules keep the caller's order.
@@ -18,8 +20,8 @@ If there is no valid path, the order of the checks decides which reason is repor
 
 1. For each candidate, the search checks that the candidate signed the certificate below it. It then
    checks those requirements on the candidate that do not depend on the rest of the path.
-2. For each path that has reached an anchor, the search checks such requirements on the signer, too.
-   It then checks the path as a whole.
+2. For each path that has reached an anchor, the search checks those requirements on the signer that
+   do not depend on the rest of the path. It then checks the path as a whole.
 
 The search therefore reports a defect of the signer only if a path leads from the signer to an
 anchor.
@@ -100,8 +102,8 @@ class _Search:
     Attributes:
         refusal: the refusal to report if there is no valid path. None until the first refusal.
         signature_refusals: results of :meth:`_check_signature`.
-        issuers: results of :meth:`_check_alone`, each with the index on the path that the
-            certificate had when it was checked.
+        issuers: results of :meth:`_check_alone`, each with the index that the certificate had on
+            the path when it was checked.
         statuses: revocation statuses, or None to skip revocation checking.
     """
 

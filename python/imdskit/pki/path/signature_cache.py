@@ -9,8 +9,8 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 
 CACHED_SIGNATURES = 1024
-"""Maximum number of cached results. When the cache is full, each search verifies the signatures
-again that are not in the cache."""
+"""Maximum number of cached results. When the cache is full, each search verifies all signatures
+that are not in the cache."""
 
 
 class SignatureCache:

@@ -43,7 +43,7 @@ class PointName(NamedTuple):
     Attributes:
         full: the fullName, which contains complete names.
         relative: the nameRelativeToCRLIssuer, which is the last part of a distinguished name. It
-            has the form of an entry of ``Name.key``.
+            has the form of a ``Name.key`` with one entry.
     """
 
     full: tuple[GeneralName, ...] | None

@@ -170,8 +170,8 @@ class Statuses:
         """Yield the distribution points of the certificate, and then the implicit one (the last
         step of section 6.3.3). The implicit distribution point stands for the certificate's issuer
         and all reasons."""
-        # If the extension is malformed, the status can still come from a list of the issuer that is
-        # not limited to a distribution point.
+        # If the extension cRLDistributionPoints is malformed, the status can still come from a list
+        # that the certificate's issuer has not limited to a distribution point.
         with suppress(DerError):
             yield from points_of(certificate)
         yield DistributionPoint()
@@ -181,7 +181,7 @@ class Statuses:
     ) -> Sequence[CertificateList]:
         """Check that the complete list ``one`` is usable, and return its newest usable delta lists.
 
-        If several delta lists are the newest, the result contains all of them.
+        If several usable delta lists are equally new, the result contains all of them.
 
         Raises:
             _Unusable: ``one`` is not usable.

@@ -214,8 +214,8 @@ def _add(p: int, left: _Jacobian, right: _Affine) -> _Jacobian:
     """Return the sum of two points. ``left`` may be any point, and ``right`` may be any point
     except the point at infinity.
 
-    The formula is "madd" of the Explicit-Formulas Database. The code handles the cases that the
-    formula does not cover separately.
+    The formula is "madd" of the Explicit-Formulas Database. The code has separate branches for the
+    cases that the formula does not cover.
     """
     x1, y1, z1 = left
     x2, y2 = right

@@ -161,8 +161,8 @@ def describe_key(key: PublicKey) -> str:
 
 
 def pss_parameters(der: bytes | None) -> PssParameters | None:
-    """Return the decoded RSASSA-PSS-params of a signature. Return None if they are absent,
-    malformed or of an unknown kind; a signature must have them."""
+    """Return the decoded RSASSA-PSS-params. Return None if they are malformed or of an unknown
+    kind. Absent parameters give None as well, because a signature must have them."""
     return None if der is None or len(der) > MAX_PSS_OCTETS else _pss_parameters(der)
 
 

@@ -49,7 +49,7 @@ class EcPublicKey(NamedTuple):
 class UnsupportedPublicKey(NamedTuple):
     """A key that can be parsed but not used. Examples are a DSA or EdDSA key, an elliptic curve key
     with explicit curve parameters, and a point that is not on its curve. ``oid`` is the algorithm
-    of the key, and ``why`` is the reason, for logs."""
+    of the key, and ``why`` says why the key cannot be used."""
 
     oid: str
     why: str

@@ -40,7 +40,8 @@ KEY_USAGE_BITS = (
 
 MAX_ITEMS = 1024
 """Maximum number of items in a list inside one extension. Path validation compares such items with
-one another, so longer lists would take too long."""
+one another, so longer lists would take too long. A list of general names, such as subjectAltName,
+has no such limit."""
 
 
 def _items(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
@@ -145,7 +146,7 @@ def _policy_constraints(reader: Reader) -> PolicyConstraints:
 
 
 def _count(reader: Reader, field: str, tag: int) -> int:
-    """Decode an INTEGER (0..MAX), the type of the fields that count certificates."""
+    """Decode an INTEGER (0..MAX), such as pathLenConstraint."""
     pos = reader.pos
     number = reader.integer(field, tag)
     if number < 0:

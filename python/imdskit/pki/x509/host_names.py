@@ -53,7 +53,7 @@ def matching_name(certificate: Certificate, domain: str, *, allow_common_name: b
     wanted = tuple(domain.split("."))
     for name in dns_names(certificate, allow_common_name=allow_common_name):
         if not name.lower().endswith(domain):
-            continue  # This fast test makes the loop fast for certificates with thousands of other names.
+            continue  # This fast test skips most names, because a certificate can have thousands.
         found = labels(name)
         if found is not None and len(found) >= len(wanted) and found[len(found) - len(wanted) :] == wanted:
             return name

@@ -19,8 +19,8 @@ _USUAL = {
         (oids.SHA384_WITH_RSA, bytes.fromhex("300d06092a864886f70d01010c0500")),
     )
 }
-"""Maps the DER of the algorithm identifiers in genuine documents and their certificates to the
-parsed form, which saves parsing them."""
+"""Maps the DER of an algorithm identifier to its parsed form. The table contains the identifiers in
+genuine documents and their certificates, so that they need not be parsed."""
 
 
 def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:

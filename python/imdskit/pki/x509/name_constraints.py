@@ -87,8 +87,8 @@ class Subtrees:
             size, address = len(name.value), int.from_bytes(name.value, "big")
             return any((half, mask, address & mask) in self.keys for half, mask in self.masks if half == size)
         if name.name is not None:
-            # Only those prefixes of the name are looked up that are as long as a base. Looking up
-            # all prefixes would take quadratic time in the length of the name.
+            # Look up only those prefixes of the name that are as long as a base. Looking up all
+            # prefixes would take quadratic time in the length of the name.
             parts = name.name.key
             return any(parts[:length] in self.keys for length in self.lengths if length <= len(parts))
         return any(key in self.keys for key in keys_above(name))

@@ -119,7 +119,7 @@ def read_name(reader: Reader, field: str) -> Name:
 
 def read_relative_name(reader: Reader, field: str, tag: int) -> tuple[bytes, ...]:
     """Parse a RelativeDistinguishedName with the implicit tag ``tag``, and return it in the form of
-    an entry of ``Name.key``."""
+    a ``Name.key`` with one entry."""
     pos = reader.pos
     reader.expect(tag, field)
     element = bytes((SET,)) + reader.data[pos + 1 : reader.pos]
@@ -154,8 +154,8 @@ def _parse(rdns: Reader, der: bytes) -> Name:
                 common_names.append(value)
             elif oid == oids.EMAIL_ADDRESS:
                 email_addresses.append(value)
-        # The length precedes each part, so that two different lists of parts never give the same
-        # bytes.
+        # The length of each part precedes the part, so that two different lists of parts never give
+        # the same bytes.
         key.append(b"".join(b"%d:%s" % (len(part), part) for part in sorted(parts)) if len(parts) > 1 else parts[0])
     return Name(der, tuple(key), tuple(common_names), tuple(email_addresses))
 

@@ -3,7 +3,8 @@
 The parser raises an error for bytes that do not follow the grammar of a certificate. If a
 certificate follows the grammar, but violates another rule of RFC 5280, the parser records the
 violation in ``Certificate.faults``, and path validation refuses the certificate. Therefore one such
-certificate in a message or a trust bundle does not prevent the use of the others.
+certificate in a CMS message or in a trust bundle does not prevent the use of the other certificates
+there.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class FetchBudget(ForkAware):
     threads and between fetchers.
 
     An attacker who sends documents with unknown issuers can use up the budget. In this case, no
-    further issuer can be fetched until some of the earlier fetches are more than a period old.
+    further issuer can be fetched until some of the earlier fetches are at least one period old.
     Documents with known issuers are not affected.
 
     Args:

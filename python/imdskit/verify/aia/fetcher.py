@@ -41,8 +41,8 @@ _log = logging.getLogger("imdskit.verify.aia")
 
 
 class AiaFetcher:
-    """Fetcher of issuer certificates. It caches them, so create it once and keep it. It can be
-    shared between threads.
+    """Fetcher of issuer certificates. It caches these certificates, so create one fetcher and keep
+    it. A fetcher can be shared between threads.
 
     A :class:`imdskit.verify.Verifier` calls the fetcher only for a document whose signature is
     valid and whose chain contains an unknown issuer. Anybody can create such a document, so all
@@ -62,8 +62,8 @@ class AiaFetcher:
         locations: the locations from which issuers may be fetched.
         seconds: time limit for all fetches for one document, 1 to 600 seconds.
         budget: limit of the number of fetches; by default one budget for the whole process.
-        cache: directory in which the fetcher stores the fetched certificates of accepted paths;
-            None for no directory.
+        cache: cache directory in which the fetcher stores the fetched certificates of accepted
+            paths. With None, they are not stored in a directory.
         allow_addresses: IP addresses that are permitted although they are not public, such as
             ``127.0.0.1`` for an emulator, or the address of a mirror inside a company. This does
             not permit any other URL than those in ``locations``.

@@ -110,12 +110,12 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     An expired certificate is not a problem, because it may be needed for audits. A certificate in
     the state ``broken`` is a problem. A certificate in the state ``ending`` is a problem, too,
     unless it is kept only for audits, or another certificate with the same name and key is in the
-    state ``good``. It is also a problem if no authority of a wanted cloud has a path to an anchor.
+    state ``good``. For each wanted cloud, at least one authority must have a path to an anchor.
 
     If the trust comes from a bundle, there are two more requirements. The bundle must be at most
-    :data:`MAX_AGE_DAYS` days old. This bundle and the bundle of the installed release list
-    authorities that are known to issue certificates for signers. For each of these authorities, the
-    examined bundle must contain a certificate that has not expired.
+    :data:`MAX_AGE_DAYS` days old. For each authority that is known to issue certificates for
+    signers, the bundle must contain a certificate that has not expired. These authorities are named
+    in the examined bundle and in the bundle of the installed release.
 
     Args:
         trust: the certificates to examine.

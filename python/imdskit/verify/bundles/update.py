@@ -142,7 +142,8 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
         at: time as of which the chain is validated, in Unix seconds.
 
     Raises:
-        VerificationError: the document is refused for a reason other than a missing issuer.
+        VerificationError: a check in one of the stages up to ``chain`` fails for a reason other
+            than a missing issuer. Failures in later stages are ignored.
         TrustError: ``issuer-not-found``: the source did not find the issuer.
     """
     policy = Policy.offline_audit()

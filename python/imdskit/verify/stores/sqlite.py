@@ -20,7 +20,7 @@ FORMAT = 1
 version 0; the store converts them."""
 
 WAL_ATTEMPTS = 100
-"""Maximum number of attempts to switch a new file to a write-ahead log. An attempt fails only if
+"""Maximum number of attempts to switch a new file to a write-ahead log. An attempt can fail if
 another process opens the file at the same moment."""
 
 APPLICATION_ID = 0x696D6473

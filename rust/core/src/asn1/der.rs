@@ -296,7 +296,7 @@ impl<'d, 't> Reader<'d, 't> {
         Ok(self.within(start, stop, field))
     }
 
-    /// Returns a reader over the contents of the next element if it has this identifier octet.
+    /// Returns a reader over the contents of the next element if it has this identifier octet, and otherwise None.
     pub(crate) fn enter_optional(&mut self, tag: u8, field: impl Into<Field>) -> Result<Option<Self>> {
         self.next_is(tag).then(|| self.enter(tag, field)).transpose()
     }
