@@ -1,9 +1,10 @@
-"""The time and memory for a hostile document are linear in its size, and limited at the maximum
-size.
+"""The time and memory for a hostile document grow linearly with its size. For a document of the
+maximum size, they stay below fixed limits.
 
 The functions in the folder hostile make such documents. These functions are called shapes. The
-tests compare the minimum processor time of several runs and allow generous ratios. For four times
-the size, a quadratic cost grows 16-fold and a linear cost fourfold.
+tests measure the processor time for a document and for one of a quarter of its size, each as the
+minimum of several runs. For four times the size, a linear cost grows fourfold and a quadratic cost
+16-fold. The tests allow a growth that is between these two.
 """
 
 from __future__ import annotations

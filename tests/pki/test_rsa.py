@@ -171,7 +171,8 @@ def test_accepts_pss_signatures_of_another_library(
 def pss_block(
     *, zeros: bytes | None = None, one: bytes = b"\1", salt: bytes = b"s" * 32, trailer: bytes = b"\xbc", high_bit: bool = False
 ) -> bytes:
-    """Return an EMSA-PSS block for a 2048-bit modulus and SHA-256 (RFC 8017 section 9.1.1), with the parts that the arguments replace."""
+    """Return an EMSA-PSS block for a 2048-bit modulus and SHA-256 (RFC 8017 section 9.1.1). Without arguments, the block is valid. Each
+    argument replaces one part of it."""
     h = hashlib.sha256(bytes(8) + hashlib.sha256(MESSAGE).digest() + salt).digest()
     db = (bytes(256 - 32 - 1 - 1 - len(salt)) if zeros is None else zeros) + one + salt
     masked = bytearray(a ^ b for a, b in zip(db, mask("sha256", h, len(db)), strict=True))

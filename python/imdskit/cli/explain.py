@@ -83,6 +83,6 @@ def meanings(code: str) -> list[dict[str, str]]:
     if not found:
         names = list(dict.fromkeys(entry["code"] for entry in every))
         near = list(dict.fromkeys(difflib.get_close_matches(wanted, names, 5) + [name for name in names if wanted and wanted in name][:5]))
-        hint = f"Similar codes: {', '.join(near)}." if near else "`imdskit explain` lists all of them."
+        hint = f"Similar codes: {', '.join(near)}." if near else "`imdskit explain` lists all codes."
         raise UsageError("bad-argument", f"The code {code!r:.80} does not exist.", location="CODE", hint=hint)
     return found

@@ -97,9 +97,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:
-            # A machine requests its document as soon as it has received the nonce. A nonce
-            # therefore need not be valid for longer than a document, and such a setting is probably
-            # a mistake.
+            # A machine requests its document as soon as it has received the nonce, and the service
+            # refuses documents that are older than `max_age`. A nonce that is valid for longer is
+            # of no use, so a larger `nonce_lifetime` is probably a mistake.
             raise _invalid("nonce_lifetime", f"must be at most `max_age` ({self.max_age}); got {self.nonce_lifetime}")
         if self.trust_bundle is not None and self.trust_anchors:
             raise _invalid("trust_anchors", "must not be set together with `trust_bundle`")

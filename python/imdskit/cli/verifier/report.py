@@ -1,8 +1,8 @@
 """Turn the results of `imdskit verify --batch` into an HTML page.
 
 The page needs no other file and no script. For properties such as reason, cloud and region, it
-shows how often each value occurs. It names the documents that have rare values. The only claim that
-it contains is `sku`, the name of the image.
+shows how often each value occurs. It names the documents that have rare values. Of the values inside
+a document, the page contains only `sku`, which names the image of the virtual machine.
 
 Exit status:
 

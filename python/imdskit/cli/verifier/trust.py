@@ -49,15 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing, update = (actions.add_parser(name, help=about.partition("\n")[0], description=about) for name, about in _ACTIONS.items())
     listing.add_argument("--bundle", metavar="DIR", help="trust bundle to list instead of the bundled one")
-    update.add_argument("--bundle", metavar="DIR", help="symbolic link to the bundle to update; it is created if it does not exist")
+    update.add_argument(
+        "--bundle", metavar="DIR", help="required: symbolic link to the bundle to update; it is created if it does not exist"
+    )
     update.add_argument(
         "--document", metavar="FILE", action="append", default=[], help="document whose missing issuer is added; may be repeated"
     )
     update.add_argument(
         "--from", dest="source", metavar="PEM", action="append", default=[], help="file of certificates to add; may be repeated"
     )
-    for one in (listing, update):
-        one.add_argument("--at", metavar="TIME", help="check as of this time: ISO 8601, UTC unless it has a zone; by default now")
+    for one, meaning in ((listing, "show the states at this time"), (update, "time at which the added certificates must be valid")):
+        one.add_argument("--at", metavar="TIME", help=f"{meaning}: ISO 8601, UTC unless it has a zone; by default now")
         one.add_argument("--json", action="store_true", help="write everything as JSON")
 
 

@@ -1,4 +1,5 @@
-//! Rules of RFC 5280 that a well-formed certificate may break. Path validation refuses such a certificate.
+//! Rules of RFC 5280 for one certificate, beyond the grammar.
+//! A certificate that breaks such a rule can be parsed, but path validation refuses it.
 
 // Python counterpart: `pki/x509/rules.py`.
 
