@@ -28,7 +28,7 @@ RESOURCE_ID = (
     "/subscriptions/00000000-0000-4000-8000-000000000001/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
 )
 TOKEN = "/metadata/identity/oauth2/token"
-NOT_SENT = {"refresh_token": "no recording has it, only a sample of the documentation"}
+NOT_SENT = {"refresh_token": "it occurs in a sample of Microsoft's documentation, but in no recorded response"}
 NOT_JSON_TYPES = {"network.interface[].ipv6.ipaddress": "an array that the contract lists as a leaf, without the members inside it"}
 
 
