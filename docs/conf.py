@@ -1,7 +1,8 @@
 """Configuration of Sphinx for the documentation site (``make docs``).
 
-The source folder is the root of the repository, so that relative links work on the site as they do in a checkout. A page for each public
-module is generated from the tables in ``docs/api.md``, and filled from the docstrings.
+The source folder is the root of the repository, so that relative links work on the site as they do
+in a checkout. This file also generates a page for each public module that the tables in
+``docs/api.md`` list. Sphinx fills these pages from the docstrings of the modules.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ NOT_IMPORTED = "imdskit.attestation_service.wsgi"  # importing it reads the conf
 
 
 def home(module: str, name: str) -> str:
-    """Return the public module on whose page a name is documented: the one nearest to its definition, and `imdskit` only if no other has it."""
+    """Return the public module on whose page a name is documented.
+
+    If several public modules have the object, the result is the module nearest to its definition.
+    The result is ``imdskit`` only if no other public module has the object.
+    """
     if module == NOT_IMPORTED:
         return module
     value = getattr(import_module(module), name)
@@ -64,7 +69,11 @@ def home(module: str, name: str) -> str:
 
 
 def page(module: str) -> str:
-    """Return the page of a public module: its own names in full, and links to those that it has from elsewhere."""
+    """Return the Markdown page of a public module.
+
+    The page documents the names for which :func:`home` returns this module. For its other names, it
+    contains only links to the pages that document them.
+    """
     if module == NOT_IMPORTED:
         docstring = ast.get_docstring(ast.parse((ROOT / "python" / f"{module.replace('.', '/')}.py").read_bytes()))
         body = f".. py:module:: {module}\n\n{docstring}\n\n.. py:data:: application\n   :type: imdskit.attestation_service.Application\n"
@@ -95,7 +104,10 @@ def write_pages(*_: object) -> None:
 
 
 def import_types() -> None:
-    """Give each module of imdskit the names that it imports for type checkers only, so that autodoc can resolve them."""
+    """Execute the imports below ``if TYPE_CHECKING`` in each module of imdskit.
+
+    Otherwise, autodoc could not resolve the names in annotations that only type checkers import.
+    """
     for name, module in list(sys.modules.items()):
         if name.startswith("imdskit.") and module.__file__:
             for statement in ast.parse(Path(module.__file__).read_bytes()).body:
@@ -104,9 +116,11 @@ def import_types() -> None:
 
 
 def is_known(name: str, module: str, owner: str) -> bool:
-    """Return whether a name that has no page exists in Python's standard library, in pytest or inside imdskit.
+    """Return whether a name in a docstring exists, although no page documents it.
 
-    A docstring names things as its own module sees them, which is not always the module on whose page it stands.
+    The name may be complete, such as a name of the standard library, or relative to a module or
+    class. The docstring may come from another module than the one whose page shows it. The function
+    therefore also looks for the name in the modules that define the public names of ``module``.
     """
     around = [getattr(import_module(module), public) for public in PUBLIC.get(module, ())] if module != NOT_IMPORTED else []
     places = {"", f"{module}.", f"{module}.{owner}.", *(f"{getattr(one, '__module__', module)}." for one in around)}
@@ -118,25 +132,36 @@ def is_known(name: str, module: str, owner: str) -> bool:
 
 
 def keep_known_name(_app: Sphinx, _env: object, node: Element, text: Element) -> Element | None:
-    """Leave a reference as plain text if it names something that exists; all others are errors (``-n -W``)."""
+    """Return the text of an unresolved reference if the name exists, so that it becomes plain text.
+
+    Otherwise, return None. Sphinx then reports an error, because ``make docs`` uses the options
+    ``--nitpicky`` and ``--fail-on-warning``.
+    """
     known = node["refdomain"] == "py" and is_known(node["reftarget"], node.get("py:module") or "", node.get("py:class") or "")
     return text if known else None
 
 
 def keep_colons(_app: Sphinx, what: str, _name: str, _value: object, _options: object, lines: list[str]) -> None:
-    """Stop napoleon from reading the words before a colon as a type: the annotation has the type."""
+    """Prevent napoleon from treating the words before a colon as the type of an attribute.
+
+    The type is already in the annotation. Napoleon looks for a type in the first line of the
+    docstring, so this function inserts an empty comment before it.
+    """
     if what in ("attribute", "data", "property"):
         lines[:0] = ["..", ""]
 
 
 def keep_links_on_the_site(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Let the README's links lead to the pages of the site: they are absolute because package indexes show the README."""
+    """Make the links of the README relative, so that they lead to the pages of the site.
+
+    In the repository, they are absolute, because package indexes show the README, too.
+    """
     if name == "README":
         source[0] = source[0].replace("https://github.com/imdskit/imdskit/blob/main/", "")
 
 
 def shorten_defaults(*arguments: Any) -> tuple[str | None, str | None]:
-    """Write ``...`` for a default value whose representation is not Python, such as ``<factory>``."""
+    """Replace default values that are not valid Python, such as ``<factory>``, with ``...``."""
     signature, returned = arguments[-2:]
     return signature and re.sub(r"<[^<>]*>", "...", signature), returned
 

@@ -46,7 +46,7 @@ class Events:
         name: name of the machine. Events without explicit resources affect this machine.
         seed: seed of the event ids.
         enabling: seconds from the first request until responses show events. The real service takes
-            up to 300 seconds. Until then, responses list no events. Then all existing events appear
+            up to two minutes. Until then, responses list no events. Then all existing events appear
             at once (inferred).
 
     Attributes:
