@@ -1,9 +1,9 @@
 """Checks of arguments and settings, for the whole package. This module is internal.
 
-Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) if the argument is
-invalid. The attribute ``location`` of the error is ``name``, the name of the argument. A wrong type
-and a value out of range raise the same error, because both are mistakes of the caller. A function
-or class checks all its arguments before it does anything else.
+Each check raises :class:`imdskit.errors.UsageError` (``bad-argument``) if the argument is invalid.
+The attribute ``location`` of the error is ``name``, the name of the argument. A wrong type and a
+value out of range raise the same error, because both are mistakes of the caller. The public
+functions and classes of the package check all their arguments before they do anything else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_THREADS = 1024
-"""Maximum number of threads that one call of this package uses."""
+"""Maximum number of threads that one call of a function of this package uses."""
 LARGEST = 2**63 - 1
 """Largest number that :func:`whole` accepts by default, which is the largest signed 64-bit
 integer."""

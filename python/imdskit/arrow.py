@@ -81,9 +81,9 @@ class VerifyBatch:
             copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of a text column with the nonce that each document must contain. A row without a
-            nonce is refused if the policy requires nonces. Otherwise, the document of this row may
-            contain any nonce. If the attribute is None, nonces are not compared.
+        nonce: name of a text column with the nonce that each document must contain. If the policy
+            requires nonces, a row without a nonce is refused. If it does not, the document in such
+            a row may contain any nonce. If the attribute is None, nonces are not compared.
 
     Raises:
         UsageError: an attribute has the wrong type, or the policy requires nonces and ``nonce`` is
@@ -239,8 +239,9 @@ _NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
-    """Return the column ``name`` in a plain type, or in the type ``cast``. ``expected`` is a pair:
-    a function that accepts the allowed plain types, and a description of them.
+    """Return the column ``name`` in a plain type (see :func:`_plain`), or converted to the type
+    ``cast``. ``expected`` is a pair: a function that returns True for the plain types that are
+    allowed, and a description of these types.
 
     Raises:
         UsageError: the column is missing, does not have an allowed type, or cannot be read by

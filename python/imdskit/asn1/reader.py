@@ -51,7 +51,7 @@ def named_bits(octets: bytes, names: Sequence[str]) -> frozenset[str]:
     """Return the names of the bits that are set in a BIT STRING. Bits without a name are ignored.
 
     DER forbids trailing zeros in named bits (X.690 section 11.2.2). Some authorities have encoded
-    them anyway. They are accepted, because they have no meaning.
+    them anyway. The function accepts trailing zeros, because they have no meaning.
     """
     size = 8 * len(octets)
     number = int.from_bytes(octets, "big")

@@ -139,7 +139,7 @@ def time(seconds: int) -> bytes:
 
 
 def explicit(number: int, *items: bytes) -> bytes:
-    """Return an element with the context tag ``[number] EXPLICIT`` whose contents are the complete
+    """Return an element with the context tag ``[number] EXPLICIT``. Its contents are the complete
     elements ``items``.
 
     The function can also encode a SEQUENCE or SET with the tag ``[number] IMPLICIT``. In this case,

@@ -36,8 +36,8 @@ _log = logging.getLogger("imdskit.attestation_service")
 
 
 class Application:
-    """Attestation service as a WSGI application. Create one object in each process, and keep it. It
-    is safe to share between threads.
+    """Attestation service as a WSGI application. Create one object in each process, and keep it.
+    The object is safe to share between threads.
 
     Args:
         settings: configuration of the service.
@@ -119,7 +119,7 @@ class Application:
         body = self._body(route, request)
         with (
             self._limits.slot()
-        ):  # The request occupies a slot only from now on, so clients that send their body slowly do not occupy slots.
+        ):  # The request counts for `max_concurrent` from here on. Clients that are still sending their body do not count.
             if route == routes.ISSUE_NONCE:
                 return self._issue_nonce(body, key)
             return self._attest(body, key) if route == routes.ATTEST else self._audit(body, key)

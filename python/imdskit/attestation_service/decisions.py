@@ -1,10 +1,10 @@
 """Decisions on documents: whether the service accepts a document, and the reason if it does not.
 
 **Use of nonces and documents.** The service marks a nonce and a document as used only when it
-accepts the document. A nonce therefore stays valid if the service refuses a document with it.
-Otherwise, an attacker who learns a nonce could invalidate the nonce by sending an arbitrary
-document. It is safe to keep the nonce valid, because the service accepts only a genuine document
-that contains it.
+accepts the document. A nonce therefore stays valid if the service refuses a document with it. If a
+refusal used up the nonce, an attacker who learns a nonce could invalidate it by sending an
+arbitrary document. It is safe to keep the nonce valid, because the service accepts only a genuine
+document that contains it.
 
 When the service accepts a document, it first records the document in the store, then the nonce, and
 then sends the response. If the process ends before it sends the response, or if the response is

@@ -37,8 +37,9 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
         # of Python have no sqlite3.
         return imdskit.SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
     library = _library(LIBRARIES[urlsplit(settings.store).scheme])
-    # The client must not retry commands. If the response to the first attempt was lost, the server
-    # may have set the key, and a retry would report that the document was used before.
+    # The client must not retry commands. A command marks a document as used by setting a key, which
+    # succeeds only once. If the response to this command is lost, the key may be set nevertheless.
+    # A retry would then report that the document was used before.
     retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)
     timeout = settings.store_timeout
     try:

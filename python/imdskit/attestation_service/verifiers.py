@@ -60,8 +60,8 @@ def _files(settings: Settings) -> Iterator[Path]:
 
 def _trust(settings: Settings) -> Trust:
     if settings.trust_bundle is not None:
-        # The symbolic links on the path are resolved only once. All files therefore belong to the
-        # same bundle, even if a link changes while the files are read.
+        # The symbolic links on the path of the bundle are resolved only once, before its files are
+        # read. All files therefore belong to the same bundle, even if a link changes meanwhile.
         trust = Trust.from_bundle(settings.trust_bundle.resolve())
     elif settings.trust_anchors:
         trust = Trust.from_pem([_content(path) for path in settings.trust_anchors], origin="trust_anchors")

@@ -60,7 +60,8 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
 
     Args:
         setup: settings, trusted certificates and accepted signer names.
-        document: the JSON of the metadata service, bare base64, or DER.
+        document: the JSON response of the metadata service, only the base64 in it, or the DER that
+            this base64 encodes.
         at: time as of which the document is verified, in Unix seconds.
         nonce: the nonce that the document must contain, or None to accept any.
 

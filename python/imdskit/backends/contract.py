@@ -217,7 +217,7 @@ class Signed(Protocol):
 
 
 class SignedDocument(NamedTuple):
-    """A :class:`Signed` that stores all of its members."""
+    """A :class:`Signed` in which the values of all attributes exist from the beginning."""
 
     content: bytes
     claims: Claims
@@ -235,7 +235,7 @@ class Outcome(NamedTuple):
         outcome: ``pass``, ``fail`` or ``skip``. A check is skipped if it could not run or had
             nothing to check.
         evidence: what was found, or why the check failed or was skipped.
-        source: document that defines the rule.
+        source: standard that defines the rule, or the observation on which the rule is based.
         error: the error of a failed check; otherwise None.
     """
 
@@ -324,7 +324,8 @@ class Checker(Protocol):
         """Verify one document.
 
         Args:
-            document: the JSON of the metadata service, bare base64, or DER.
+            document: the JSON response of the metadata service, only the base64 in it, or the DER
+                that this base64 encodes.
             at: time as of which the document is verified, in Unix seconds.
             nonce: the nonce that the document must contain, or None to accept any.
 

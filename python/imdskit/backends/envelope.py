@@ -1,5 +1,5 @@
-"""Extraction of the DER message from a document. A document is the JSON of the metadata service,
-bare base64, or the DER itself."""
+"""Extraction of the DER message from a document. A document is the JSON response of the metadata
+service, only the base64 in this response, or the DER message itself."""
 
 from __future__ import annotations
 

@@ -47,14 +47,15 @@ _VERBS = {
     "completion": ("completion", "write a completion script for bash, zsh or fish"),
     "demo": ("emulator.demo", "see the emulator, client and verifier work together"),
 }
-"""Mapping from a verb to the name of its module in this package, and its description."""
+"""Mapping from a verb to a pair: the name of its module in this package, and a description of the
+verb."""
 
 VERBS = {verb: what for verb, (_, what) in _VERBS.items()}
 MODULES = {verb: f"imdskit.cli.{module}" for verb, (module, _) in _VERBS.items()}
 
 SERVERS = frozenset(("serve",))
-"""Verbs whose options can also be set by environment variables. They run until a signal stops
-them."""
+"""Verbs whose options can also be set by environment variables. These verbs run until a signal
+stops them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,8 +15,8 @@ from imdskit import clouds
 from imdskit.errors import UsageError
 
 LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
-"""Maps a URL scheme of a store to the client library for it. Only the library for the configured
-URL must be installed."""
+"""Maps a URL scheme of a store to the client library for it. It is enough to install the library
+for the configured URL."""
 
 
 class Source(NamedTuple):

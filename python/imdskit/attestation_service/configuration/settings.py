@@ -104,8 +104,8 @@ class Settings:
         if self.trust_bundle is not None and self.trust_anchors:
             raise _invalid("trust_anchors", "must not be set together with `trust_bundle`")
         if self.store == "memory" and self.nonce_key_file is not None:
-            # After a restart, nonces that were issued before would still be valid, but the record
-            # of used documents would be lost.
+            # The file keeps the nonces valid after a restart, but the record of used documents
+            # would be lost. The service could then accept a used document again.
             raise _invalid("nonce_key_file", "needs a store that survives a restart; `store` is `memory`")
 
     @classmethod

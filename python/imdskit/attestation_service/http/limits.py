@@ -28,8 +28,10 @@ class Limits:
         """Number of requests in progress."""
 
     def take(self, key: str) -> None:
-        """Count a request for the rate limit of a key. There is one token bucket for each ``key``,
-        which is the name of a key in the key file.
+        """Count a request for the rate limit of an API key. Each key has a separate token bucket.
+
+        Args:
+            key: name of the API key in the key file.
 
         Raises:
             Problem: The rate limit is exceeded (429). The header Retry-After says when another

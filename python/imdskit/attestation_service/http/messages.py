@@ -151,7 +151,7 @@ class Request:
         return data
 
     def _read(self, size: int) -> bytes:
-        """Read ``size`` bytes, or fewer if the body ends before. The loop is necessary, because a
+        """Read ``size`` bytes, or fewer if the body is shorter. The loop is necessary, because a
         call of ``read`` may return fewer bytes than are left."""
         parts, left = [], size
         try:

@@ -21,8 +21,8 @@ class Bucket(ForkAware):
         burst: capacity in tokens, at least 1.
 
     Raises:
-        UsageError: an argument is below 1, or rate or the product of burst and per_ns is 2**63 or
-            more.
+        UsageError: an argument is below 1; ``rate`` is 2**63 or more; or the product of ``burst``
+            and ``per_ns`` is 2**63 or more.
     """
 
     __slots__ = ("_capacity", "_last", "_level", "_per_ns", "_rate")

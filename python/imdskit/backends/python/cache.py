@@ -83,13 +83,14 @@ class Cache(ForkAware):
         return self._names.get(signer.der)
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text``. Return None if every cached message differs
-        from it in more than content and signature."""
+        """Return the message whose base64 is ``text``, or None if the message matches no cached
+        template. A message matches if it differs from the template only in content and
+        signature."""
         return self._templates.decode(text)
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the parsed message ``der``. Return None if every cached message differs from it in
-        more than content and signature."""
+        """Return the parsed message ``der``, or None if the message matches no cached template (see
+        :meth:`decode`)."""
         return self._templates.read(der)
 
     def add_message(self, der: bytes, message: SignedData, signer: Certificate) -> None:

@@ -5,9 +5,9 @@ and signature, the later message need not be parsed. The parser never looks insi
 STRINGs with content and signature, so everything else in the two messages has the same parsed form.
 The documents of one signer nearly always differ only in content and signature.
 
-The common parts need not even be decoded from base64. The texts can be compared instead of the
-bytes, because a sequence of bytes has only one base64 text. Decisions 0014 and 0046 describe the
-savings and the limits of the cache.
+The parts that two messages have in common need not even be decoded from base64. The base64 texts
+can be compared instead, because a sequence of bytes has only one base64 text. Decisions 0014 and
+0046 describe the savings and the limits of the cache.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
 
 
 def _take_name_servers(instance: Mapping[str, Any], preview: object) -> None:
-    """Copy the name servers, which only the preview version shows, into the instance document."""
+    """Copy the name servers into the instance document. Only the preview api-version shows them."""
     for ours, theirs in zip(_elements(instance, "network", "interface"), _elements(preview, "interface"), strict=False):
         for subnet, shown in zip(_elements(ours, "ipv4", "subnet"), _elements(theirs, "ipv4", "subnet"), strict=False):
             if isinstance(subnet, dict) and (servers := _elements(shown, "dnsservers")):
@@ -155,7 +155,7 @@ def _networks(instance: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _elements(value: object, *names: str) -> list[Any]:
-    """Return the array at this path, or an empty list if there is no array."""
+    """Return the array at the path ``names`` in ``value``, or an empty list if there is none."""
     found = _below(value, *names)
     return found if isinstance(found, list) else []
 
@@ -167,7 +167,7 @@ def _below(value: object, *names: str) -> object:
 
 
 def _is_cloud(environment: object) -> bool:
-    """Return whether this is the name of a known cloud."""
+    """Return whether ``environment`` is the name of a known cloud."""
     try:
         clouds.find(environment if isinstance(environment, str) else "")
     except UsageError:
